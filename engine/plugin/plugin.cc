@@ -138,6 +138,10 @@ ParseAnswer Plugin::Parse(void* state, sluice_flow* flow, Direction direction,
   }
   if (breach != Breach::kNone) {
     stats_->breaches[static_cast<size_t>(breach)].fetch_add(1, std::memory_order_relaxed);
+    if (breach == Breach::kTooSlow) {
+      return {.status = result.status, .consumed = result.consumed, .needed = result.needed,
+              .breach = breach};
+    }
     return {.status = SLUICE_PARSE_ERROR, .consumed = 0, .needed = 0, .breach = breach};
   }
   return {.status = result.status, .consumed = result.consumed, .needed = result.needed};

@@ -25,7 +25,7 @@ namespace sluice {
 
 struct PluginLoadOptions {
   bool check_trust = true;  // refuse files that others than root or we can write
-  Nanos call_budget = std::chrono::milliseconds{10};  // of one callback
+  Nanos call_budget = std::chrono::milliseconds{20};  // of one callback
 };
 
 // Why a call's answer cannot be used.  kNone: it can.
@@ -49,7 +49,7 @@ struct ParseAnswer {
   int32_t status = SLUICE_PARSE_OK;  // SLUICE_PARSE_*
   uint32_t consumed = 0;
   uint32_t needed = 0;
-  Breach breach = Breach::kNone;  // then status is SLUICE_PARSE_ERROR
+  Breach breach = Breach::kNone;  // then status is ERROR, unless it was only kTooSlow
 };
 
 class Plugin {
