@@ -34,6 +34,12 @@ std::vector<std::string> Words(const char* text) {
   return words;
 }
 
+// SLUICE_LOWERCASE is a short way to say the commonest transform.
+std::string_view Transform(const sluice_field& field) {
+  if (field.transform != nullptr) return field.transform;
+  return field.flags & SLUICE_LOWERCASE ? "to_lowercase" : std::string_view();
+}
+
 }  // namespace
 
 std::string_view FieldInfo::Name(uint64_t value) const {
@@ -110,7 +116,7 @@ KeywordId Catalog::AddKeyword(const sluice_field& field, const FieldInfo& info, 
                          .type = info.type,
                          .flags = info.flags,
                          .help = std::string(info.help),
-                         .transform = std::string(View(field.transform)),
+                         .transform = std::string(Transform(field)),
                          .names = info.names});
     names_.emplace(info.keyword, Name{.id = id, .modifier = false});
   } else {

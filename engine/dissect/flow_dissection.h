@@ -28,7 +28,10 @@ namespace sluice {
 
 struct DissectOptions {
   uint32_t flow_memcap = 2u << 20;        // bytes of values and pending data per flow
-  uint32_t max_live_transactions = 256;   // per flow; past it the oldest is completed
+  uint32_t max_live_transactions = 512;   // per flow; past it the oldest is completed
+  uint32_t max_kept_transactions = 4096;  // per flow and packet; past it new ones are lost
+  uint32_t max_files = 256;               // per transaction
+  uint32_t max_events = 64;               // per transaction, and per flow and packet
   uint32_t max_probe_bytes = 4096;        // per direction, then a MAYBE is a NO
   uint32_t max_values = 4096;             // per transaction
   uint32_t chunk_window = 100 * 1024;     // bytes kept of a CHUNKS value or a file
@@ -51,6 +54,8 @@ struct DissectStats {
   uint64_t memcap = 0;              // values refused at flow_memcap or max_values
   uint64_t transactions = 0;
   uint64_t transactions_forced = 0; // completed at max_live_transactions
+  uint64_t transactions_lost = 0;   // past max_kept_transactions: not seen by rules
+  uint64_t events_lost = 0;         // past max_events
   uint64_t bad_calls = 0;           // host calls with an id or type that is not there
   uint64_t pending_overflow = 0;    // a dissector asked for more than it may have
 };
@@ -101,8 +106,11 @@ struct LiveTransaction {
     std::vector<uint8_t> bytes;
     EVP_MD_CTX* digests[3] = {nullptr, nullptr, nullptr};  // md5, sha1, sha256
   };
-  std::vector<Window> windows;
+  std::vector<Window> windows;  // the first num_windows are in use
+  uint32_t num_windows = 0;
   uint32_t open_groups = 0;
+  size_t memory = 0;  // bytes charged to the flow
+  ~LiveTransaction();
 };
 
 class Dissector;
