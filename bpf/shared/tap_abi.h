@@ -73,6 +73,7 @@ enum {	/* tap_flow.flags */
 	TAP_FLOW_CLOSED = 2,		/* RST, or FIN from both sides */
 	TAP_FLOW_MIDSTREAM = 4,		/* TCP picked up without its SYN */
 	TAP_FLOW_SYN_SEEN = 8,
+	TAP_FLOW_POLICY_DROP = 16,	/* a guess policy says drop */
 };
 
 struct tap_flow_side {		/* packets sent by this side */
@@ -103,14 +104,14 @@ struct tap_flow {
 	__u32 cause_origin;	/* enum tap_origin */
 	__u32 rtt_server_ns;	/* SYN -> SYN/ACK at this host, 0: not seen */
 	__u32 rtt_client_ns;	/* SYN/ACK -> ACK */
-	__u32 generation;	/* of drop_control and config when last checked */
+	__u32 drop_generation;	/* of drop_control when drops were last looked up */
+	__u32 policy_generation;	/* of tap_config when policy was */
 	__u32 hash;		/* symmetric; ring = hash % num_rings */
 	__u32 ifindex;		/* of the first packet */
 	__u8  initiator;	/* side that sent first, or the SYN */
 	__u8  verdict;		/* enum tap_verdict */
 	__u8  guess;		/* the first decided one of both sides */
 	__u8  flags;
-	__u32 pad;
 };
 TAP_ASSERT(sizeof(struct tap_flow) == 216, "tap_flow layout");
 
@@ -155,9 +156,13 @@ struct tap_record {
 	__u8  initiator;	/* side that began the flow */
 	__u8  guess;		/* enum tap_guess of the flow */
 	__u8  pad[5];
-	__u8  data[];
-};
+};				/* data[cap_len] follows: tap_record_data() */
 TAP_ASSERT(sizeof(struct tap_record) == 48, "tap_record layout");
+
+static inline const __u8 *tap_record_data(const struct tap_record *record)
+{
+	return (const __u8 *)(record + 1);
+}
 
 enum tap_end_reason {
 	TAP_END_IDLE = 1,
@@ -295,8 +300,7 @@ struct tap_request {
 	__u32 rate;		/* packets per second, 0: drop all */
 	__u8  verdict;		/* enum tap_verdict */
 	__u8  pad[3];
-	__s32 result;		/* out: 0, -ENOENT no such flow, -E2BIG drops full,
-				 * -EPERM never-block */
+	__s32 result;		/* out: 0, -ENOENT no such flow, -E2BIG drops full */
 	__u32 pad2;
 };
 TAP_ASSERT(sizeof(struct tap_request) == 96, "tap_request layout");
