@@ -1,0 +1,159 @@
+#include "engine/dissect/catalog.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "engine/dissect/host.h"
+
+namespace sluice {
+namespace {
+
+std::string_view View(const char* text) { return text == nullptr ? std::string_view() : text; }
+
+FieldInfo DescribeField(const sluice_field& field) {
+  FieldInfo info;
+  info.keyword = View(field.keyword);
+  info.log = View(field.log);
+  info.help = View(field.help);
+  info.type = static_cast<FieldType>(field.type);
+  info.flags = field.flags;
+  info.directions = static_cast<uint8_t>(field.directions);
+  info.stage = static_cast<uint8_t>(field.stage);
+  for (const sluice_enum_name* name = field.names; name != nullptr && name->name != nullptr;
+       ++name) {
+    info.names.emplace_back(name->value, name->name);
+  }
+  std::ranges::stable_sort(info.names, {}, [](const auto& pair) { return pair.first; });
+  return info;
+}
+
+std::vector<std::string> Words(const char* text) {
+  std::istringstream in{std::string(View(text))};
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  return words;
+}
+
+// SLUICE_LOWERCASE is a short way to say the commonest transform.
+std::string_view Transform(const sluice_field& field) {
+  if (field.transform != nullptr) return field.transform;
+  return field.flags & SLUICE_LOWERCASE ? "to_lowercase" : std::string_view();
+}
+
+}  // namespace
+
+std::string_view FieldInfo::Name(uint64_t value) const {
+  const auto it = std::ranges::lower_bound(names, value, {}, [](const auto& p) { return p.first; });
+  return it != names.end() && it->first == value ? it->second : std::string_view();
+}
+
+Catalog::~Catalog() {
+  for (const auto& plugin : plugins_) plugin->Fini();
+}
+
+std::unique_ptr<Catalog> Catalog::Create(std::vector<std::unique_ptr<Plugin>> plugins,
+                                         const PluginOptions& options,
+                                         std::vector<Error>* problems) {
+  std::unique_ptr<Catalog> catalog(new Catalog);
+  for (auto& plugin : plugins) {
+    if (auto ok = catalog->Register(std::move(plugin), options); !ok) {
+      problems->push_back(ok.error());
+    }
+  }
+  return catalog;
+}
+
+Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptions& options) {
+  const std::string_view name = plugin->info().name;
+  if (FindSchema(name) != nullptr) {
+    return Fail(Errc::kPlugin, "{}: a dissector named {} is already loaded; rename or remove one",
+                plugin->origin(), name);
+  }
+  for (const sluice_field& field : plugin->fields()) {
+    std::vector<std::string> taken = Words(field.aliases);
+    for (std::string& modifier : Words(field.modifiers)) taken.push_back(std::move(modifier));
+    if (field.keyword != nullptr) taken.emplace_back(field.keyword);
+    for (const std::string& word : taken) {
+      if (names_.contains(word)) {
+        return Fail(Errc::kPlugin, "{}: keyword {} is already taken by dissector {}",
+                    plugin->origin(), word, schemas_[keywords_[names_[word].id].schema]->name);
+      }
+    }
+  }
+  HostOptions host_options(options, std::string(name));
+  if (auto ok = plugin->Init(HostTable()); !ok) return ok;
+
+  auto schema = std::make_unique<Schema>();
+  schema->id = static_cast<uint16_t>(schemas_.size());
+  schema->name = name;
+  schema->help = plugin->info().help;
+  schema->log_source = plugin->info().log_source;
+  for (const sluice_field& field : plugin->fields()) {
+    FieldInfo info = DescribeField(field);
+    if (field.keyword != nullptr) info.keyword_id = AddKeyword(field, info, schema->id);
+    schema->fields.push_back(std::move(info));
+  }
+  for (const sluice_event& event : plugin->events()) {
+    schema->events.push_back({event.name, View(event.help)});
+  }
+  for (int d = 0; d < 2; ++d) {
+    const auto* stages = plugin->info().stages[d];
+    schema->stages[d].assign(stages, stages + plugin->info().num_stages[d]);
+  }
+  wanted_.emplace_back(schema->fields.size(), uint8_t{1});
+  schemas_.push_back(std::move(schema));
+  plugins_.push_back(std::move(plugin));
+  return {};
+}
+
+KeywordId Catalog::AddKeyword(const sluice_field& field, const FieldInfo& info, uint16_t schema) {
+  const auto found = names_.find(info.keyword);
+  KeywordId id;
+  if (found == names_.end()) {
+    id = static_cast<KeywordId>(keywords_.size());
+    keywords_.push_back({.name = std::string(info.keyword),
+                         .schema = schema,
+                         .type = info.type,
+                         .flags = info.flags,
+                         .help = std::string(info.help),
+                         .transform = std::string(Transform(field)),
+                         .names = info.names});
+    names_.emplace(info.keyword, Name{.id = id, .modifier = false});
+  } else {
+    id = found->second.id;
+  }
+  KeywordInfo& keyword = keywords_[id];
+  keyword.directions |= info.directions;
+  for (int d = 0; d < 2; ++d) {
+    if (info.directions & (1u << d)) keyword.stage[d] = std::max(keyword.stage[d], info.stage);
+  }
+  for (const std::string& word : Words(field.aliases)) names_.try_emplace(word, Name{id, false});
+  for (const std::string& word : Words(field.modifiers)) names_.try_emplace(word, Name{id, true});
+  return id;
+}
+
+const Schema* Catalog::FindSchema(std::string_view name) const {
+  for (const auto& schema : schemas_) {
+    if (schema->name == name) return schema.get();
+  }
+  return nullptr;
+}
+
+Catalog::Name Catalog::FindKeyword(std::string_view name) const {
+  const auto it = names_.find(name);
+  return it == names_.end() ? Name{} : it->second;
+}
+
+void Catalog::SetWanted(const std::vector<bool>& keywords, const std::vector<bool>& logged) {
+  for (const auto& schema : schemas_) {
+    for (size_t i = 0; i < schema->fields.size(); ++i) {
+      const FieldInfo& field = schema->fields[i];
+      const bool metric = field.flags & (SLUICE_DIMENSION | SLUICE_MEASURE | SLUICE_OUTCOME);
+      const bool matched = field.keyword_id < keywords.size() && keywords[field.keyword_id];
+      const bool shown = !field.log.empty() && schema->id < logged.size() && logged[schema->id];
+      wanted_[schema->id][i] = matched || shown || metric || field.type == FieldType::kGroup;
+    }
+  }
+}
+
+}  // namespace sluice

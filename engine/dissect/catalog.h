@@ -1,0 +1,77 @@
+// engine/dissect/catalog.h
+// All loaded dissectors with their fields numbered: one KeywordId per rule
+// keyword, whichever fields share it.
+//
+// Threads: built on the main thread, then immutable but for SetWanted(), which
+//   the main thread may call while workers run (single bytes, relaxed).
+// Memory: owns the plug-ins.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/dissect/schema.h"
+#include "engine/plugin/plugin.h"
+
+namespace sluice {
+
+struct KeywordInfo {
+  std::string name;  // canonical
+  uint16_t schema = 0;
+  FieldType type = FieldType::kBytes;
+  uint8_t directions = 0;  // of all its fields
+  uint32_t flags = 0;
+  std::string help;
+  std::string transform;
+  std::vector<std::pair<uint64_t, std::string_view>> names;
+  // Per direction: the stage from which a rule may conclude that it is absent.
+  uint8_t stage[2] = {0, 0};
+};
+
+// plugins.<name>.<key> = value
+using PluginOptions = std::map<std::string, std::map<std::string, std::string>, std::less<>>;
+
+class Catalog {
+ public:
+  // Registers the plug-ins in the order given and calls their init.  A plug-in
+  // whose name or keyword is taken by an earlier one, or whose init fails, is
+  // left out and named in `problems`.
+  static std::unique_ptr<Catalog> Create(std::vector<std::unique_ptr<Plugin>> plugins,
+                                         const PluginOptions& options,
+                                         std::vector<Error>* problems);
+  ~Catalog();
+
+  const std::vector<std::unique_ptr<Schema>>& schemas() const { return schemas_; }
+  const std::vector<std::unique_ptr<Plugin>>& plugins() const { return plugins_; }
+  const Plugin& plugin(uint16_t schema) const { return *plugins_[schema]; }
+  const Schema* FindSchema(std::string_view name) const;  // null if there is none
+
+  const std::vector<KeywordInfo>& keywords() const { return keywords_; }  // by KeywordId
+  struct Name {
+    KeywordId id = kNoKeyword;
+    bool modifier = false;  // follows a content
+  };
+  Name FindKeyword(std::string_view name) const;  // keyword, alias or modifier
+
+  // What the dissectors have to compute: rules tell the keywords they use, logs
+  // whether they want this dissector's events.  Until first called, everything.
+  void SetWanted(const std::vector<bool>& keywords, const std::vector<bool>& logged_schemas);
+  const uint8_t* wanted(uint16_t schema) const { return wanted_[schema].data(); }
+
+ private:
+  Catalog() = default;
+  Result<void> Register(std::unique_ptr<Plugin> plugin, const PluginOptions& options);
+  KeywordId AddKeyword(const sluice_field& field, const FieldInfo& info, uint16_t schema);
+
+  std::vector<std::unique_ptr<Plugin>> plugins_;
+  std::vector<std::unique_ptr<Schema>> schemas_;
+  std::vector<KeywordInfo> keywords_;
+  std::map<std::string, Name, std::less<>> names_;
+  std::vector<std::vector<uint8_t>> wanted_;  // by schema, then field
+};
+
+}  // namespace sluice

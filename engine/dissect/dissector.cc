@@ -1,0 +1,461 @@
+#include "engine/dissect/dissector.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice {
+namespace {
+
+sluice_flow* Handle(FlowDissection& flow) { return reinterpret_cast<sluice_flow*>(&flow); }
+uint32_t Bit(Direction direction) { return 1u << Index(direction); }
+
+void Complete(Transaction& tx, Direction direction, Nanos now) {
+  const size_t d = Index(direction);
+  if (tx.complete[d]) return;
+  tx.complete[d] = true;
+  tx.stage[d] = tx.schema->last_stage(direction);
+  tx.stage_time[d] = now;
+  if (tx.done()) tx.ended = now;
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------ memory
+
+LiveTransaction::~LiveTransaction() {
+  for (Window& window : windows) {
+    for (EVP_MD_CTX* digest : window.digests) EVP_MD_CTX_free(digest);
+  }
+}
+
+Arena::Block BlockPool::Take(uint32_t least) {
+  if (least <= kBlockBytes && !free_.empty()) {
+    Arena::Block block = std::move(free_.back());
+    free_.pop_back();
+    return block;
+  }
+  const uint32_t capacity = std::max(least, kBlockBytes);
+  return {.bytes = std::make_unique_for_overwrite<uint8_t[]>(capacity), .capacity = capacity};
+}
+
+void BlockPool::Give(Arena::Block block) {
+  if (block.capacity != kBlockBytes) return;  // an outsize block: freed
+  block.used = 0;
+  free_.push_back(std::move(block));
+}
+
+std::optional<Slice> Arena::Copy(Slice bytes, BlockPool& pool) {
+  const auto len = static_cast<uint32_t>(bytes.size());
+  if (blocks_.empty() || blocks_.back().capacity - blocks_.back().used < len) {
+    blocks_.push_back(pool.Take(len));
+    size_ += blocks_.back().capacity;
+  }
+  Block& block = blocks_.back();
+  uint8_t* copy = block.bytes.get() + block.used;
+  if (len > 0) std::memcpy(copy, bytes.data(), len);
+  block.used += len;
+  return Slice(copy, len);
+}
+
+void Arena::Release(BlockPool& pool) noexcept {
+  for (Block& block : blocks_) pool.Give(std::move(block));
+  blocks_.clear();
+  size_ = 0;
+}
+
+Dissector::Dissector(const Catalog& catalog, const DissectOptions& options)
+    : catalog_(catalog), options_(options) {}
+Dissector::~Dissector() = default;
+
+FlowDissection* Dissector::Open(const FlowFacts& facts) {
+  std::unique_ptr<FlowDissection> flow;
+  if (free_flows_.empty()) {
+    flow = std::make_unique<FlowDissection>();
+  } else {
+    flow = std::move(free_flows_.back());
+    free_flows_.pop_back();
+  }
+  flow->owner_ = this;
+  flow->facts_ = facts;
+  return flow.release();
+}
+
+void Dissector::Close(FlowDissection* flow) {
+  std::unique_ptr<FlowDissection> owned(flow);
+  Unbind(*flow);
+  for (LiveTransaction* live : flow->live_) Free(live);
+  if (free_flows_.size() >= options_.pooled_flows) return;
+  // A fresh state, keeping the capacity of its buffers.
+  FlowDissection clean;
+  for (int d = 0; d < 2; ++d) {
+    flow->pending_[d].clear();
+    if (flow->pending_[d].capacity() <= BlockPool::kBlockBytes) {
+      clean.pending_[d] = std::move(flow->pending_[d]);
+    }
+  }
+  flow->live_.clear();
+  flow->events_.clear();
+  flow->budgets_.clear();
+  clean.live_ = std::move(flow->live_);
+  clean.events_ = std::move(flow->events_);
+  clean.budgets_ = std::move(flow->budgets_);
+  *owned = std::move(clean);
+  free_flows_.push_back(std::move(owned));
+}
+
+LiveTransaction* Dissector::NewTransaction(FlowDissection& flow, uint32_t flags) {
+  std::unique_ptr<LiveTransaction> live;
+  if (free_transactions_.empty()) {
+    live = std::make_unique<LiveTransaction>();
+  } else {
+    live = std::move(free_transactions_.back());
+    free_transactions_.pop_back();
+  }
+  Transaction& tx = live->tx;
+  tx.number = flow.next_tx_ - 1;
+  tx.schema = flow.schema_;
+  const uint32_t only = flags & (SLUICE_TX_TO_SERVER | SLUICE_TX_TO_CLIENT);
+  tx.directions = static_cast<uint8_t>(only == 0 ? uint32_t{SLUICE_DIR_BOTH} : only);
+  tx.no_log = flags & SLUICE_TX_NO_LOG;
+  tx.started = flow.now_;
+  for (Direction d : {Direction::kToServer, Direction::kToClient}) {
+    if (!(tx.directions & Bit(d))) Complete(tx, d, flow.now_);
+  }
+  flow.live_.push_back(live.get());
+  return live.release();
+}
+
+void Dissector::Free(LiveTransaction* live) {
+  std::unique_ptr<LiveTransaction> owned(live);
+  live->arena.Release(blocks_);
+  for (uint32_t i = 0; i < live->num_windows; ++i) live->windows[i].bytes.clear();
+  live->num_windows = 0;
+  live->open_groups = 0;
+  live->memory = 0;
+  Transaction& tx = live->tx;
+  tx.values.clear();
+  tx.events.clear();
+  tx.files.clear();
+  tx.inspection.Clear();
+  tx.number = 0;
+  tx.schema = nullptr;
+  tx.no_log = tx.logged = false;
+  for (int d = 0; d < 2; ++d) {
+    tx.stage[d] = 0;
+    tx.complete[d] = false;
+    tx.stage_time[d] = Nanos{};
+  }
+  tx.started = tx.ended = Nanos{};
+  free_transactions_.push_back(std::move(owned));
+}
+
+// ---------------------------------------------------------------- life cycle
+
+void Dissector::Bind(FlowDissection& flow, uint16_t schema) {
+  flow.schema_ = catalog_.schemas()[schema].get();
+  flow.plugin_ = &catalog_.plugin(schema);
+  flow.state_ = flow.plugin_->NewFlow(Handle(flow));
+  ++stats_.flows;
+  if (flow.state_ == nullptr) GiveUp(flow);
+}
+
+void Dissector::Unbind(FlowDissection& flow) {
+  if (flow.state_ != nullptr) flow.plugin_->FreeFlow(flow.state_);
+  flow.state_ = nullptr;
+  flow.plugin_ = nullptr;
+}
+
+// The flow keeps its name and what was found; nothing more is dissected.
+void Dissector::GiveUp(FlowDissection& flow) {
+  flow.opaque_ = true;
+  for (auto& pending : flow.pending_) pending.clear();
+  CompleteAll(flow);
+}
+
+void Dissector::Stop(FlowDissection& flow, Direction direction) {
+  flow.stopped_[Index(direction)] = true;
+  flow.pending_[Index(direction)].clear();
+}
+
+void Dissector::CompleteAll(FlowDissection& flow) {
+  for (LiveTransaction* live : flow.live_) {
+    Complete(live->tx, Direction::kToServer, flow.now_);
+    Complete(live->tx, Direction::kToClient, flow.now_);
+  }
+  if (!flow.live_.empty()) flow.changed_ = true;
+}
+
+void Dissector::Retire(FlowDissection& flow) {
+  std::erase_if(flow.live_, [&](LiveTransaction* live) {
+    if (!live->tx.logged) return false;
+    flow.memory_ -= std::min(flow.memory_, live->memory);
+    Free(live);
+    return true;
+  });
+  flow.events_.clear();
+  flow.budgets_.clear();
+  flow.changed_ = false;
+}
+
+void Dissector::End(FlowDissection& flow, Direction direction, Nanos now) {
+  const size_t d = Index(direction);
+  if (flow.ended_[d]) return;
+  flow.ended_[d] = true;
+  flow.now_ = now;
+  flow.current_ = direction;
+  if (flow.state_ != nullptr && !flow.opaque_ && !flow.stopped_[d]) {
+    flow.plugin_->End(flow.state_, Handle(flow), direction, flow.pending_[d]);
+    ApplyHandover(flow);
+  }
+  flow.pending_[d].clear();
+  if (flow.plugin_ == nullptr && !flow.opaque_) flow.probed_no_[d] = true;
+}
+
+void Dissector::Finish(FlowDissection& flow, Nanos now) {
+  flow.now_ = now;
+  End(flow, Direction::kToServer, now);
+  End(flow, Direction::kToClient, now);
+  CompleteAll(flow);
+}
+
+// -------------------------------------------------------------------- input
+
+void Dissector::Data(FlowDissection& flow, Direction direction, Slice bytes, Nanos now) {
+  const size_t d = Index(direction);
+  if (flow.opaque_ || flow.failed_ || flow.stopped_[d] || bytes.empty()) return;
+  flow.now_ = now;
+  flow.current_ = direction;
+  if (flow.facts_.transport == SLUICE_UDP) {
+    ParseDatagram(flow, direction, bytes);
+  } else {
+    Feed(flow, direction, bytes);
+  }
+}
+
+void Dissector::Gap(FlowDissection& flow, Direction direction, uint64_t bytes, Nanos now) {
+  const size_t d = Index(direction);
+  if (flow.opaque_ || flow.failed_ || flow.stopped_[d] || bytes == 0) return;
+  flow.now_ = now;
+  flow.current_ = direction;
+  const uint64_t skipped = std::min(flow.skip_[d], bytes);
+  flow.skip_[d] -= skipped;
+  bytes -= skipped;
+  if (bytes == 0) return;
+  flow.pending_[d].clear();
+  flow.needed_[d] = 0;
+  if (flow.plugin_ == nullptr) {  // the start is lost: this side cannot be probed
+    flow.probed_no_[d] = true;
+    return;
+  }
+  ++stats_.gaps;
+  if (!flow.plugin_->Gap(flow.state_, Handle(flow), direction, bytes)) {
+    ++stats_.gap_stops;
+    Stop(flow, direction);
+  }
+  flow.changed_ = true;
+}
+
+void Dissector::Feed(FlowDissection& flow, Direction direction, Slice bytes) {
+  const size_t d = Index(direction);
+  if (flow.skip_[d] > 0) {
+    const auto skipped = static_cast<size_t>(std::min<uint64_t>(flow.skip_[d], bytes.size()));
+    flow.skip_[d] -= skipped;
+    bytes = bytes.subspan(skipped);
+    if (bytes.empty()) return;
+  }
+  std::vector<uint8_t>& pending = flow.pending_[d];
+  if (flow.plugin_ == nullptr) {
+    if (flow.probed_no_[d]) return;
+    KeepPending(flow, direction, bytes);
+    if (Probe(flow, direction, pending)) StartParsing(flow);
+    return;
+  }
+  if (pending.empty()) {
+    const size_t used = Parse(flow, direction, bytes);
+    if (used < bytes.size()) KeepPending(flow, direction, bytes.subspan(used));
+  } else {
+    KeepPending(flow, direction, bytes);
+    if (pending.size() < flow.needed_[d]) return;
+    // Moved out while the dissector reads it: a hand-over may look at it again.
+    std::vector<uint8_t> work = std::move(pending);
+    pending.clear();
+    const size_t used = Parse(flow, direction, work);
+    if (used < work.size() && !flow.stopped_[d] && !flow.opaque_) {
+      work.erase(work.begin(), work.begin() + static_cast<ptrdiff_t>(used));
+      pending = std::move(work);
+    } else {
+      work.clear();
+      pending = std::move(work);  // keeps the capacity
+    }
+  }
+  if (ApplyHandover(flow)) StartParsing(flow);
+}
+
+// Bytes that wait for more, within the flow's memory and the ABI's 1 MiB.
+void Dissector::KeepPending(FlowDissection& flow, Direction direction, Slice rest) {
+  const size_t d = Index(direction);
+  if (flow.stopped_[d] || flow.opaque_) return;
+  std::vector<uint8_t>& pending = flow.pending_[d];
+  if (pending.size() + rest.size() > kMaxParseBytes ||
+      flow.memory_ + pending.size() + rest.size() > options_.flow_memcap) {
+    ++stats_.pending_overflow;
+    Stop(flow, direction);
+    return;
+  }
+  pending.insert(pending.end(), rest.begin(), rest.end());
+}
+
+// After a dissector was found: what both directions have kept, in wire order as
+// far as it is known (the initiator first).
+void Dissector::StartParsing(FlowDissection& flow) {
+  for (int round = 0; round < 4; ++round) {  // hand-over chains are bounded
+    bool again = false;
+    for (Direction direction : {Direction::kToServer, Direction::kToClient}) {
+      const size_t d = Index(direction);
+      if (flow.opaque_ || flow.stopped_[d] || flow.pending_[d].empty()) continue;
+      flow.current_ = direction;
+      if (flow.plugin_ == nullptr) {
+        if (!Probe(flow, direction, flow.pending_[d])) continue;
+      }
+      std::vector<uint8_t> work = std::move(flow.pending_[d]);
+      flow.pending_[d].clear();
+      const size_t used = Parse(flow, direction, work);
+      if (used < work.size()) KeepPending(flow, direction, Slice(work).subspan(used));
+      again |= ApplyHandover(flow);
+    }
+    if (!again) return;
+  }
+}
+
+bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
+  const size_t d = Index(direction);
+  sluice_probe_input input{};
+  input.struct_size = sizeof(input);
+  input.transport = flow.facts_.transport;
+  input.direction = static_cast<uint32_t>(direction);
+  input.port[0] = flow.facts_.client_port;
+  input.port[1] = flow.facts_.server_port;
+  input.head = {head.data(), head.size()};
+  bool undecided = false;
+  for (const auto& schema : catalog_.schemas()) {
+    const Plugin& plugin = catalog_.plugin(schema->id);
+    if (!(plugin.info().transports & input.transport)) continue;
+    const int32_t answer = plugin.Probe(input);
+    if (answer == SLUICE_PROBE_YES) {
+      flow.probed_yes_[d] = true;
+      Bind(flow, schema->id);
+      return !flow.opaque_;
+    }
+    undecided |= answer == SLUICE_PROBE_MAYBE;
+  }
+  if (undecided && head.size() < options_.max_probe_bytes &&
+      flow.facts_.transport == SLUICE_TCP) {
+    return false;
+  }
+  if (undecided) ++stats_.probe_undecided;
+  flow.probed_no_[d] = true;
+  flow.pending_[d].clear();
+  if (flow.probed_no_[0] && flow.probed_no_[1]) {
+    flow.failed_ = true;
+    ++stats_.undissected;
+  }
+  return false;
+}
+
+void Dissector::ParseDatagram(FlowDissection& flow, Direction direction, Slice bytes) {
+  if (flow.plugin_ == nullptr) {
+    if (flow.probed_no_[Index(direction)]) return;
+    if (!Probe(flow, direction, bytes)) return;
+  }
+  const ParseAnswer answer = flow.plugin_->Parse(flow.state_, Handle(flow), direction, bytes);
+  flow.changed_ = true;
+  if (answer.breach != Breach::kNone) {
+    if (answer.breach == Breach::kTooSlow) {
+      ++stats_.slow_calls;
+      if (++flow.slow_calls_ < options_.max_slow_calls) return;
+    }
+    ++stats_.breaches;
+    GiveUp(flow);
+  } else if (answer.status == SLUICE_PARSE_ERROR) {
+    ++stats_.parse_errors;
+    Stop(flow, direction);
+  }
+  ApplyHandover(flow);
+}
+
+// Returns how many bytes are done with.
+size_t Dissector::Parse(FlowDissection& flow, Direction direction, Slice bytes) {
+  const size_t d = Index(direction);
+  flow.needed_[d] = 0;
+  flow.changed_ = true;
+  size_t used = 0;
+  for (uint32_t calls = 0; used < bytes.size(); ++calls) {
+    if (calls >= options_.max_calls_per_packet) {
+      ++stats_.breaches;
+      GiveUp(flow);
+      return bytes.size();
+    }
+    const Slice in = bytes.subspan(used, std::min<size_t>(bytes.size() - used, kMaxParseBytes));
+    const ParseAnswer answer = flow.plugin_->Parse(flow.state_, Handle(flow), direction, in);
+    if (answer.breach == Breach::kTooSlow) {
+      ++stats_.slow_calls;
+      ++flow.slow_calls_;
+    }
+    if ((answer.breach != Breach::kNone && answer.breach != Breach::kTooSlow) ||
+        flow.slow_calls_ >= options_.max_slow_calls) {
+      ++stats_.breaches;
+      GiveUp(flow);
+      return bytes.size();
+    }
+    if (answer.status == SLUICE_PARSE_ERROR) {
+      ++stats_.parse_errors;
+      if (!flow.handover_) Stop(flow, direction);
+      return bytes.size();
+    }
+    used += answer.consumed;
+    if (flow.handover_) return used;
+    if (flow.skip_[d] > 0) {
+      const auto skip = static_cast<size_t>(std::min<uint64_t>(flow.skip_[d], bytes.size() - used));
+      flow.skip_[d] -= skip;
+      used += skip;
+    }
+    if (answer.status == SLUICE_PARSE_MORE) {
+      flow.needed_[d] = answer.needed;
+      return used;
+    }
+    if (answer.consumed == 0) return used;  // waits for more
+  }
+  return used;
+}
+
+// True if another dissector now has the flow and may have bytes waiting.
+bool Dissector::ApplyHandover(FlowDissection& flow) {
+  if (!flow.handover_ || flow.plugin_ == nullptr) return false;
+  flow.handover_ = false;
+  const char* to = flow.handover_to_;
+  if (flow.original_ == nullptr) flow.original_ = flow.schema_;
+  CompleteAll(flow);
+  if (to == nullptr) {
+    GiveUp(flow);
+    return false;
+  }
+  Unbind(flow);
+  for (int d = 0; d < 2; ++d) {
+    flow.stopped_[d] = false;
+    flow.needed_[d] = 0;
+    flow.skip_[d] = 0;
+    flow.probed_no_[d] = false;
+  }
+  if (*to == '\0') return true;
+  const Schema* next = catalog_.FindSchema(to);
+  if (next == nullptr) {  // nobody here dissects it
+    GiveUp(flow);
+    return false;
+  }
+  Bind(flow, next->id);
+  return !flow.opaque_;
+}
+
+}  // namespace sluice

@@ -1,0 +1,81 @@
+// engine/dissect/dissector.h
+// Drives plug-ins over the streams of one worker: probing, parsing, hand-over,
+// transactions, limits.
+//
+// Threads: one per worker, confined to it.
+// Memory: pools of flow states, transactions and blocks; nothing is allocated in
+//   steady state.  Limits: DissectOptions; each has a counter in DissectStats.
+// Errors: a plug-in that breaks the contract loses the flow, is counted here and
+//   by reason in its PluginStats.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/dissect/catalog.h"
+#include "engine/dissect/flow_dissection.h"
+
+namespace sluice {
+
+// Fixed-size blocks for arenas, kept for reuse.
+class BlockPool {
+ public:
+  static constexpr uint32_t kBlockBytes = 4096;
+
+  Arena::Block Take(uint32_t least);
+  void Give(Arena::Block block);
+
+ private:
+  std::vector<Arena::Block> free_;
+};
+
+class Dissector {
+ public:
+  Dissector(const Catalog& catalog, const DissectOptions& options);
+  ~Dissector();
+  Dissector(const Dissector&) = delete;
+  Dissector& operator=(const Dissector&) = delete;
+
+  // A state for a flow; give it back with Close().
+  FlowDissection* Open(const FlowFacts& facts);
+  // In-order stream bytes, or one datagram (facts.transport says which).
+  void Data(FlowDissection& flow, Direction direction, Slice bytes, Nanos now);
+  void Gap(FlowDissection& flow, Direction direction, uint64_t bytes, Nanos now);
+  // The direction has ended.
+  void End(FlowDissection& flow, Direction direction, Nanos now);
+  // Ends both directions and completes all transactions, for a last look.
+  void Finish(FlowDissection& flow, Nanos now);
+  // Frees transactions that are done and logged; forgets events and requests.
+  void Retire(FlowDissection& flow);
+  void Close(FlowDissection* flow);
+
+  const DissectStats& stats() const { return stats_; }
+  const DissectOptions& options() const { return options_; }
+
+ private:
+  friend struct HostCalls;
+
+  void Feed(FlowDissection& flow, Direction direction, Slice bytes);
+  bool Probe(FlowDissection& flow, Direction direction, Slice head);
+  void Bind(FlowDissection& flow, uint16_t schema);
+  void Unbind(FlowDissection& flow);
+  size_t Parse(FlowDissection& flow, Direction direction, Slice bytes);
+  void ParseDatagram(FlowDissection& flow, Direction direction, Slice bytes);
+  void StartParsing(FlowDissection& flow);
+  bool ApplyHandover(FlowDissection& flow);
+  void GiveUp(FlowDissection& flow);
+  void Stop(FlowDissection& flow, Direction direction);
+  void KeepPending(FlowDissection& flow, Direction direction, Slice rest);
+  void CompleteAll(FlowDissection& flow);
+  LiveTransaction* NewTransaction(FlowDissection& flow, uint32_t flags);
+  void Free(LiveTransaction* live);
+
+  const Catalog& catalog_;
+  const DissectOptions options_;
+  DissectStats stats_;
+  BlockPool blocks_;
+  std::vector<std::unique_ptr<FlowDissection>> free_flows_;
+  std::vector<std::unique_ptr<LiveTransaction>> free_transactions_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,176 @@
+// engine/dissect/flow_dissection.h
+// What a worker knows of one flow's protocol: who dissects it, the bytes still
+// waiting, the live transactions.
+//
+// Life: Dissector::Open() at the flow's first payload, Data()/Gap()/End() as the
+//   stream delivers, Retire() after rules and logs have seen a packet's work,
+//   Close() with the flow.
+// Memory: pooled by the Dissector; values are copied into blocks of the pool, at
+//   most DissectOptions::flow_memcap bytes a flow.
+// Threads: confined to the worker.
+#pragma once
+
+#include <openssl/types.h>
+#include <sluice/plugin.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/base/types.h"
+#include "engine/dissect/catalog.h"
+#include "engine/dissect/transaction.h"
+
+namespace sluice {
+
+struct DissectOptions {
+  uint32_t flow_memcap = 2u << 20;        // bytes of values and pending data per flow
+  uint32_t max_live_transactions = 512;   // per flow; past it the oldest is completed
+  uint32_t max_kept_transactions = 4096;  // per flow and packet; past it new ones are lost
+  uint32_t max_files = 256;               // per transaction
+  uint32_t max_events = 64;               // per transaction, and per flow and packet
+  uint32_t max_probe_bytes = 4096;        // per direction, then a MAYBE is a NO
+  uint32_t max_values = 4096;             // per transaction
+  uint32_t chunk_window = 100 * 1024;     // bytes kept of a CHUNKS value or a file
+  uint32_t max_slow_calls = 2;            // per flow, then it is left undissected
+  uint32_t max_calls_per_packet = 4096;   // parse calls for one piece of data
+  uint32_t pooled_flows = 4096;           // flow states kept for reuse
+  bool hash_md5 = true, hash_sha1 = false, hash_sha256 = false;  // of files
+};
+
+// Totals since start; written by one worker.
+struct DissectStats {
+  uint64_t flows = 0;               // given to a dissector
+  uint64_t undissected = 0;         // every probe said no
+  uint64_t probe_undecided = 0;     // gave up on a MAYBE
+  uint64_t breaches = 0;            // contract broken: flow taken from the plug-in
+  uint64_t slow_calls = 0;
+  uint64_t parse_errors = 0;        // a direction given up by its dissector
+  uint64_t gaps = 0;                // told to a dissector
+  uint64_t gap_stops = 0;           // a direction ended by a gap
+  uint64_t memcap = 0;              // values refused at flow_memcap or max_values
+  uint64_t transactions = 0;
+  uint64_t transactions_forced = 0; // completed at max_live_transactions
+  uint64_t transactions_lost = 0;   // past max_kept_transactions: not seen by rules
+  uint64_t events_lost = 0;         // past max_events
+  uint64_t bad_calls = 0;           // host calls with an id or type that is not there
+  uint64_t pending_overflow = 0;    // a dissector asked for more than it may have
+};
+
+// A flow-level anomaly, until the worker has taken it.
+struct FlowEvent {
+  const Schema* schema = nullptr;
+  uint16_t index = 0;
+  Direction direction = Direction::kToServer;
+};
+
+// A request about the rest of a direction.
+struct BudgetRequest {
+  Direction direction = Direction::kToServer;
+  uint32_t mode = SLUICE_BUDGET_ALL;
+  uint64_t bytes = 0;
+};
+
+class BlockPool;
+
+// Bump allocator over pooled blocks; freed as a whole.
+class Arena {
+ public:
+  // Copies `bytes`; nullopt if the pool refuses.
+  std::optional<Slice> Copy(Slice bytes, BlockPool& pool);
+  void Release(BlockPool& pool) noexcept;
+  size_t size() const { return size_; }  // bytes taken from the pool
+
+ private:
+  struct Block {
+    std::unique_ptr<uint8_t[]> bytes;
+    uint32_t capacity = 0, used = 0;
+  };
+  friend class BlockPool;
+  std::vector<Block> blocks_;
+  size_t size_ = 0;
+};
+
+// A transaction with the storage behind it.
+struct LiveTransaction {
+  Transaction tx;
+  Arena arena;
+  // One buffer per growing value (kChunks) and per open file, by index in
+  // values / files; capacity is kept for reuse.
+  struct Window {
+    uint32_t owner = 0;  // index into tx.values or tx.files
+    bool file = false;
+    std::vector<uint8_t> bytes;
+    EVP_MD_CTX* digests[3] = {nullptr, nullptr, nullptr};  // md5, sha1, sha256
+  };
+  std::vector<Window> windows;  // the first num_windows are in use
+  uint32_t num_windows = 0;
+  uint32_t open_groups = 0;
+  size_t memory = 0;  // bytes charged to the flow
+  ~LiveTransaction();
+};
+
+class Dissector;
+
+struct FlowFacts {  // what a dissector may ask about its flow
+  uint32_t transport = SLUICE_TCP;
+  uint8_t ip_version = 4;
+  uint16_t client_port = 0, server_port = 0;
+  Slice client_address, server_address;  // borrowed for the flow's life
+};
+
+class FlowDissection {
+ public:
+  // The dissector's schema, or null while unknown or given up.
+  const Schema* schema() const { return schema_; }
+  // The schema of the flow before a hand-over, if there was one.
+  const Schema* original_schema() const { return original_; }
+  // Whether no dissector will be found any more.
+  bool failed() const { return failed_; }
+  // Nothing of this flow is looked at any more: encrypted or given up.
+  bool opaque() const { return opaque_; }
+  bool recognised_by(Direction d) const { return probed_yes_[Index(d)]; }
+
+  // Live transactions, oldest first; valid until the next call on this flow.
+  std::span<LiveTransaction* const> transactions() const { return live_; }
+  std::span<const FlowEvent> events() const { return events_; }
+  std::span<const BudgetRequest> budget_requests() const { return budgets_; }
+  uint64_t num_transactions() const { return next_tx_; }
+  bool changed() const { return changed_; }  // something to inspect or log since Retire()
+
+ private:
+  friend class Dissector;
+  friend struct HostCalls;
+
+  Dissector* owner_ = nullptr;
+  FlowFacts facts_;
+  const Schema* schema_ = nullptr;
+  const Schema* original_ = nullptr;
+  const Plugin* plugin_ = nullptr;
+  void* state_ = nullptr;
+  Nanos now_{};
+  Direction current_ = Direction::kToServer;  // of the callback that runs
+  bool failed_ = false, opaque_ = false, changed_ = false, dead_ = false;
+  bool probed_yes_[2] = {false, false};
+  bool probed_no_[2] = {false, false};
+  bool stopped_[2] = {false, false};  // ERROR or gap: not parsed again
+  bool ended_[2] = {false, false};
+  bool handover_ = false;
+  const char* handover_to_ = nullptr;
+  std::array<char, 64> handover_name_{};
+  uint64_t skip_[2] = {0, 0};  // SLUICE_BUDGET_NEXT_TX
+  uint32_t needed_[2] = {0, 0};
+  std::vector<uint8_t> pending_[2];
+  uint32_t slow_calls_ = 0;
+  size_t memory_ = 0;
+  uint64_t next_tx_ = 0;
+  uint32_t next_file_ = 0;
+  std::vector<LiveTransaction*> live_;
+  std::vector<FlowEvent> events_;
+  std::vector<BudgetRequest> budgets_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,490 @@
+#include "engine/dissect/host.h"
+
+#include <openssl/evp.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "engine/dissect/dissector.h"
+
+namespace sluice {
+namespace {
+
+struct InitContext {
+  const PluginOptions* options = nullptr;
+  std::string plugin;
+};
+InitContext* init_context = nullptr;  // main thread only, see HostOptions
+
+constexpr char kHex[] = "0123456789abcdef";
+
+std::string Hex(const uint8_t* bytes, size_t len) {
+  std::string out;
+  for (size_t i = 0; i < len; ++i) {
+    out += kHex[bytes[i] >> 4];
+    out += kHex[bytes[i] & 15];
+  }
+  return out;
+}
+
+}  // namespace
+
+HostOptions::HostOptions(const PluginOptions& options, std::string plugin) {
+  init_context = new InitContext{.options = &options, .plugin = std::move(plugin)};
+}
+HostOptions::~HostOptions() {
+  delete init_context;
+  init_context = nullptr;
+}
+
+// Friend of FlowDissection and Dissector: the bodies of the host's calls.
+struct HostCalls {
+  static FlowDissection& Self(sluice_flow* flow) {
+    return *reinterpret_cast<FlowDissection*>(flow);
+  }
+
+  static int32_t Bad(FlowDissection& flow) {
+    ++flow.owner_->stats_.bad_calls;
+    return -EINVAL;
+  }
+
+  static LiveTransaction* Find(FlowDissection& flow, uint64_t tx) {
+    const auto it = std::ranges::lower_bound(flow.live_, tx, {},
+                                             [](const LiveTransaction* t) { return t->tx.number; });
+    return it != flow.live_.end() && (*it)->tx.number == tx ? *it : nullptr;
+  }
+
+  // Charges the flow; false at its memory cap.
+  static bool Charge(FlowDissection& flow, LiveTransaction& live, size_t bytes) {
+    if (flow.memory_ + bytes > flow.owner_->options_.flow_memcap) {
+      ++flow.owner_->stats_.memcap;
+      return false;
+    }
+    flow.memory_ += bytes;
+    live.memory += bytes;
+    return true;
+  }
+
+  // A new value of `field`, or null with *status set: 0 when nobody wants it.
+  static FieldValue* Add(FlowDissection& flow, LiveTransaction* live, uint32_t field,
+                         uint32_t types, int32_t* status) {
+    *status = 0;
+    if (live == nullptr || field >= live->tx.schema->fields.size()) {
+      *status = Bad(flow);
+      return nullptr;
+    }
+    const FieldInfo& info = live->tx.schema->fields[field];
+    if (!(types & (1u << static_cast<uint32_t>(info.type)))) {
+      *status = Bad(flow);
+      return nullptr;
+    }
+    if (!flow.owner_->catalog_.wanted(live->tx.schema->id)[field]) return nullptr;
+    if (live->tx.values.size() >= flow.owner_->options_.max_values) {
+      ++flow.owner_->stats_.memcap;
+      *status = -ENOSPC;
+      return nullptr;
+    }
+    FieldValue& value = live->tx.values.emplace_back();
+    value.field = static_cast<uint16_t>(field);
+    value.keyword = info.keyword_id;
+    value.type = info.type;
+    value.direction = info.directions == SLUICE_DIR_BOTH        ? flow.current_
+                      : info.directions == SLUICE_DIR_TO_SERVER ? Direction::kToServer
+                                                                : Direction::kToClient;
+    flow.changed_ = true;
+    return &value;
+  }
+
+  static constexpr uint32_t Mask(FieldType type) { return 1u << static_cast<uint32_t>(type); }
+
+  static int32_t SetBytes(FlowDissection& flow, uint64_t tx, uint32_t field, Slice bytes) {
+    LiveTransaction* live = Find(flow, tx);
+    int32_t status;
+    FieldValue* value = Add(flow, live, field, Mask(FieldType::kBytes) | Mask(FieldType::kAddress),
+                            &status);
+    if (value == nullptr) return status;
+    if (value->type == FieldType::kAddress && bytes.size() != 4 && bytes.size() != 16) {
+      live->tx.values.pop_back();
+      return Bad(flow);
+    }
+    if (!Charge(flow, *live, bytes.size() + sizeof(FieldValue))) {
+      live->tx.values.pop_back();
+      return -ENOSPC;
+    }
+    value->bytes = *live->arena.Copy(bytes, flow.owner_->blocks_);
+    value->total = bytes.size();
+    return 0;
+  }
+
+  static int32_t SetNumber(FlowDissection& flow, uint64_t tx, uint32_t field, uint32_t types,
+                           uint64_t number) {
+    LiveTransaction* live = Find(flow, tx);
+    int32_t status;
+    FieldValue* value = Add(flow, live, field, types, &status);
+    if (value == nullptr) return status;
+    if (!Charge(flow, *live, sizeof(FieldValue))) {
+      live->tx.values.pop_back();
+      return -ENOSPC;
+    }
+    value->number = number;
+    return 0;
+  }
+
+  static LiveTransaction::Window& NewWindow(LiveTransaction& live, uint32_t owner, bool file) {
+    if (live.num_windows == live.windows.size()) live.windows.emplace_back();
+    LiveTransaction::Window& window = live.windows[live.num_windows++];
+    window.owner = owner;
+    window.file = file;
+    window.bytes.clear();
+    return window;
+  }
+
+  static LiveTransaction::Window* FindWindow(LiveTransaction& live, uint32_t owner, bool file) {
+    for (uint32_t i = 0; i < live.num_windows; ++i) {
+      LiveTransaction::Window& window = live.windows[i];
+      if (window.owner == owner && window.file == file) return &window;
+    }
+    return nullptr;
+  }
+
+  // Appends to the kept first bytes; returns false if some did not fit.
+  static bool Keep(FlowDissection& flow, LiveTransaction& live, LiveTransaction::Window& window,
+                   Slice bytes) {
+    const size_t room = flow.owner_->options_.chunk_window - window.bytes.size();
+    const size_t kept = std::min(room, bytes.size());
+    if (kept > 0 && !Charge(flow, live, kept)) return false;
+    window.bytes.insert(window.bytes.end(), bytes.begin(), bytes.begin() + static_cast<long>(kept));
+    return kept == bytes.size();
+  }
+
+  static int32_t SetChunk(FlowDissection& flow, uint64_t tx, uint32_t field, Slice bytes,
+                          bool last) {
+    LiveTransaction* live = Find(flow, tx);
+    uint32_t index = UINT32_MAX;
+    if (live != nullptr) {
+      for (size_t i = live->tx.values.size(); i-- > 0 && index == UINT32_MAX;) {
+        const FieldValue& value = live->tx.values[i];
+        if (value.field == field && value.type == FieldType::kChunks && !value.complete) {
+          index = static_cast<uint32_t>(i);
+        }
+      }
+    }
+    LiveTransaction::Window* window;
+    if (index == UINT32_MAX) {
+      int32_t status;
+      FieldValue* value = Add(flow, live, field, Mask(FieldType::kChunks), &status);
+      if (value == nullptr) return status;
+      value->complete = false;
+      index = static_cast<uint32_t>(live->tx.values.size() - 1);
+      window = &NewWindow(*live, index, false);
+    } else {
+      window = FindWindow(*live, index, false);
+    }
+    FieldValue& value = live->tx.values[index];
+    if (!Keep(flow, *live, *window, bytes)) value.cut = true;
+    value.bytes = window->bytes;
+    value.total += bytes.size();
+    value.complete = last;
+    flow.changed_ = true;
+    return 0;
+  }
+
+  static uint64_t TxBegin(FlowDissection& flow, uint32_t flags) {
+    Dissector& owner = *flow.owner_;
+    const uint64_t number = flow.next_tx_++;
+    ++owner.stats_.transactions;
+    flow.changed_ = true;
+    if (flow.live_.size() >= owner.options_.max_kept_transactions ||
+        flow.memory_ + sizeof(LiveTransaction) > owner.options_.flow_memcap) {
+      ++owner.stats_.transactions_lost;
+      return number;
+    }
+    if (flow.live_.size() >= owner.options_.max_live_transactions) ForceOldest(flow);
+    LiveTransaction* live = owner.NewTransaction(flow, flags);
+    live->memory = sizeof(LiveTransaction);
+    flow.memory_ += sizeof(LiveTransaction);
+    return number;
+  }
+
+  static void ForceOldest(FlowDissection& flow) {
+    for (LiveTransaction* live : flow.live_) {
+      Transaction& tx = live->tx;
+      if (tx.done()) continue;
+      for (int d = 0; d < 2; ++d) {
+        tx.complete[d] = true;
+        tx.stage[d] = tx.schema->last_stage(static_cast<Direction>(d));
+      }
+      tx.ended = flow.now_;
+      ++flow.owner_->stats_.transactions_forced;
+      return;
+    }
+  }
+
+  static int32_t TxStage(FlowDissection& flow, uint64_t number, uint32_t direction,
+                         uint32_t stage) {
+    LiveTransaction* live = Find(flow, number);
+    if (live == nullptr || direction > 1) return Bad(flow);
+    Transaction& tx = live->tx;
+    const auto d = static_cast<Direction>(direction);
+    if (stage >= tx.schema->stages[direction].size() || stage < tx.stage[direction]) {
+      return Bad(flow);
+    }
+    if (tx.complete[direction]) return 0;
+    tx.stage[direction] = static_cast<uint8_t>(stage);
+    tx.stage_time[direction] = flow.now_;
+    tx.complete[direction] = stage == tx.schema->last_stage(d);
+    if (tx.done()) tx.ended = flow.now_;
+    flow.changed_ = true;
+    return 0;
+  }
+
+  static int32_t LogOpen(FlowDissection& flow, uint64_t tx, uint32_t group) {
+    LiveTransaction* live = Find(flow, tx);
+    int32_t status;
+    FieldValue* value = Add(flow, live, group, Mask(FieldType::kGroup), &status);
+    if (value == nullptr) return status;
+    value->number = 1;
+    ++live->open_groups;
+    return 0;
+  }
+
+  static int32_t LogClose(FlowDissection& flow, uint64_t tx) {
+    LiveTransaction* live = Find(flow, tx);
+    if (live == nullptr || live->open_groups == 0) return Bad(flow);
+    --live->open_groups;
+    FieldValue& value = live->tx.values.emplace_back();  // at most one per open: bounded
+    value.field = UINT16_MAX;  // of no field
+    value.type = FieldType::kGroup;
+    value.number = 0;
+    return 0;
+  }
+
+  static int32_t Event(FlowDissection& flow, uint64_t tx, uint32_t index) {
+    const size_t limit = flow.owner_->options_.max_events;
+    if (tx == SLUICE_NO_TX) {
+      if (index >= flow.schema_->events.size()) return Bad(flow);
+      if (flow.events_.size() >= limit) {
+        ++flow.owner_->stats_.events_lost;
+        return -ENOSPC;
+      }
+      flow.events_.push_back({flow.schema_, static_cast<uint16_t>(index), flow.current_});
+    } else {
+      LiveTransaction* live = Find(flow, tx);
+      if (live == nullptr || index >= live->tx.schema->events.size()) return Bad(flow);
+      if (live->tx.events.size() >= limit) {
+        ++flow.owner_->stats_.events_lost;
+        return -ENOSPC;
+      }
+      live->tx.events.push_back({static_cast<uint16_t>(index), flow.current_});
+    }
+    flow.changed_ = true;
+    return 0;
+  }
+
+  // ---- files
+
+  static constexpr int64_t kFileBits = 12;
+
+  static int64_t FileOpen(FlowDissection& flow, uint64_t number, uint32_t direction, Slice name) {
+    LiveTransaction* live = Find(flow, number);
+    if (live == nullptr || direction > 1) return Bad(flow);
+    const DissectOptions& options = flow.owner_->options_;
+    if (live->tx.files.size() >= options.max_files ||
+        !Charge(flow, *live, sizeof(FileInfo) + name.size())) {
+      ++flow.owner_->stats_.memcap;
+      return -ENOSPC;
+    }
+    const auto index = static_cast<uint32_t>(live->tx.files.size());
+    FileInfo& file = live->tx.files.emplace_back();
+    file.id = flow.next_file_++;
+    file.direction = static_cast<Direction>(direction);
+    file.name = *live->arena.Copy(name, flow.owner_->blocks_);
+    LiveTransaction::Window& window = NewWindow(*live, index, true);
+    const bool wanted[3] = {options.hash_md5, options.hash_sha1, options.hash_sha256};
+    const EVP_MD* kinds[3] = {EVP_md5(), EVP_sha1(), EVP_sha256()};
+    for (int i = 0; i < 3; ++i) {
+      if (!wanted[i]) continue;
+      if (window.digests[i] == nullptr) window.digests[i] = EVP_MD_CTX_new();
+      EVP_DigestInit_ex(window.digests[i], kinds[i], nullptr);
+    }
+    flow.changed_ = true;
+    return static_cast<int64_t>(((number + 1) << kFileBits) | index);
+  }
+
+  static FileInfo* FindFile(FlowDissection& flow, int64_t handle, LiveTransaction** live,
+                            LiveTransaction::Window** window) {
+    if (handle <= 0) return nullptr;
+    const uint64_t number = (static_cast<uint64_t>(handle) >> kFileBits) - 1;
+    const auto index = static_cast<uint32_t>(handle & ((1 << kFileBits) - 1));
+    *live = Find(flow, number);
+    if (*live == nullptr || index >= (*live)->tx.files.size()) return nullptr;
+    FileInfo* file = &(*live)->tx.files[index];
+    if (file->closed) return nullptr;
+    *window = FindWindow(**live, index, true);
+    return file;
+  }
+
+  static int32_t FileData(FlowDissection& flow, int64_t handle, Slice bytes) {
+    LiveTransaction* live;
+    LiveTransaction::Window* window;
+    FileInfo* file = FindFile(flow, handle, &live, &window);
+    if (file == nullptr) return Bad(flow);
+    Keep(flow, *live, *window, bytes);
+    file->data = window->bytes;
+    file->size += bytes.size();
+    for (EVP_MD_CTX* digest : window->digests) {
+      if (digest != nullptr) EVP_DigestUpdate(digest, bytes.data(), bytes.size());
+    }
+    flow.changed_ = true;
+    return 0;
+  }
+
+  static int32_t FileClose(FlowDissection& flow, int64_t handle, uint32_t flags) {
+    LiveTransaction* live;
+    LiveTransaction::Window* window;
+    FileInfo* file = FindFile(flow, handle, &live, &window);
+    if (file == nullptr) return Bad(flow);
+    file->closed = true;
+    file->truncated = flags & SLUICE_FILE_TRUNCATED;
+    std::string* out[3] = {&file->md5, &file->sha1, &file->sha256};
+    for (int i = 0; i < 3; ++i) {
+      if (window->digests[i] == nullptr || file->truncated) continue;
+      uint8_t digest[EVP_MAX_MD_SIZE];
+      unsigned int len = 0;
+      EVP_DigestFinal_ex(window->digests[i], digest, &len);
+      *out[i] = Hex(digest, len);
+    }
+    flow.changed_ = true;
+    return 0;
+  }
+
+  static int32_t Handover(FlowDissection& flow, const char* protocol) {
+    flow.handover_ = true;
+    flow.handover_to_ = nullptr;
+    if (protocol == nullptr) return 0;
+    const size_t len = strnlen(protocol, flow.handover_name_.size());
+    if (len >= flow.handover_name_.size()) return Bad(flow);
+    std::memcpy(flow.handover_name_.data(), protocol, len + 1);
+    flow.handover_to_ = flow.handover_name_.data();
+    return 0;
+  }
+
+  static int32_t Budget(FlowDissection& flow, uint32_t direction, uint32_t mode, uint64_t bytes) {
+    if (direction > 1 || mode > SLUICE_BUDGET_NEXT_TX) return Bad(flow);
+    if (mode == SLUICE_BUDGET_NEXT_TX) flow.skip_[direction] = bytes;
+    if (flow.budgets_.size() < 16) {
+      flow.budgets_.push_back({static_cast<Direction>(direction), mode, bytes});
+    }
+    return 0;
+  }
+
+  static void Info(FlowDissection& flow, sluice_flow_info* out) {
+    sluice_flow_info info{};
+    info.struct_size = sizeof(info);
+    info.transport = flow.facts_.transport;
+    info.ip_version = flow.facts_.ip_version;
+    info.port[0] = flow.facts_.client_port;
+    info.port[1] = flow.facts_.server_port;
+    const Slice addresses[2] = {flow.facts_.client_address, flow.facts_.server_address};
+    for (int i = 0; i < 2; ++i) {
+      std::memcpy(info.address[i], addresses[i].data(), std::min<size_t>(16, addresses[i].size()));
+    }
+    const uint32_t size = std::min<uint32_t>(out->struct_size, sizeof(info));
+    std::memcpy(out, &info, size);
+    out->struct_size = size;
+  }
+
+  static uint64_t Now(const FlowDissection& flow) {
+    return static_cast<uint64_t>(flow.now_.count());
+  }
+  static const uint8_t* Wanted(const FlowDissection& flow) {
+    return flow.owner_->catalog_.wanted(flow.schema_->id);
+  }
+};
+
+namespace {
+
+Slice From(sluice_slice slice) { return {slice.data, slice.data == nullptr ? 0 : slice.len}; }
+
+const char* GetOption(const char* key) {
+  if (init_context == nullptr || key == nullptr) return nullptr;
+  const auto plugin = init_context->options->find(init_context->plugin);
+  if (plugin == init_context->options->end()) return nullptr;
+  const auto value = plugin->second.find(key);
+  return value == plugin->second.end() ? nullptr : value->second.c_str();
+}
+
+void LogLine(uint32_t level, const char* text) {
+  const auto to = level == 0   ? spdlog::level::err
+                  : level == 1 ? spdlog::level::warn
+                               : spdlog::level::info;
+  spdlog::log(to, "plugin={} {}", init_context ? init_context->plugin : "", text ? text : "");
+}
+
+constexpr uint32_t kUnsigned = HostCalls::Mask(FieldType::kUint) |
+                               HostCalls::Mask(FieldType::kBool) |
+                               HostCalls::Mask(FieldType::kEnum);
+constexpr uint32_t kSigned = HostCalls::Mask(FieldType::kInt) | HostCalls::Mask(FieldType::kTime);
+
+sluice_host MakeTable() {
+  using H = HostCalls;
+  sluice_host host{};
+  host.struct_size = sizeof(host);
+  host.abi_minor = SLUICE_ABI_MINOR;
+  host.option = GetOption;
+  host.log = LogLine;
+  host.wanted = [](sluice_flow* f) { return H::Wanted(H::Self(f)); };
+  host.tx_begin = [](sluice_flow* f, uint32_t flags) { return H::TxBegin(H::Self(f), flags); };
+  host.set_bytes = [](sluice_flow* f, uint64_t tx, uint32_t field, sluice_slice value) {
+    return H::SetBytes(H::Self(f), tx, field, From(value));
+  };
+  host.set_uint = [](sluice_flow* f, uint64_t tx, uint32_t field, uint64_t value) {
+    return H::SetNumber(H::Self(f), tx, field, kUnsigned, value);
+  };
+  host.set_int = [](sluice_flow* f, uint64_t tx, uint32_t field, int64_t value) {
+    return H::SetNumber(H::Self(f), tx, field, kSigned, static_cast<uint64_t>(value));
+  };
+  host.set_chunk = [](sluice_flow* f, uint64_t tx, uint32_t field, sluice_slice value,
+                      uint32_t last) {
+    return H::SetChunk(H::Self(f), tx, field, From(value), last != 0);
+  };
+  host.log_open = [](sluice_flow* f, uint64_t tx, uint32_t group) {
+    return H::LogOpen(H::Self(f), tx, group);
+  };
+  host.log_close = [](sluice_flow* f, uint64_t tx) { return H::LogClose(H::Self(f), tx); };
+  host.tx_stage = [](sluice_flow* f, uint64_t tx, uint32_t direction, uint32_t stage) {
+    return H::TxStage(H::Self(f), tx, direction, stage);
+  };
+  host.event = [](sluice_flow* f, uint64_t tx, uint32_t index) {
+    return H::Event(H::Self(f), tx, index);
+  };
+  host.file_open = [](sluice_flow* f, uint64_t tx, uint32_t direction, sluice_slice name) {
+    return H::FileOpen(H::Self(f), tx, direction, From(name));
+  };
+  host.file_data = [](sluice_flow* f, int64_t file, sluice_slice data) {
+    return H::FileData(H::Self(f), file, From(data));
+  };
+  host.file_close = [](sluice_flow* f, int64_t file, uint32_t flags) {
+    return H::FileClose(H::Self(f), file, flags);
+  };
+  host.handover = [](sluice_flow* f, const char* protocol) {
+    return H::Handover(H::Self(f), protocol);
+  };
+  host.budget = [](sluice_flow* f, uint32_t direction, uint32_t mode, uint64_t bytes) {
+    return H::Budget(H::Self(f), direction, mode, bytes);
+  };
+  host.now = [](sluice_flow* f) { return H::Now(H::Self(f)); };
+  host.flow_info = [](sluice_flow* f, sluice_flow_info* out) { H::Info(H::Self(f), out); };
+  return host;
+}
+
+}  // namespace
+
+const sluice_host& HostTable() {
+  static const sluice_host table = MakeTable();
+  return table;
+}
+
+}  // namespace sluice

@@ -1,0 +1,81 @@
+// engine/dissect/transaction.h
+// One exchange in a protocol, as rules and logs see it.
+//
+// Memory: values live in the transaction's arena and die with it; spans and
+//   slices are valid until the next call into the flow's dissector.
+// Threads: confined to the flow's worker.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/types.h"
+#include "engine/dissect/schema.h"
+
+namespace sluice {
+
+// A value set by the dissector, in the order set.  Group markers keep the shape
+// of the log: type kGroup with number 1 opens, 0 closes.
+struct FieldValue {
+  uint16_t field = 0;  // index into Schema::fields; UINT16_MAX: the end of a group
+  KeywordId keyword = kNoKeyword;
+  FieldType type = FieldType::kBytes;
+  Direction direction = Direction::kToServer;
+  bool complete = true;  // kChunks: no more will come
+  bool cut = false;      // a memory cap cut it
+  uint64_t number = 0;   // kUint, kBool, kEnum; kInt and kTime as two's complement
+  uint64_t total = 0;    // kChunks: bytes seen, also those no longer kept
+  Slice bytes;           // kBytes, kAddress, kChunks: the window kept
+};
+
+struct TransactionEvent {
+  uint16_t index = 0;  // into Schema::events
+  Direction direction = Direction::kToServer;
+};
+
+// A file carried by a transaction; engine/dissect computes size and hashes.
+struct FileInfo {
+  uint32_t id = 0;  // in the flow, from 0
+  Direction direction = Direction::kToServer;
+  Slice name;
+  uint64_t size = 0;        // bytes seen
+  bool closed = false;
+  bool truncated = false;
+  bool has_gap = false;
+  Slice data;               // inspection window: first bytes up to the limit
+  std::string md5, sha1, sha256;  // lower-case hex once closed, if computed
+};
+
+// Scratch that engine/match keeps with a transaction: what was scanned and
+// which rules are candidates or have matched.  dissect only clears it.
+struct InspectionState {
+  uint32_t num_scanned[2] = {0, 0};  // values already through the prefilter
+  std::vector<uint32_t> candidates;  // rule indices, sorted, unique
+  std::vector<uint32_t> matched;     // rule indices that must not fire again
+  void Clear() {
+    num_scanned[0] = num_scanned[1] = 0;
+    candidates.clear();
+    matched.clear();
+  }
+};
+
+struct Transaction {
+  uint64_t number = 0;  // from 0 in the flow: tx_id
+  const Schema* schema = nullptr;
+  uint8_t directions = 3;           // bit per Direction that this transaction has
+  uint8_t stage[2] = {0, 0};        // by Direction
+  bool complete[2] = {false, false};
+  bool no_log = false;
+  bool logged = false;
+  Nanos started{}, ended{};
+  Nanos stage_time[2] = {};         // time of the last stage change by Direction
+  std::vector<FieldValue> values;
+  std::vector<TransactionEvent> events;
+  std::vector<FileInfo> files;
+  InspectionState inspection;
+  bool done() const { return complete[0] && complete[1]; }
+};
+
+}  // namespace sluice

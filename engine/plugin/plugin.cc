@@ -1,0 +1,189 @@
+#include "engine/plugin/plugin.h"
+
+#include <dlfcn.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "engine/base/cycles.h"
+#include "engine/plugin/check.h"
+
+namespace sluice {
+namespace {
+
+constexpr const char* kSymbol = "sluice_plugin_v1";
+
+// Only root and the engine's own user may be able to change what we execute.
+Result<void> CheckTrust(const std::string& path) {
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  for (const std::string& name : {path, directory.empty() ? std::string(".") : directory}) {
+    struct stat info {};
+    if (stat(name.c_str(), &info) != 0) {
+      return Fail(Errc::kIo, "{}: {}", name, std::strerror(errno));
+    }
+    if (info.st_uid != 0 && info.st_uid != geteuid()) {
+      return Fail(Errc::kPermission, "{}: owned by uid {}; a plug-in must belong to root or to us",
+                  name, info.st_uid);
+    }
+    if (info.st_mode & (S_IWGRP | S_IWOTH)) {
+      return Fail(Errc::kPermission, "{}: others can write it; run: chmod go-w {}", name, name);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+const char* BreachName(Breach breach) noexcept {
+  switch (breach) {
+    case Breach::kNone: return "none";
+    case Breach::kConsumedTooMuch: return "consumed_too_much";
+    case Breach::kBadNeeded: return "bad_needed";
+    case Breach::kBadStatus: return "bad_status";
+    case Breach::kTooSlow: return "too_slow";
+  }
+  return "unknown";
+}
+
+Result<std::unique_ptr<Plugin>> Plugin::FromStruct(const sluice_plugin& exported,
+                                                   const std::string& origin,
+                                                   const PluginLoadOptions& options) {
+  auto checked = CheckPlugin(exported, origin);
+  if (!checked) return std::unexpected(checked.error());
+  std::unique_ptr<Plugin> plugin(new Plugin);
+  plugin->origin_ = origin;
+  plugin->plugin_ = checked->plugin;
+  plugin->fields_ = std::move(checked->fields);
+  plugin->events_ = std::move(checked->events);
+  const auto budget = std::chrono::duration_cast<std::chrono::microseconds>(options.call_budget);
+  plugin->budget_cycles_ = static_cast<uint64_t>(budget.count()) * CyclesPerMicrosecond();
+  return plugin;
+}
+
+Result<std::unique_ptr<Plugin>> Plugin::Load(const std::string& path,
+                                             const PluginLoadOptions& options) {
+  if (options.check_trust) {
+    if (auto ok = CheckTrust(path); !ok) return std::unexpected(ok.error());
+  }
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) return Fail(Errc::kIo, "{}: {}", path, dlerror());
+  const auto* exported = static_cast<const sluice_plugin*>(dlsym(handle, kSymbol));
+  if (exported == nullptr) {
+    dlclose(handle);
+    return Fail(Errc::kPlugin, "{}: exports no {}; it is not a plug-in of ABI 1", path, kSymbol);
+  }
+  auto plugin = FromStruct(*exported, path, options);
+  if (!plugin) {
+    dlclose(handle);
+    return plugin;
+  }
+  (*plugin)->handle_ = handle;
+  return plugin;
+}
+
+Plugin::~Plugin() {
+  Fini();
+  if (handle_ != nullptr) dlclose(handle_);
+}
+
+Result<void> Plugin::Init(const sluice_host& host) {
+  if (plugin_.init != nullptr) {
+    if (const int32_t status = plugin_.init(&host); status != 0) {
+      return Fail(Errc::kPlugin, "{}: init of {} failed: {}", origin_, plugin_.name,
+                  std::strerror(status < 0 ? -status : status));
+    }
+  }
+  initialised_ = true;
+  return {};
+}
+
+void Plugin::Fini() noexcept {
+  if (initialised_ && plugin_.fini != nullptr) plugin_.fini();
+  initialised_ = false;
+}
+
+Breach Plugin::Account(uint64_t start) const noexcept {
+  const uint64_t spent = Cycles() - start;
+  stats_->calls.fetch_add(1, std::memory_order_relaxed);
+  stats_->cycles.fetch_add(spent, std::memory_order_relaxed);
+  return spent > budget_cycles_ ? Breach::kTooSlow : Breach::kNone;
+}
+
+int32_t Plugin::Probe(const sluice_probe_input& input) const noexcept {
+  const int32_t answer = plugin_.probe(&input);
+  return answer == SLUICE_PROBE_YES || answer == SLUICE_PROBE_MAYBE ? answer : SLUICE_PROBE_NO;
+}
+
+void* Plugin::NewFlow(sluice_flow* flow) const noexcept { return plugin_.flow_new(flow); }
+void Plugin::FreeFlow(void* state) const noexcept { plugin_.flow_free(state); }
+
+ParseAnswer Plugin::Parse(void* state, sluice_flow* flow, Direction direction,
+                          Slice in) const noexcept {
+  const uint64_t start = Cycles();
+  const sluice_parse_result result =
+      plugin_.parse(state, flow, static_cast<uint32_t>(direction), {in.data(), in.size()});
+  Breach breach = Account(start);
+  if (result.consumed > in.size()) {
+    breach = Breach::kConsumedTooMuch;
+  } else if (result.status == SLUICE_PARSE_MORE) {
+    const uint64_t end = uint64_t{result.consumed} + result.needed;
+    if (end <= in.size() || result.needed > kMaxParseBytes) breach = Breach::kBadNeeded;
+  } else if (result.status != SLUICE_PARSE_OK && result.status != SLUICE_PARSE_ERROR) {
+    breach = Breach::kBadStatus;
+  }
+  if (breach != Breach::kNone) {
+    stats_->breaches[static_cast<size_t>(breach)].fetch_add(1, std::memory_order_relaxed);
+    if (breach == Breach::kTooSlow) {
+      return {.status = result.status, .consumed = result.consumed, .needed = result.needed,
+              .breach = breach};
+    }
+    return {.status = SLUICE_PARSE_ERROR, .consumed = 0, .needed = 0, .breach = breach};
+  }
+  return {.status = result.status, .consumed = result.consumed, .needed = result.needed};
+}
+
+bool Plugin::Gap(void* state, sluice_flow* flow, Direction direction,
+                 uint64_t bytes) const noexcept {
+  if (plugin_.gap == nullptr) return false;
+  const uint64_t start = Cycles();
+  const bool goes_on = plugin_.gap(state, flow, static_cast<uint32_t>(direction), bytes) == 0;
+  return Account(start) == Breach::kNone && goes_on;
+}
+
+void Plugin::End(void* state, sluice_flow* flow, Direction direction, Slice rest) const noexcept {
+  if (plugin_.end == nullptr) return;
+  const uint64_t start = Cycles();
+  plugin_.end(state, flow, static_cast<uint32_t>(direction), {rest.data(), rest.size()});
+  Account(start);
+}
+
+Result<std::vector<std::unique_ptr<Plugin>>> LoadPluginDirectory(
+    const std::string& directory, const PluginLoadOptions& options, std::vector<Error>* problems) {
+  std::error_code failure;
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, failure)) {
+    if (entry.path().extension() == ".so") paths.push_back(entry.path().string());
+  }
+  if (failure) {
+    return Fail(Errc::kIo, "{}: cannot read the plug-in directory: {}", directory,
+                failure.message());
+  }
+  std::ranges::sort(paths);
+  std::vector<std::unique_ptr<Plugin>> plugins;
+  for (const std::string& path : paths) {
+    auto plugin = Plugin::Load(path, options);
+    if (plugin) {
+      plugins.push_back(std::move(*plugin));
+    } else {
+      problems->push_back(plugin.error());
+    }
+  }
+  return plugins;
+}
+
+}  // namespace sluice

@@ -1,0 +1,42 @@
+// engine/rules/keyword_source.h
+// What the rule parser asks about dissector fields; engine/app connects it with
+// the loaded plug-ins.
+// Threads: main thread only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sluice {
+
+struct FieldKeyword {
+  uint16_t id = 0;             // the same for all names of one keyword
+  std::string name;            // canonical: "http.uri"
+  std::string protocol;        // the dissector's name
+  bool number = false;         // UINT/INT/BOOL/ENUM: "keyword: >5"; else a sticky buffer
+  bool repeated = false;
+  bool modifier = false;       // the name asked for follows a content ("http_uri")
+  uint8_t directions = 3;      // bit 0 to_server, bit 1 to_client
+  std::string help;
+  std::string transform;       // applied first; empty: none
+  std::vector<std::pair<uint64_t, std::string>> enum_names;
+};
+
+class KeywordSource {
+ public:
+  virtual ~KeywordSource() = default;
+  // The field behind a keyword, alias or modifier name; nullopt if there is none.
+  virtual std::optional<FieldKeyword> Find(std::string_view name) const = 0;
+  // Canonical keywords, for suggestions and --list-keywords; sorted.
+  virtual std::vector<FieldKeyword> All() const = 0;
+  // Whether a dissector of that name is loaded.
+  virtual bool HasProtocol(std::string_view name) const = 0;
+  // Whether that dissector declares the event.
+  virtual bool HasEvent(std::string_view protocol, std::string_view event) const = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,341 @@
+// engine/rules/rule_set.h
+// The one model of rules that both front ends (.rules, .toml) produce.
+//
+// A rule is a header (protocol, addresses, ports), flow and packet conditions,
+// and a list of buffer inspections; each inspection is one sticky buffer with
+// its tests in the order written.  Knows keywords, not Hyperscan, and no
+// protocol by name: fields of dissectors come through KeywordSource.
+//
+// Threads: built on the main thread, then immutable and shared by workers.
+// Memory: plain values; a RuleSet owns all of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/types.h"
+#include "engine/decode/address.h"
+
+namespace sluice {
+
+enum class Action : uint8_t { kAlert, kPass, kDrop, kReject, kRejectSource, kRejectDestination, kRejectBoth };
+
+// ---------------------------------------------------------------- header
+
+struct AddressRange {  // inclusive, one IP version
+  Address first, last;
+};
+// Sorted, disjoint; negation is already applied, so `any` is both full ranges.
+struct AddressSet {
+  bool any = true;
+  std::vector<AddressRange> ranges;
+  bool Contains(const Address& address) const;
+};
+struct PortSet {
+  bool any = true;
+  std::vector<std::pair<uint16_t, uint16_t>> ranges;  // sorted, disjoint, inclusive
+  bool Contains(uint16_t port) const;
+};
+
+struct RuleHeader {
+  std::string protocol_text;     // as written: "tcp", "tcp-pkt", "http", ...
+  bool any_ip_protocol = false;  // "ip", "pkthdr"
+  std::vector<uint8_t> ip_protocols;  // IANA numbers otherwise; empty with any_ip_protocol
+  uint8_t ip_version = 0;        // 4, 6 ("ip4", "tcp4"...), 0 for both
+  bool packet_only = false;      // "tcp-pkt": payload of single packets
+  bool stream_only = false;      // "tcp-stream"
+  std::string app_protocol;      // a dissector's name; empty: none asked for
+  AddressSet source, destination;
+  PortSet source_ports, destination_ports;
+  bool bidirectional = false;    // "<>"
+};
+
+// ------------------------------------------------- values and comparisons
+
+enum class CompareOp : uint8_t {
+  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual,
+  kRange,     // a < x < b (as Suricata: "a<>b" excludes the ends; parser adjusts where inclusive)
+  kNotRange,
+  kMaskSet,     // (x & a) == b
+  kMaskNotSet,  // (x & a) != b
+};
+struct UintTest {
+  CompareOp op = CompareOp::kEqual;
+  uint64_t a = 0, b = 0;
+  bool Matches(uint64_t value) const {
+    switch (op) {
+      case CompareOp::kEqual: return value == a;
+      case CompareOp::kNotEqual: return value != a;
+      case CompareOp::kLess: return value < a;
+      case CompareOp::kLessEqual: return value <= a;
+      case CompareOp::kGreater: return value > a;
+      case CompareOp::kGreaterEqual: return value >= a;
+      case CompareOp::kRange: return value > a && value < b;
+      case CompareOp::kNotRange: return !(value > a && value < b);
+      case CompareOp::kMaskSet: return (value & a) == b;
+      case CompareOp::kMaskNotSet: return (value & a) != b;
+    }
+    return false;
+  }
+};
+
+// A number in the rule, or the name of a byte_extract / byte_math variable
+// (index into Rule::num_variables slots).
+struct Number {
+  int64_t value = 0;
+  int32_t variable = -1;  // >= 0: slot, value unused
+};
+
+// ------------------------------------------------------------ byte tests
+
+struct ContentTest {
+  std::string bytes;     // decoded; lower case when nocase
+  bool negated = false;
+  bool nocase = false;
+  bool relative = false;  // distance or within given
+  bool starts_with = false, ends_with = false;
+  bool raw_bytes = false;
+  std::optional<Number> offset, depth, distance, within;
+  bool fast_pattern = false;       // asked for
+  bool fast_pattern_only = false;  // the prefilter hit is enough
+  uint16_t fast_pattern_offset = 0, fast_pattern_length = 0;  // chop; length 0: whole
+  bool replace = false;
+};
+
+struct PcreTest {
+  std::string pattern;   // without delimiters
+  bool negated = false;
+  bool relative = false;  // R
+  bool caseless = false, dot_all = false, multi_line = false, extended = false, anchored = false,
+       dollar_end_only = false, ungreedy = false;
+  std::vector<std::string> captures;  // "pkt:name", "flow:name", in group order
+};
+
+struct IsDataAtTest {
+  Number offset;
+  bool relative = false, negated = false, raw_bytes = false;
+};
+
+enum class Endian : uint8_t { kBig, kLittle, kDce };
+enum class NumberBase : uint8_t { kBinary, kHex, kDecimal, kOctal };  // kBinary: raw bytes
+
+struct ByteTest {
+  Number num_bytes;
+  bool negated = false;
+  enum class Op : uint8_t { kLess, kGreater, kEqual, kLessEqual, kGreaterEqual, kAnd, kOr } op = Op::kEqual;
+  Number value, offset;
+  bool relative = false;
+  Endian endian = Endian::kBig;
+  NumberBase base = NumberBase::kBinary;
+  uint32_t bitmask = 0;
+};
+struct ByteJump {
+  Number num_bytes, offset;
+  bool relative = false, align = false, from_beginning = false, from_end = false;
+  Endian endian = Endian::kBig;
+  NumberBase base = NumberBase::kBinary;
+  uint32_t multiplier = 1, bitmask = 0;
+  int32_t post_offset = 0;
+};
+struct ByteExtract {
+  uint8_t num_bytes = 0;
+  Number offset;
+  uint32_t variable = 0;  // slot
+  bool relative = false;
+  Endian endian = Endian::kBig;
+  NumberBase base = NumberBase::kBinary;
+  uint32_t multiplier = 1, align = 0, bitmask = 0;
+};
+struct ByteMath {
+  uint8_t num_bytes = 0;
+  Number offset, rvalue;
+  enum class Op : uint8_t { kAdd, kSubtract, kMultiply, kDivide, kShiftLeft, kShiftRight } op = Op::kAdd;
+  uint32_t variable = 0;
+  bool relative = false;
+  Endian endian = Endian::kBig;
+  NumberBase base = NumberBase::kBinary;
+  uint32_t bitmask = 0;
+};
+struct SizeTest {  // bsize, urilen: of the whole buffer
+  UintTest test;
+};
+struct Base64Decode {  // later base64_data tests look at the decoded bytes
+  uint32_t bytes = 0;  // 0: all
+  uint32_t offset = 0;
+  bool relative = false;
+};
+
+using BufferTest = std::variant<ContentTest, PcreTest, IsDataAtTest, ByteTest, ByteJump, ByteExtract,
+                                ByteMath, SizeTest, Base64Decode>;
+
+// -------------------------------------------------------------- buffers
+
+// Buffers the engine itself has; all others are dissector fields.
+enum class BufferKind : uint8_t {
+  kPayload,   // packet payload, or reassembled stream (rules without a buffer)
+  kField,     // a dissector's field: keyword id
+  kFileData,  // file.data
+  kBase64,    // base64_data: output of Base64Decode in the buffer before
+  kHeader,    // a header keyword: ipv4.hdr, tcp.hdr ... (HeaderBuffer)
+};
+enum class HeaderBuffer : uint8_t { kNone, kIpv4, kIpv6, kTcp, kUdp, kIcmpv4, kIcmpv6, kEther };
+
+struct Transform {
+  std::string name;      // "to_lowercase", "strip_whitespace", ...
+  std::string argument;  // "xor" key, pcrexform pattern
+};
+
+// One sticky buffer and its tests.  Two uses of one buffer in a rule with
+// different transforms, or a repeated buffer named twice, are two inspections.
+struct Inspection {
+  BufferKind kind = BufferKind::kPayload;
+  uint16_t keyword = 0;  // kField: KeywordSource id
+  HeaderBuffer header = HeaderBuffer::kNone;
+  std::string name;      // as written, for messages
+  std::vector<Transform> transforms;
+  std::vector<BufferTest> tests;
+};
+// A number field ("dns.opcode: 4", "http.stat_code" stays bytes).
+struct NumberInspection {
+  uint16_t keyword = 0;
+  std::string name;
+  UintTest test;
+};
+
+// -------------------------------------------------- packet and flow tests
+
+enum class PacketField : uint8_t {
+  kTtl, kIpId, kIpProto, kTos, kTcpSeq, kTcpAck, kTcpWindow, kTcpMss, kIcmpType, kIcmpCode,
+  kIcmpId, kIcmpSeq, kDsize, kIcmpv6Mtu, kPacketLen,
+};
+struct PacketNumberTest {
+  PacketField field = PacketField::kTtl;
+  UintTest test;
+};
+struct TcpFlagsTest {  // "flags: [!*+]SAF,CE"
+  uint8_t flags = 0, ignore_mask = 0;
+  enum class Mode : uint8_t { kExact, kAll, kAny, kNot } mode = Mode::kExact;
+};
+struct SameIpTest {};
+struct IpOptsTest { uint8_t option = 0; bool any = false; };
+struct FragBitsTest {
+  uint8_t bits = 0;  // 1 more, 2 dont, 4 reserved
+  TcpFlagsTest::Mode mode = TcpFlagsTest::Mode::kExact;
+};
+struct FragOffsetTest { UintTest test; };
+struct DecodeEventTest { std::string name; };  // decode-event / stream-event, without prefix
+struct StreamEventTest { std::string name; };
+using PacketTest = std::variant<PacketNumberTest, TcpFlagsTest, SameIpTest, IpOptsTest, FragBitsTest,
+                                FragOffsetTest, DecodeEventTest, StreamEventTest>;
+
+struct FlowTest {
+  bool to_server = false, to_client = false;
+  bool established = false, not_established = false, stateless = false;
+  bool only_stream = false, no_stream = false, only_frag = false, no_frag = false;
+};
+struct FlowbitTest {
+  enum class Op : uint8_t { kIsSet, kIsNotSet, kSet, kUnset, kToggle } op = Op::kIsSet;
+  std::vector<uint32_t> bits;  // any of them ("a|b"); indices into RuleSet::flowbit_names
+};
+struct FlowintTest {
+  enum class Op : uint8_t { kSet, kAdd, kSubtract, kLess, kLessEqual, kEqual, kNotEqual, kGreaterEqual, kGreater, kIsSet, kIsNotSet } op = Op::kSet;
+  uint32_t variable = 0;  // index into RuleSet::flowint_names
+  uint32_t value = 0;
+  int32_t other = -1;     // >= 0: another flowint instead of value
+};
+struct XbitTest {  // xbits and hostbits
+  FlowbitTest::Op op = FlowbitTest::Op::kIsSet;
+  uint32_t name = 0;      // index into RuleSet::xbit_names
+  enum class Track : uint8_t { kSource, kDestination, kPair } track = Track::kSource;
+  uint32_t expire_seconds = 30;
+};
+struct StreamSizeTest {
+  enum class Side : uint8_t { kServer, kClient, kBoth, kEither } side = Side::kServer;
+  UintTest test;
+};
+enum class FlowField : uint8_t { kAge, kPktsToServer, kPktsToClient, kBytesToServer, kBytesToClient, kPkts, kBytes };
+struct FlowNumberTest { FlowField field = FlowField::kAge; UintTest test; };
+struct AppProtocolTest {
+  std::string protocol;  // "failed", "unknown", or a dissector's name
+  bool negated = false;
+  enum class Side : uint8_t { kEither, kToServer, kToClient, kFinal, kOriginal, kBoth } side = Side::kEither;
+};
+struct AppEventTest { std::string protocol, event; };  // app-layer-event
+using FlowCondition = std::variant<FlowTest, FlowbitTest, FlowintTest, XbitTest, StreamSizeTest,
+                                   FlowNumberTest, AppProtocolTest, AppEventTest>;
+
+// ------------------------------------------------------------ thresholds
+
+struct Threshold {
+  enum class Type : uint8_t { kThreshold, kLimit, kBoth, kDetectionFilter, kRate, kBackoff } type = Type::kLimit;
+  enum class Track : uint8_t { kBySource, kByDestination, kByBoth, kByRule, kByFlow } track = Track::kBySource;
+  uint32_t count = 0;
+  uint32_t seconds = 0;
+  uint32_t multiplier = 0;
+};
+
+// sluice's own option on drop rules: "drop_source: 10m" puts the source into
+// the kernel's drop map instead of the flow alone.
+struct VerdictScope {
+  enum class Kind : uint8_t { kFlow, kSource, kDestination, kPair } kind = Kind::kFlow;
+  Nanos ttl{};  // 0: the default of the configuration
+};
+
+struct Reference { std::string system, id; };
+
+struct Place {
+  std::string file;
+  uint32_t line = 0;
+};
+
+struct Rule {
+  uint32_t index = 0;  // position in RuleSet::rules
+  Action action = Action::kAlert;
+  RuleHeader header;
+  uint32_t sid = 0, gid = 1, rev = 0;
+  std::string message;
+  std::string classtype;      // short name; empty if none
+  std::string classification; // long text
+  uint8_t priority = 3;
+  std::vector<Reference> references;
+  std::vector<std::pair<std::string, std::string>> metadata;
+  bool no_alert = false;
+  bool bypass = false;
+  bool prefilter = false;
+  enum class Target : uint8_t { kNone, kSource, kDestination } target = Target::kNone;
+
+  std::vector<Inspection> inspections;
+  std::vector<NumberInspection> numbers;
+  std::vector<PacketTest> packet_tests;
+  std::vector<FlowCondition> flow_conditions;
+  std::optional<Threshold> threshold;         // alert suppression
+  std::optional<Threshold> detection_filter;  // part of the match
+  VerdictScope scope;
+  uint32_t num_variables = 0;  // byte_extract / byte_math slots
+  std::vector<std::string> variable_names;
+
+  std::string text;  // the rule as written, for EVE `rule` and messages
+  Place place;
+};
+
+struct RuleProblem {
+  enum class Severity : uint8_t { kError, kWarning } severity = Severity::kError;
+  Place place;
+  uint32_t column = 0;  // 1-based; 0 unknown
+  uint32_t sid = 0;     // 0 unknown
+  std::string message;  // fact; remedy
+};
+
+struct RuleSet {
+  std::vector<Rule> rules;
+  std::vector<RuleProblem> problems;
+  uint32_t num_failed = 0;    // rules with an error
+  uint32_t num_inactive = 0;  // rules for protocols without a dissector
+  std::vector<std::string> flowbit_names, flowint_names, xbit_names;
+};
+
+}  // namespace sluice

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * include/sluice/plugin.h - the ABI between the engine and a dissector plug-in.
+ * Pure C11 with no sluice includes: any language that exports C can use it.
+ *
+ * IDEA     A dissector declares its typed fields once, as a table.  From that
+ *          table the engine derives rule keywords, EVE logs and metrics.
+ * VERSION  The symbol name carries the major.  A plug-in loads if its abi_minor
+ *          is not newer than the engine's.  A minor appends fields; it never
+ *          reorders, resizes or reuses one.
+ * SIZE     Growable structs begin with struct_size, set by the side that fills
+ *          them in; rows of tables have their size in the plug-in struct.
+ *          Fields newer than 1.0 are read under SLUICE_HAS only.
+ * LIFETIME Pointers handed to a callback die when it returns: copy to keep.
+ *          Values handed to the host are copied before the call returns.
+ *          Tables and strings of the plug-in struct have static storage.
+ * OWNERS   Who allocates, frees.  Flow state belongs to the plug-in.
+ * THREADS  init and fini run alone on the main thread.  All calls for one flow
+ *          come from one worker; calls for different flows run concurrently.
+ * ERRORS   Return a status.  No exception, longjmp, exit or abort may escape.
+ * UNITS    Lengths in bytes, times in ns since the epoch, host byte order.
+ */
+#ifndef SLUICE_PLUGIN_H
+#define SLUICE_PLUGIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SLUICE_ABI_MINOR 0u
+#define SLUICE_EXPORT __attribute__((visibility("default")))
+#define SLUICE_HAS(type, p, field) \
+  ((p)->struct_size >= offsetof(type, field) + sizeof((p)->field))
+
+/* Direction: relative to the flow's initiator; an index, never a flag. */
+enum { SLUICE_TO_SERVER = 0, SLUICE_TO_CLIENT = 1 };
+/* Where a set of directions is meant. */
+enum { SLUICE_DIR_TO_SERVER = 1, SLUICE_DIR_TO_CLIENT = 2, SLUICE_DIR_BOTH = 3 };
+/* Transports a dissector serves, as a set. */
+enum { SLUICE_TCP = 1, SLUICE_UDP = 2 };
+
+typedef struct sluice_slice { /* borrowed [data, data + len); frozen */
+  const uint8_t *data;        /* may be NULL when len is 0 */
+  size_t len;
+} sluice_slice;
+
+/* ------------------------------------------------------------- the schema */
+
+/* What a field's value is. */
+enum {
+  SLUICE_BYTES = 1,   /* set_bytes */
+  SLUICE_UINT = 2,    /* set_uint */
+  SLUICE_INT = 3,     /* set_int */
+  SLUICE_BOOL = 4,    /* set_uint with 0 or 1 */
+  SLUICE_ENUM = 5,    /* set_uint; the names are declared with the field */
+  SLUICE_ADDRESS = 6, /* set_bytes with 4 or 16 bytes, network order */
+  SLUICE_TIME = 7,    /* set_int, ns since the epoch */
+  SLUICE_CHUNKS = 8,  /* set_chunk: a long value in pieces (a body) */
+  SLUICE_GROUP = 9,   /* log_open / log_close: an object of the log */
+};
+
+/* Field flags. */
+enum {
+  SLUICE_REPEATED = 1u << 0,  /* many values in one transaction: an array in the
+                                 log, a repeated buffer for rules */
+  SLUICE_SECRET = 1u << 1,    /* matched, never logged, masked in dumps */
+  SLUICE_DIMENSION = 1u << 2, /* metrics may be grouped by it */
+  SLUICE_MEASURE = 1u << 3,   /* metrics may add it up */
+  SLUICE_OUTCOME = 1u << 4,   /* HTTP-like: 1xx-3xx success, 4xx client error,
+                                 5xx server error; an ENUM says it by names */
+  SLUICE_HEX = 1u << 5,       /* BYTES logged as lower-case hex */
+  SLUICE_BASE64 = 1u << 6,    /* BYTES logged as base64 */
+  SLUICE_LOG_V7 = 1u << 7,    /* logged only under eve.compat 7 */
+  SLUICE_LOG_V8 = 1u << 8,    /* logged only under eve.compat 8 */
+  SLUICE_LOG_FALSE = 1u << 9, /* BOOL: logged also when false */
+  SLUICE_ALERT_ONLY = 1u << 10, /* logged inside alerts only */
+  SLUICE_LOWERCASE = 1u << 11,  /* BYTES: rules see it in lower case */
+  SLUICE_LOG_LAST = 1u << 12,   /* set twice: the last value is logged, not the first */
+  SLUICE_OPTIONAL = 1u << 13,   /* logged only when the user asks for it by name */
+};
+
+typedef struct sluice_enum_name { /* frozen; a table ends with name NULL */
+  uint64_t value;
+  const char *name;
+} sluice_enum_name;
+
+/* One field.  Its id is its index in the table. */
+typedef struct sluice_field {
+  const char *keyword;  /* "http.uri": rules match it by this name; NULL: they
+                           cannot.  Fields may share a keyword: request and
+                           response side of one name */
+  const char *aliases;  /* old names, blank-separated, used like the keyword
+                           ("dns_query"); NULL: none */
+  const char *modifiers;/* old names that follow a content ("http_uri"); NULL */
+  const char *log;      /* key in the innermost open group, or in the object of
+                           the event; "a.b" makes an object on the way; NULL:
+                           not logged */
+  const char *help;     /* one line, never NULL */
+  uint32_t type;        /* SLUICE_BYTES ... */
+  uint32_t flags;
+  uint32_t directions;  /* SLUICE_DIR_*: whose packets carry it */
+  uint32_t stage;       /* index into the stage names: rules look at it as soon
+                           as its direction has reached this stage */
+  const sluice_enum_name *names; /* ENUM; optional for UINT (rules may use them) */
+  const char *transform; /* a transform applied before rules look ("strip_whitespace"); NULL */
+} sluice_field;
+
+/* A protocol anomaly: "app-layer-event:<plugin>.<name>" and EVE `anomaly`. */
+typedef struct sluice_event {
+  const char *name;
+  const char *help;
+} sluice_event;
+
+/* --------------------------------------------------------------- the host */
+
+typedef struct sluice_flow sluice_flow; /* opaque, engine-owned */
+#define SLUICE_NO_TX UINT64_MAX
+
+/* tx_begin flags. */
+enum {
+  SLUICE_TX_TO_SERVER = 1, /* has only this direction: complete when it is */
+  SLUICE_TX_TO_CLIENT = 2,
+  SLUICE_TX_NO_LOG = 4,    /* for rules and metrics, writes no event */
+};
+
+/* file_close flags. */
+enum { SLUICE_FILE_COMPLETE = 0, SLUICE_FILE_TRUNCATED = 1 };
+
+/* budget modes: what of a direction the engine (and the kernel) still sends. */
+enum {
+  SLUICE_BUDGET_ALL = 0,     /* everything (the default) */
+  SLUICE_BUDGET_NONE = 1,    /* no more of this direction */
+  SLUICE_BUDGET_BYTES = 2,   /* the next n bytes */
+  SLUICE_BUDGET_NEXT_TX = 3, /* skip n bytes, then everything again */
+};
+
+typedef struct sluice_flow_info { /* filled by the host */
+  uint32_t struct_size;
+  uint32_t transport;         /* SLUICE_TCP or SLUICE_UDP */
+  uint32_t ip_version;        /* 4 or 6 */
+  uint16_t port[2];           /* [0] the initiator's, [1] the responder's */
+  uint8_t address[2][16];     /* likewise; IPv4 in the first 4 bytes */
+} sluice_flow_info;
+
+/* The engine's calls.  Valid from init until fini returns.  All but option()
+ * and log() are for flow callbacks of the same flow.  A negative answer is
+ * -errno: -ENOSPC at a memory cap (rules then see the value as absent, and it
+ * is counted), -EINVAL for an id, type or transaction that does not exist. */
+typedef struct sluice_host {
+  uint32_t struct_size;
+  uint32_t abi_minor;
+
+  /* The user's setting plugins.<name>.<key>, or NULL.  init only. */
+  const char *(*option)(const char *key);
+  /* One line for the log; level 0 error, 1 warn, 2 info.  init and fini only. */
+  void (*log)(uint32_t level, const char *text);
+  /* wanted[id] is 0 for a field that no rule, log or metric wants: it need not
+   * be computed.  May change between callbacks.  Length: the plug-in's fields. */
+  const uint8_t *(*wanted)(sluice_flow *);
+
+  /* Starts a transaction; numbers run from 0 in each flow.  Never fails: past
+   * the flow's limit of live transactions the oldest is completed and counted. */
+  uint64_t (*tx_begin)(sluice_flow *, uint32_t flags);
+  int32_t (*set_bytes)(sluice_flow *, uint64_t tx, uint32_t field, sluice_slice);
+  int32_t (*set_uint)(sluice_flow *, uint64_t tx, uint32_t field, uint64_t value);
+  int32_t (*set_int)(sluice_flow *, uint64_t tx, uint32_t field, int64_t value);
+  /* Appends to a CHUNKS field; last ends it. */
+  int32_t (*set_chunk)(sluice_flow *, uint64_t tx, uint32_t field, sluice_slice,
+                       uint32_t last);
+  /* Opens / closes a GROUP: fields set in between are logged in it.  A REPEATED
+   * group makes an array of objects. */
+  int32_t (*log_open)(sluice_flow *, uint64_t tx, uint32_t group);
+  int32_t (*log_close)(sluice_flow *, uint64_t tx);
+  /* The direction of tx has reached `stage`; stages only grow.  The last stage
+   * of each direction completes it: rules have their last look, it is logged. */
+  int32_t (*tx_stage)(sluice_flow *, uint64_t tx, uint32_t direction, uint32_t stage);
+  /* Reports events[index] on a transaction, or on the flow with SLUICE_NO_TX. */
+  int32_t (*event)(sluice_flow *, uint64_t tx, uint32_t index);
+
+  /* A file carried in a direction of a transaction: name may be empty.  The
+   * engine computes size and hashes.  Returns a handle > 0, or -errno. */
+  int64_t (*file_open)(sluice_flow *, uint64_t tx, uint32_t direction, sluice_slice name);
+  int32_t (*file_data)(sluice_flow *, int64_t file, sluice_slice);
+  int32_t (*file_close)(sluice_flow *, int64_t file, uint32_t flags);
+
+  /* After this callback the unconsumed bytes and all later ones, of both
+   * directions, are `protocol`: a dissector's name; "" to probe anew; NULL when
+   * they are opaque (encrypted): nothing more is dissected. */
+  int32_t (*handover)(sluice_flow *, const char *protocol);
+  int32_t (*budget)(sluice_flow *, uint32_t direction, uint32_t mode, uint64_t bytes);
+
+  /* Packet time, ns since the epoch. */
+  uint64_t (*now)(sluice_flow *);
+  void (*flow_info)(sluice_flow *, sluice_flow_info *out); /* set out->struct_size */
+} sluice_host;
+
+/* ------------------------------------------------------------ the plug-in */
+
+enum { SLUICE_PROBE_NO = 0, SLUICE_PROBE_MAYBE = 1, SLUICE_PROBE_YES = 2 };
+typedef struct sluice_probe_input {
+  uint32_t struct_size;
+  uint32_t transport;  /* SLUICE_TCP or SLUICE_UDP */
+  uint32_t direction;  /* of head */
+  uint16_t port[2];    /* [0] the initiator's, [1] the responder's: a hint only */
+  sluice_slice head;   /* the first bytes of the direction, or one datagram */
+} sluice_probe_input;
+
+enum { SLUICE_PARSE_OK = 0, SLUICE_PARSE_MORE = 1, SLUICE_PARSE_ERROR = -1 };
+typedef struct sluice_parse_result { /* frozen */
+  int32_t status;    /* ERROR: this direction is not parsed again */
+  uint32_t consumed; /* <= input length; the rest is presented again */
+  uint32_t needed;   /* MORE only: consumed + needed > input length */
+} sluice_parse_result;
+
+/* Whom EVE names as source of a transaction's event. */
+enum {
+  SLUICE_LOG_CLIENT = 0,    /* the flow's initiator, always */
+  SLUICE_LOG_SENDER = 1,    /* the sender of a one-directional transaction */
+  SLUICE_LOG_SENDER_V8 = 2, /* the sender under eve.compat 8, else the initiator */
+};
+
+typedef struct sluice_plugin {
+  uint32_t struct_size; /* sizeof(sluice_plugin), as the plug-in was built */
+  uint32_t abi_minor;   /* SLUICE_ABI_MINOR, as the plug-in was built */
+  const char *name;     /* [a-z0-9_-]+, unique: app_proto, event_type, object */
+  const char *help;     /* one line */
+  const char *version;  /* of the plug-in, free text */
+  uint32_t transports;  /* set of SLUICE_TCP, SLUICE_UDP */
+  uint32_t log_source;  /* SLUICE_LOG_* */
+  const char *ports;    /* usual ports, "tcp/80 tcp/8080 udp/53": seeds the
+                           kernel's policy, never the decision; NULL */
+
+  const sluice_field *fields; /* num_fields rows of field_size bytes each */
+  uint32_t num_fields;
+  uint32_t field_size;
+  const sluice_event *events;
+  uint32_t num_events;
+  uint32_t event_size;
+  /* Names of the stages per direction, index 0 first; at least one each; the
+   * last one means complete. */
+  const char *const *stages[2];
+  uint32_t num_stages[2];
+
+  int32_t (*init)(const sluice_host *); /* 0, or -errno: not loaded */
+  void (*fini)(void);                   /* once, after the last flow_free */
+  /* Whether the first bytes of a direction are this protocol: SLUICE_PROBE_*.
+   * Pure: same bytes, same answer.  MAYBE asks again with more bytes. */
+  int32_t (*probe)(const sluice_probe_input *);
+  void *(*flow_new)(sluice_flow *); /* NULL: leave the flow undissected */
+  void (*flow_free)(void *state);   /* once per non-NULL flow_new */
+  /* In-order bytes of one direction, 1 B .. 1 MiB; needing more is an ERROR.
+   * UDP: one whole datagram; what is not consumed is dropped. */
+  sluice_parse_result (*parse)(void *state, sluice_flow *, uint32_t direction, sluice_slice);
+  /* `bytes` were lost before the next parse; bytes not yet consumed are gone.
+   * 0 to go on; else the direction is not parsed again.  NULL: stop at the
+   * first gap. */
+  int32_t (*gap)(void *state, sluice_flow *, uint32_t direction, uint64_t bytes);
+  /* The direction has ended (FIN, RST, expiry); called at most once each, before
+   * flow_free.  `rest` are the bytes never consumed.  NULL: not interested. */
+  void (*end)(void *state, sluice_flow *, uint32_t direction, sluice_slice rest);
+} sluice_plugin;
+
+SLUICE_EXPORT extern const sluice_plugin sluice_plugin_v1; /* the one export */
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SLUICE_PLUGIN_H */

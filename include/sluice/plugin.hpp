@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// include/sluice/plugin.hpp - a thin C++20 shell over plugin.h.
+//
+// Write a class with the members below and call SLUICE_PLUGIN:
+//
+//   class Memcached {
+//    public:
+//     explicit Memcached(sluice::Flow flow);
+//     static int32_t Probe(const sluice_probe_input& input);  // SLUICE_PROBE_*
+//     sluice::ParseResult Parse(sluice::Flow flow, uint32_t direction, sluice::View in);
+//     bool Gap(sluice::Flow flow, uint32_t direction, uint64_t bytes);     // optional
+//     void End(sluice::Flow flow, uint32_t direction, sluice::View rest);  // optional
+//     static int32_t Init();                                               // optional
+//   };
+//
+// Exceptions are turned into SLUICE_PARSE_ERROR, a null flow, or "stop".
+// Threads, lifetimes and units: see plugin.h.
+#pragma once
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <string_view>
+
+#include <sluice/plugin.h>
+
+namespace sluice {
+
+using View = std::string_view;  // borrowed bytes; dies with the call
+using ParseResult = sluice_parse_result;
+
+inline View ToView(sluice_slice s) { return {reinterpret_cast<const char*>(s.data), s.len}; }
+inline sluice_slice ToSlice(View v) {
+  return {reinterpret_cast<const uint8_t*>(v.data()), v.size()};
+}
+
+inline ParseResult Ok(size_t consumed) {
+  return {SLUICE_PARSE_OK, static_cast<uint32_t>(consumed), 0};
+}
+// `needed` bytes after `consumed` must be there before the next call helps.
+inline ParseResult More(size_t consumed, size_t needed) {
+  return {SLUICE_PARSE_MORE, static_cast<uint32_t>(consumed), static_cast<uint32_t>(needed)};
+}
+inline ParseResult ParseError() { return {SLUICE_PARSE_ERROR, 0, 0}; }
+
+// The host, set once before any flow exists.
+inline const sluice_host* host = nullptr;
+
+// A flow handle with typed calls.  A copyable pointer.
+class Flow {
+ public:
+  explicit Flow(sluice_flow* flow) : flow_(flow) {}
+  sluice_flow* get() const { return flow_; }
+
+  bool Wanted(uint32_t field) const { return host->wanted(flow_)[field] != 0; }
+  uint64_t Begin(uint32_t flags = 0) const { return host->tx_begin(flow_, flags); }
+  void Set(uint64_t tx, uint32_t field, View value) const {
+    host->set_bytes(flow_, tx, field, ToSlice(value));
+  }
+  void SetUint(uint64_t tx, uint32_t field, uint64_t value) const {
+    host->set_uint(flow_, tx, field, value);
+  }
+  void SetInt(uint64_t tx, uint32_t field, int64_t value) const {
+    host->set_int(flow_, tx, field, value);
+  }
+  void Chunk(uint64_t tx, uint32_t field, View value, bool last = false) const {
+    host->set_chunk(flow_, tx, field, ToSlice(value), last);
+  }
+  void Open(uint64_t tx, uint32_t group) const { host->log_open(flow_, tx, group); }
+  void Close(uint64_t tx) const { host->log_close(flow_, tx); }
+  void Stage(uint64_t tx, uint32_t direction, uint32_t stage) const {
+    host->tx_stage(flow_, tx, direction, stage);
+  }
+  void Event(uint64_t tx, uint32_t index) const { host->event(flow_, tx, index); }
+  int64_t FileOpen(uint64_t tx, uint32_t direction, View name) const {
+    return host->file_open(flow_, tx, direction, ToSlice(name));
+  }
+  void FileData(int64_t file, View data) const { host->file_data(flow_, file, ToSlice(data)); }
+  void FileClose(int64_t file, uint32_t flags) const { host->file_close(flow_, file, flags); }
+  void Handover(const char* protocol) const { host->handover(flow_, protocol); }
+  void Budget(uint32_t direction, uint32_t mode, uint64_t bytes = 0) const {
+    host->budget(flow_, direction, mode, bytes);
+  }
+  uint64_t Now() const { return host->now(flow_); }
+
+ private:
+  sluice_flow* flow_;
+};
+
+namespace internal {
+
+template <typename T>
+int32_t InitThunk(const sluice_host* given) noexcept {
+  host = given;
+  try {
+    if constexpr (requires { T::Init(); }) return T::Init();
+    return 0;
+  } catch (...) {
+    return -EFAULT;
+  }
+}
+template <typename T>
+int32_t ProbeThunk(const sluice_probe_input* input) noexcept {
+  try {
+    return T::Probe(*input);
+  } catch (...) {
+    return SLUICE_PROBE_NO;
+  }
+}
+template <typename T>
+void* NewThunk(sluice_flow* flow) noexcept {
+  try {
+    return new T(Flow(flow));
+  } catch (...) {
+    return nullptr;
+  }
+}
+template <typename T>
+void FreeThunk(void* state) noexcept {
+  delete static_cast<T*>(state);
+}
+template <typename T>
+sluice_parse_result ParseThunk(void* state, sluice_flow* flow, uint32_t direction,
+                               sluice_slice in) noexcept {
+  try {
+    return static_cast<T*>(state)->Parse(Flow(flow), direction, ToView(in));
+  } catch (...) {
+    return ParseError();
+  }
+}
+template <typename T>
+int32_t GapThunk(void* state, sluice_flow* flow, uint32_t direction, uint64_t bytes) noexcept {
+  try {
+    if constexpr (requires(T t) { t.Gap(Flow(flow), direction, bytes); }) {
+      return static_cast<T*>(state)->Gap(Flow(flow), direction, bytes) ? 0 : -1;
+    }
+  } catch (...) {
+  }
+  return -1;
+}
+template <typename T>
+void EndThunk(void* state, sluice_flow* flow, uint32_t direction, sluice_slice rest) noexcept {
+  try {
+    if constexpr (requires(T t) { t.End(Flow(flow), direction, View()); }) {
+      static_cast<T*>(state)->End(Flow(flow), direction, ToView(rest));
+    }
+  } catch (...) {
+  }
+}
+
+}  // namespace internal
+
+// The plug-in struct of class T; fill in the names and tables.
+template <typename T>
+constexpr sluice_plugin MakePlugin(const char* name, const char* help) {
+  sluice_plugin plugin{};
+  plugin.struct_size = sizeof(sluice_plugin);
+  plugin.abi_minor = SLUICE_ABI_MINOR;
+  plugin.name = name;
+  plugin.help = help;
+  plugin.version = "";
+  plugin.transports = SLUICE_TCP;
+  plugin.field_size = sizeof(sluice_field);
+  plugin.event_size = sizeof(sluice_event);
+  plugin.init = internal::InitThunk<T>;
+  plugin.probe = internal::ProbeThunk<T>;
+  plugin.flow_new = internal::NewThunk<T>;
+  plugin.flow_free = internal::FreeThunk<T>;
+  plugin.parse = internal::ParseThunk<T>;
+  plugin.gap = internal::GapThunk<T>;
+  plugin.end = internal::EndThunk<T>;
+  return plugin;
+}
+
+}  // namespace sluice
