@@ -30,6 +30,8 @@ class FlowControl {
   static constexpr uint64_t kAll = TAP_BUDGET_ALL;    // no limit
   static constexpr uint64_t kKeep = TAP_BUDGET_KEEP;  // leave this direction as it is
 
+  FlowControl(FlowControl&&) noexcept;
+  FlowControl& operator=(FlowControl&&) noexcept;
   ~FlowControl();
 
   // `flow` has the initiator as its source.  Requests are queued, and applied by Flush(); a full
@@ -48,9 +50,10 @@ class FlowControl {
   size_t Flush() noexcept;
   const FlowControlStats& stats() const noexcept;
 
+  struct Impl;  // private to engine/tap
+
  private:
   friend class LiveTap;
-  struct Impl;
   explicit FlowControl(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "bpf/shared/tap_abi.h"
@@ -80,6 +81,8 @@ class RingReader {
  public:
   static constexpr size_t kMaxRecords = 256;  // per Poll()
 
+  RingReader(RingReader&&) noexcept;
+  RingReader& operator=(RingReader&&) noexcept;
   ~RingReader();
 
   // Hands up to kMaxRecords records to `on_record(const tap_record&)` and returns how many.  With
@@ -95,10 +98,11 @@ class RingReader {
   // Bytes waiting in the ring.
   uint64_t Backlog() const noexcept;
 
+  struct Impl;  // private to engine/tap
+
  private:
   friend class LiveTap;
   using Callback = void (*)(void* context, const tap_record& record);
-  struct Impl;
   explicit RingReader(std::unique_ptr<Impl> impl);
   size_t PollWith(Nanos max_wait, Callback callback, void* context);
   std::unique_ptr<Impl> impl_;
