@@ -54,9 +54,10 @@ struct {
 	__type(value, struct frag_ports);
 } tap_fragments SEC(".maps");
 
+/* Only a type: rings of any size may be put in.  libbpf makes one for a moment. */
 struct ring_template {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 23);
+	__uint(max_entries, 1 << 16);
 };
 
 struct {

@@ -40,7 +40,7 @@ enum class DropScope : uint8_t { kFlow, kSource, kDestination };
 enum class DropOrigin : uint32_t { kNone, kRule, kInsight, kOperator, kFeed, kPolicy };
 
 struct DropOptions {
-  Nanos ttl{};                 // 0: until deleted
+  Nanos ttl = {};                // 0: until deleted
   uint64_t sid = 0;            // rule or insight that caused it
   DropOrigin origin = DropOrigin::kOperator;
   uint32_t rate = 0;           // packets per second let through; 0: none

@@ -176,7 +176,6 @@ Result<void> LiveTap::Impl::PinMaps() {
   bpf_map__set_max_entries(maps.tap_rings, options.num_workers);
   bpf_map__set_max_entries(maps.tap_sleepers, options.num_workers);
   bpf_map__set_max_entries(maps.tap_requests, options.num_workers * TAP_BATCH);
-  bpf_map__set_max_entries(bpf_map__inner_map(maps.tap_rings), options.ring_bytes);
   bpf_map__set_max_entries(maps.drop_flows, options.max_flow_drops);
   bpf_map__set_max_entries(maps.drop_sources, options.max_prefix_drops);
   bpf_map__set_max_entries(maps.drop_destinations, options.max_prefix_drops);
@@ -464,6 +463,9 @@ Result<tap_flow> LiveTap::Flow(const tap_flow_key& key) const {
 
 const std::vector<InterfaceStatus>& LiveTap::interfaces() const noexcept {
   return impl_->interfaces;
+}
+int LiveTap::program_fd(int direction) const noexcept {
+  return bpf_program__fd(impl_->program(direction == TAP_EGRESS));
 }
 const std::string& LiveTap::pin_path() const noexcept { return impl_->path; }
 

@@ -146,6 +146,8 @@ class LiveTap {
   Result<tap_flow> Flow(const tap_flow_key& key) const;
 
   const std::vector<InterfaceStatus>& interfaces() const noexcept;
+  // The classifier of a direction (TAP_INGRESS, TAP_EGRESS), to run it on packets of one's own.
+  int program_fd(int direction) const noexcept;
   // Directory of this layout's pins.
   const std::string& pin_path() const noexcept;
   // kDetach removes programs and pins of this tap (the drop maps' pins stay, without effect);
