@@ -188,15 +188,23 @@ static __always_inline __s64 wanted(const struct work *w, const struct tap_flow 
 	return left ? 0 : -1;
 }
 
-static __noinline __u32 slice(struct __sk_buff *skb, struct work *w, struct tap_flow *f,
-			      struct tap_flow_side *s, struct tap_config *config)
+/* Not static, as parse_packet. */
+__noinline int slice(struct __sk_buff *skb, struct work *w, struct tap_flow *f,
+		     struct tap_config *config)
 {
-	struct tap_pkt *p = &w->p;
-	struct tap_flow_side *peer = w->side ? &f->side[0] : &f->side[1];
-	__u32 tag = p->hw_tag ? 4 : 0, exit = TAP_EXIT_NOTHING;
-	__s64 take = wanted(w, f, s, peer, &exit);
+	struct tap_flow_side *s, *peer;
+	__u32 tag, exit = TAP_EXIT_NOTHING;
 	struct emit e = {};
+	struct tap_pkt *p;
+	__s64 take;
 
+	if (!w || !f || !config)
+		return TAP_EXIT_NO_CONFIG;
+	p = &w->p;
+	s = w->side ? &f->side[1] : &f->side[0];
+	peer = w->side ? &f->side[0] : &f->side[1];
+	tag = p->hw_tag ? 4 : 0;
+	take = wanted(w, f, s, peer, &exit);
 	if (take < 0)
 		return exit;
 	e.skb = skb;
@@ -238,11 +246,13 @@ static __noinline __u32 slice(struct __sk_buff *skb, struct work *w, struct tap_
 
 /* Drop maps, when the flow is new to us or the maps have changed.  Returns the
  * exit if the packet is to be dropped, else TAP_COUNTER_MAX. */
-static __noinline __u32 blocked(struct work *w, struct tap_flow *f)
+__noinline int blocked(struct work *w, struct tap_flow *f)
 {
 	__u32 exit = TAP_COUNTER_MAX;
 	int rc;
 
+	if (!w)
+		return TAP_EXIT_NO_CONFIG;
 	if (f && f->drop_generation == w->drop_generation && f->verdict != TAP_DROP)
 		return TAP_COUNTER_MAX;
 	rc = check_drops(&w->key, &w->p, w->now, w->len, &exit);
@@ -308,7 +318,7 @@ static __always_inline int classify(struct __sk_buff *skb, __u32 direction)
 		guess_flow(skb, &w, f, s);
 	if (f->flags & TAP_FLOW_POLICY_DROP)
 		return drop(TAP_EXIT_DROP_POLICY);
-	return pass(slice(skb, &w, f, s, config));
+	return pass(slice(skb, &w, f, config));
 }
 
 SEC("tc")

@@ -309,13 +309,16 @@ static __always_inline int is_vlan(__u32 proto)
 	return proto == ETH_P_8021Q || proto == ETH_P_8021AD || proto == ETH_P_QINQ1;
 }
 
-/* `p` is zeroed by the caller. */
-static __noinline int parse_packet(struct __sk_buff *skb, struct tap_pkt *p)
+/* `p` is zeroed by the caller.  Not static: the verifier then checks it once, on
+ * its own, not once per path that leads here (hence the null check). */
+__noinline int parse_packet(struct __sk_buff *skb, struct tap_pkt *p)
 {
 	struct { __be16 w[7]; } eth;
 	struct { __be16 tci, proto; } tag;
 	__u32 off = ETH_HLEN, proto, n = 0;
 
+	if (!p)
+		return PARSE_NOT_IP;
 	if (READ(skb, 0, &eth))
 		return PARSE_NOT_IP;
 	proto = bpf_ntohs(eth.w[6]);
