@@ -93,7 +93,7 @@ class RingReader {
         max_wait, [](void* context, const tap_record& record) {
           (*static_cast<std::remove_reference_t<OnRecord>*>(context))(record);
         },
-        &on_record);
+        const_cast<void*>(static_cast<const void*>(std::addressof(on_record))));
   }
   // Bytes waiting in the ring.
   uint64_t Backlog() const noexcept;
