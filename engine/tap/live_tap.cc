@@ -127,6 +127,18 @@ void DetachClsactEverywhere() {
   if_freenameindex(all);
 }
 
+// Detaches at once: a mere unlink lets the program run on until a kernel worker gets to it.
+void RemoveLink(const std::string& pin) {
+  const FileDescriptor link(bpf_obj_get(pin.c_str()));
+  if (link) bpf_link_detach(link.get());
+  unlink(pin.c_str());
+}
+
+Result<void> RemoveTapDirectory(const std::string& path) {
+  for (const std::string& name : ListDirectory(path, "link_")) RemoveLink(path + "/" + name);
+  return RemovePinDirectory(path);
+}
+
 }  // namespace
 
 std::vector<TapPolicy> DefaultTapPolicies() {
@@ -388,13 +400,13 @@ Result<void> LiveTap::Impl::Attach() {
 void LiveTap::Impl::RemoveStale() {
   const std::string own = path.substr(path.rfind('/') + 1);
   for (const std::string& name : ListDirectory(options.pin_dir, "tap-v")) {
-    if (name != own) (void)RemovePinDirectory(options.pin_dir + "/" + name);
+    if (name != own) (void)RemoveTapDirectory(options.pin_dir + "/" + name);
   }
   for (const std::string& name : ListDirectory(path, "link_")) {
     const bool wanted = std::any_of(interfaces.begin(), interfaces.end(), [&](const auto& status) {
       return status.tcx && name.starts_with(fmt::format("link_{}_", status.ifindex));
     });
-    if (!wanted) unlink((path + "/" + name).c_str());
+    if (!wanted) RemoveLink(path + "/" + name);
   }
 }
 
@@ -473,11 +485,10 @@ Result<void> LiveTap::Close(OnClose on_close) {
   if (impl_->closed) return {};
   impl_->closed = true;
   if (on_close == OnClose::kKeep) return {};
-  for (const auto& [ifindex, link] : impl_->links) bpf_link_detach(link.get());
   for (const InterfaceStatus& status : impl_->interfaces) {
     if (!status.tcx) DetachClsact(status.ifindex);
   }
-  return RemovePinDirectory(impl_->path);
+  return RemoveTapDirectory(impl_->path);
 }
 
 const char* TapCounterName(tap_counter counter) noexcept {
@@ -518,7 +529,7 @@ Result<void> RemoveAllPins(const std::string& pin_dir) {
   DetachClsactEverywhere();
   for (const char* prefix : {"tap-v", "drops-v"}) {
     for (const std::string& name : ListDirectory(pin_dir, prefix)) {
-      if (auto removed = RemovePinDirectory(pin_dir + "/" + name); !removed) return removed;
+      if (auto removed = RemoveTapDirectory(pin_dir + "/" + name); !removed) return removed;
     }
   }
   return {};
