@@ -176,6 +176,7 @@ struct LiveTap::Impl {
   Result<bool> AttachTcx(uint32_t ifindex, bool egress, bool& adopted);
   Result<void> AttachClsact(const std::string& name, uint32_t ifindex);
   void RemoveStale();
+  void UndoAttach();
   bpf_program* program(bool egress) const {
     return egress ? skeleton->progs.tap_egress : skeleton->progs.tap_ingress;
   }
@@ -410,6 +411,16 @@ void LiveTap::Impl::RemoveStale() {
   }
 }
 
+// After a failed start: what ran before us goes on running, what we attached does not.
+void LiveTap::Impl::UndoAttach() {
+  bool adopted = false;
+  for (const InterfaceStatus& status : interfaces) {
+    adopted = adopted || status.adopted;
+    if (!status.tcx) DetachClsact(status.ifindex);
+  }
+  if (!adopted) (void)RemoveTapDirectory(path);
+}
+
 LiveTap::LiveTap(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 LiveTap::~LiveTap() { (void)Close(OnClose::kKeep); }
@@ -431,7 +442,10 @@ Result<std::unique_ptr<LiveTap>> LiveTap::Create(const LiveTapOptions& options) 
   auto drops = DropMaps::Open(options.pin_dir);
   if (!drops) return std::unexpected(drops.error());
   impl->drops = std::move(*drops);
-  if (auto ok = impl->Attach(); !ok) return std::unexpected(ok.error());
+  if (auto ok = impl->Attach(); !ok) {
+    impl->UndoAttach();
+    return std::unexpected(ok.error());
+  }
   return std::unique_ptr<LiveTap>(new LiveTap(std::move(impl)));
 }
 
