@@ -177,8 +177,10 @@ static __always_inline __s64 wanted(const struct work *w, const struct tap_flow 
 		/* A flow that user space knew: its end is told. */
 		return f->flags & TAP_FLOW_VERDICT_SET && control ? 0 : -1;
 	}
+	/* A cut datagram would look like another one: whole or not at all. */
 	if (left && p->payload_len)
-		return left < p->payload_len ? left : p->payload_len;
+		return p->protocol == IPPROTO_TCP && p->has_l4 && left < p->payload_len ?
+		       left : p->payload_len;
 	if (control)
 		return 0;
 	*exit = left ? TAP_EXIT_NOTHING : TAP_EXIT_PAST_BUDGET;
@@ -227,8 +229,9 @@ __noinline int slice(struct __sk_buff *skb, struct work *w, struct tap_flow *f,
 		e.tag_proto = bpf_ntohs(skb->vlan_proto);
 		e.tag_tci = skb->vlan_tci;
 	}
-	e.flags = (take < p->payload_len && !take ? TAP_REC_HEADERS_ONLY : 0) |
-		  (p->fragment ? TAP_REC_FRAGMENT : 0) | (w->is_new ? TAP_REC_NEW_FLOW : 0);
+	e.flags = (p->fragment ? TAP_REC_FRAGMENT : 0) | (w->is_new ? TAP_REC_NEW_FLOW : 0);
+	e.cut = take < p->payload_len;
+	e.has_l4 = p->has_l4;
 	e.direction = w->direction;
 	e.side = w->side;
 	e.initiator = f->initiator;

@@ -34,7 +34,7 @@ static __always_inline int takes(struct tap_drop *d, __u64 now, __u32 len)
 	return 1;
 }
 
-static __always_inline int is_never_blocked(const union addr *a)
+static __always_inline int is_never_blocked(const union tap_addr *a)
 {
 	struct tap_prefix key = { .prefix_len = 128 };
 

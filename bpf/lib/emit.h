@@ -26,7 +26,8 @@ struct emit {
 	__u32 seq;
 	__u16 tag_proto, tag_tci;	/* hardware tag; proto 0: none */
 	__u8  flags, direction, side, initiator, guess;
-	__u8  ip_version, protocol, tcp_flags;
+	__u8  ip_version, protocol, tcp_flags, has_l4;
+	__u8  cut;		/* TCP: take < payload_len */
 	__u8  error;		/* a record was lost */
 	__u8  load_failed;
 };
@@ -137,27 +138,25 @@ static __always_inline void put16(__u8 *d, __u32 value)
 	d[1] = value;
 }
 
-/* Makes a piece's headers those of a segment of its own.  `wire` is the payload
- * the piece stands for, at most 64 KiB; `last` if nothing follows. */
-static __always_inline void patch(__u8 *d, const struct emit *e, __u32 wire, int last)
+/* Makes a piece's headers those of a segment of its own, with `n` bytes of
+ * payload; `last` if nothing of the packet follows. */
+static __always_inline void patch(__u8 *d, const struct emit *e, __u32 n, int last)
 {
 	__u32 l3 = e->l3_off & 63, l4 = e->l4_off & 255;
-	__u32 l4_len = e->header_len - e->l4_off + wire;
-	__u32 total = e->ip_version == 4 ? e->header_len - e->l3_off + wire
-					 : e->header_len - e->l3_off - 40 + wire;
+	__u32 total = e->header_len - e->l3_off - (e->ip_version == 4 ? 0 : 40) + n;
 
-	put16(d + l3 + (e->ip_version == 4 ? 2 : 4), total < 0xffff ? total : 0xffff);
+	put16(d + l3 + (e->ip_version == 4 ? 2 : 4), total);
 	if (e->protocol == IPPROTO_TCP) {
 		__u32 seq = e->seq + e->offset;
 
 		put16(d + l4 + 4, seq >> 16);
 		put16(d + l4 + 6, seq);
 		if (!last)
-			d[l4 + 13] &= ~(TCP_FIN | TCP_PSH);
+			d[l4 + 13] &= ~(TCP_FIN | TCP_RST | TCP_PSH);
 		if (e->offset)
 			d[l4 + 13] &= ~TCP_SYN;
 	} else {
-		put16(d + l4 + 4, l4_len < 0xffff ? l4_len : 0xffff);
+		put16(d + l4 + 4, e->header_len - e->l4_off + n);
 	}
 }
 
@@ -183,7 +182,7 @@ do {										\
 		(e)->load_failed = 1;						\
 		return -1;							\
 	}									\
-	patch(x_->d, e, wire, last);						\
+	patch(x_->d, e, p_, last && !(e)->cut);					\
 	bpf_ringbuf_submit(x_, wake((e)->ring_index));				\
 	return 0;								\
 } while (0)
@@ -192,15 +191,28 @@ do {										\
 static __noinline int emit_piece(struct emit *e, __u32 n)
 {
 	__u32 from = e->header_len - (e->tag_proto ? 4 : 0) + e->offset;
-	__u32 rest = e->payload_len - e->offset;
 	int last = e->offset + n >= e->take;
-	/* The last piece of a TCP packet answers for what the budget cut off. */
-	__u32 wire = last && e->protocol == IPPROTO_TCP ? rest : n;
+	/* The last piece answers for what the budget cut off. */
+	__u32 wire = last ? e->payload_len - e->offset : n;
 	long rc;
 
 	if (n <= 1792)
 		EMIT_PIECE(e, 1792, n);
 	EMIT_PIECE(e, TAP_PIECE_BYTES, n);
+}
+
+static __always_inline void count_record(struct emit *e, int failed, __u32 n)
+{
+	if (failed) {
+		e->error = 1;
+		e->lost_slices++;
+		count(TAP_LOST_RECORDS);
+		count_n(TAP_LOST_BYTES, n);
+	} else {
+		e->sent += n;
+		count(TAP_RECORDS);
+		count_n(TAP_RECORD_BYTES, e->header_len + n);
+	}
 }
 
 static long emit_next(__u32 i, struct emit *e)
@@ -211,37 +223,58 @@ static long emit_next(__u32 i, struct emit *e)
 		return 1;
 	if (n > e->chunk)
 		n = e->chunk;
-	if (emit_piece(e, n)) {
-		e->error = 1;
-		e->lost_slices++;
-		count(TAP_LOST_RECORDS);
-		count_n(TAP_LOST_BYTES, n);
-	} else {
-		e->sent += n;
-		count(TAP_RECORDS);
-		count_n(TAP_RECORD_BYTES, e->header_len + n);
-	}
+	count_record(e, emit_piece(e, n), n);
 	e->offset += n;
 	return e->offset >= e->take;
+}
+
+/* The headers of a TCP segment whose payload is cut off, moved to where that
+ * ends: FIN and acknowledgement stay true.  A SYN keeps its place. */
+static __noinline int emit_headers(struct emit *e)
+{
+	/* Verifier: patch() may reach 14 bytes past an offset it knows as < 256. */
+	struct { struct tap_record r; __u8 d[TAP_HEADER_ROOM + 16]; } *x;
+
+	x = bpf_ringbuf_reserve(e->ring, sizeof(*x), 0);
+	if (!x)
+		return -1;
+	e->offset = e->tcp_flags & TCP_SYN ? 0 : e->payload_len;
+	fill(&x->r, e);
+	x->r.flags |= TAP_REC_HEADERS_ONLY;
+	x->r.wire_len = e->header_len + (e->take ? 0 : e->payload_len);
+	x->r.cap_len = e->header_len;
+	if (LOAD_FRAME(e, x->d, TAP_HEADER_ROOM, e->header_len)) {
+		bpf_ringbuf_discard(x, BPF_RB_NO_WAKEUP);
+		e->load_failed = 1;
+		return -1;
+	}
+	patch(x->d, e, 0, 1);
+	bpf_ringbuf_submit(x, wake(e->ring_index));
+	return 0;
+}
+
+static __always_inline void emit_pieces(struct emit *e)
+{
+	e->flags |= (e->take > e->chunk ? TAP_REC_PIECE : 0) | (e->cut ? TAP_REC_CUT : 0);
+	if (e->take) {
+		bpf_loop(TAP_MAX_PIECES, emit_next, e, 0);
+		if (e->offset < e->take)
+			count_n(TAP_LOST_UNSPLIT_BYTES, e->take - e->offset);
+	}
+	if (e->cut && (!e->take || e->tcp_flags & (TCP_FIN | TCP_RST)))
+		count_record(e, emit_headers(e), 0);
 }
 
 /* Sends the packet's headers and `take` payload bytes, and returns the exit. */
 static __noinline __u32 emit(struct emit *e)
 {
-	int can_split = e->header_len <= TAP_HEADER_ROOM &&
-			(e->protocol == IPPROTO_TCP || e->protocol == IPPROTO_UDP) &&
-			!(e->flags & TAP_REC_FRAGMENT);
+	int can_split = e->header_len <= TAP_HEADER_ROOM && e->has_l4;
 
 	e->ring = bpf_map_lookup_elem(&tap_rings, &e->ring_index);
 	if (!e->ring)
 		return TAP_EXIT_NO_CONFIG;
-	if (can_split && e->take > e->chunk) {
-		e->flags |= TAP_REC_PIECE;
-		bpf_loop(TAP_MAX_PIECES, emit_next, e, 0);
-		if (e->offset < e->take)
-			count_n(TAP_LOST_UNSPLIT_BYTES, e->take - e->offset);
-		if (!e->error)
-			return TAP_EXIT_SENT;
+	if (can_split && (e->cut || e->take > e->chunk)) {
+		emit_pieces(e);
 	} else {
 		__u32 room = e->header_len < TAP_MAX_DATA ? TAP_MAX_DATA - e->header_len : 0;
 
@@ -249,16 +282,12 @@ static __noinline __u32 emit(struct emit *e)
 			count_n(TAP_LOST_UNSPLIT_BYTES, e->take - room);
 			e->take = room;
 		}
-		if (!emit_whole(e)) {
-			e->sent = e->take;
-			count(TAP_RECORDS);
-			count_n(TAP_RECORD_BYTES, e->header_len + e->take);
-			return TAP_EXIT_SENT;
-		}
-		e->lost_slices++;
-		count(TAP_LOST_RECORDS);
-		count_n(TAP_LOST_BYTES, e->take);
+		if (!e->take)
+			e->flags |= TAP_REC_HEADERS_ONLY;
+		count_record(e, emit_whole(e), e->take);
 	}
+	if (!e->error)
+		return TAP_EXIT_SENT;
 	return e->load_failed ? TAP_EXIT_LOST_LOAD : TAP_EXIT_LOST_RING_FULL;
 }
 

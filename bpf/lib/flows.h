@@ -5,7 +5,7 @@
 
 #include "maps.h"
 
-static __always_inline int is_less(const union addr *a, __u16 aport, const union addr *b,
+static __always_inline int is_less(const union tap_addr *a, __u16 aport, const union tap_addr *b,
 				   __u16 bport)
 {
 	for (int i = 0; i < 2; i++) {

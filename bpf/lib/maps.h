@@ -37,7 +37,7 @@ struct {
 } tap_policies SEC(".maps");
 
 struct frag_key {
-	union addr src, dst;
+	union tap_addr src, dst;
 	__u32 id;
 	__u32 vlan_protocol;
 };

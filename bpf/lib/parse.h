@@ -2,7 +2,7 @@
 /* bpf/lib/parse.h - from the Ethernet header to the transport payload.
  *
  * Agrees with the user-space decoder on every packet (tests/bpf checks it).
- * Bounds: 2 VLAN tags, TAP_MAX_EXT_HEADERS extension headers. */
+ * Bounds: 3 VLAN tags, TAP_MAX_EXT_HEADERS extension headers. */
 #ifndef SLUICE_BPF_LIB_PARSE_H_
 #define SLUICE_BPF_LIB_PARSE_H_
 
@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "../shared/tap_abi.h"
+#include "../shared/tap_pkt.h"
 
 #define ETH_HLEN	14
 #define ETH_P_IP	0x0800
@@ -29,9 +30,7 @@
 #define IPPROTO_AH		51
 #define IPPROTO_ICMPV6		58
 #define IPPROTO_DSTOPTS		60
-#define IPPROTO_MH		135
-#define IPPROTO_HIP		139
-#define IPPROTO_SHIM6		140
+#define IPPROTO_SCTP		132
 
 #define TCP_FIN	0x01
 #define TCP_SYN	0x02
@@ -40,12 +39,6 @@
 #define TCP_ACK	0x10
 
 #define MAX_OFFSET	0x7fff	/* bytes: packet access beyond is refused */
-
-union addr {
-	__u8  b[16];
-	__be32 w[4];
-	__u64 q[2];
-};
 
 struct ipv4_header {
 	__u8  ver_ihl, tos;
@@ -78,30 +71,6 @@ struct tcp_header {
 struct udp_header {
 	__be16 sport, dport, len, check;
 };
-
-enum { FRAG_NONE = 0, FRAG_FIRST, FRAG_LATER };
-
-struct tap_pkt {
-	union addr src, dst;	/* IPv4 mapped */
-	__u32 l3_off;		/* offsets in the skb, without a hardware tag */
-	__u32 l4_off;
-	__u32 payload_off;
-	__u32 payload_len;	/* bytes, cut to IP length and skb */
-	__u32 seq, ack;
-	__u32 frag_id;
-	__u16 sport, dport;	/* host order; 0 unless TCP/UDP in sight */
-	__u16 vlan[2];		/* ids, outer first */
-	__u8  ip_version;
-	__u8  protocol;
-	__u8  tcp_flags;
-	__u8  fragment;		/* FRAG_* */
-	__u8  has_l4;		/* TCP or UDP header was read */
-	__u8  hw_tag;		/* outer tag is in the skb's metadata */
-	__u8  ext_overflow;
-	__u8  pad;
-};
-
-enum { PARSE_OK = 0, PARSE_NOT_IP, PARSE_MALFORMED };
 
 /* Reads T at `off` into `out`: directly where the linear part has it, by the
  * helper otherwise.  0 or negative. */
@@ -160,9 +129,35 @@ static __always_inline int parse_udp(struct __sk_buff *skb, struct tap_pkt *p, _
 	p->payload_off = p->l4_off + sizeof(uh);
 	p->payload_len = end - p->payload_off;
 	/* A GSO skb keeps the length of its first datagram or of the whole. */
-	if (len - sizeof(uh) < p->payload_len && !skb->gso_size && p->fragment == FRAG_NONE)
+	if (!skb->gso_size) {
+		if (len - sizeof(uh) > p->payload_len)
+			return PARSE_MALFORMED;
 		p->payload_len = len - sizeof(uh);
+	}
 	p->has_l4 = 1;
+	return PARSE_OK;
+}
+
+/* The first fragment's ports; its header may be cut, and its payload is whatever
+ * follows IP: user space looks again once it has put the packet together. */
+static __always_inline void read_ports(struct __sk_buff *skb, struct tap_pkt *p, __u32 end)
+{
+	struct { __be16 sport, dport; } ports;
+
+	if ((p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP) ||
+	    p->l4_off + sizeof(ports) > end || READ(skb, p->l4_off, &ports))
+		return;
+	p->sport = bpf_ntohs(ports.sport);
+	p->dport = bpf_ntohs(ports.dport);
+}
+
+/* A header of `len` bytes that holds nothing we need. */
+static __always_inline int skip_header(struct tap_pkt *p, __u32 end, __u32 len)
+{
+	if (p->l4_off + len > end)
+		return PARSE_MALFORMED;
+	p->payload_off = p->l4_off + len;
+	p->payload_len = end - p->payload_off;
 	return PARSE_OK;
 }
 
@@ -170,12 +165,18 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct tap_pkt *p, __
 {
 	p->payload_off = p->l4_off;
 	p->payload_len = end - p->l4_off;
-	if (p->fragment == FRAG_LATER)
+	if (p->fragment == FRAG_FIRST)
+		read_ports(skb, p, end);
+	if (p->fragment)
 		return PARSE_OK;
 	if (p->protocol == IPPROTO_TCP)
 		return parse_tcp(skb, p, end);
 	if (p->protocol == IPPROTO_UDP)
 		return parse_udp(skb, p, end);
+	if (p->protocol == (p->ip_version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+		return skip_header(p, end, 8);
+	if (p->protocol == IPPROTO_SCTP)
+		return skip_header(p, end, 12);
 	return PARSE_OK;
 }
 
@@ -191,10 +192,8 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct tap_pkt *p)
 	len = bpf_ntohs(ih.tot_len);
 	if (len == 0 && skb->gso_size)	/* larger than 64 KiB, or TSO left it empty */
 		len = avail;
-	if (header < sizeof(ih) || header > len || header > avail)
+	if (header < sizeof(ih) || header > len || len > avail)
 		return PARSE_MALFORMED;
-	if (len > avail)
-		len = avail;
 	p->ip_version = 4;
 	p->src.w[2] = p->dst.w[2] = bpf_htonl(0xffff);
 	p->src.w[3] = ih.saddr;
@@ -216,9 +215,6 @@ static __always_inline __u32 ext_len(__u8 next, const struct ext_header *eh)
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
-	case IPPROTO_MH:
-	case IPPROTO_HIP:
-	case IPPROTO_SHIM6:
 		return (eh->len + 1) * 8;
 	case IPPROTO_AH:
 		return (eh->len + 2) * 4;
@@ -230,9 +226,8 @@ static __always_inline __u32 ext_len(__u8 next, const struct ext_header *eh)
 
 static __always_inline int is_ext(__u8 next)
 {
-	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING ||
-	       next == IPPROTO_DSTOPTS || next == IPPROTO_MH || next == IPPROTO_HIP ||
-	       next == IPPROTO_SHIM6 || next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
+	       next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
 }
 
 struct ext_walk {
@@ -285,7 +280,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct tap_pkt *p)
 	if (len == 0 && skb->gso_size)
 		len = skb->len - w.off;
 	if (len > skb->len - w.off)
-		len = skb->len - w.off;
+		return PARSE_MALFORMED;
 	w.end = w.off + len;
 	p->ip_version = 6;
 	__builtin_memcpy(p->src.w, ih.saddr, 16);
@@ -327,14 +322,14 @@ __noinline int parse_packet(struct __sk_buff *skb, struct tap_pkt *p)
 		p->hw_tag = 1;
 		n = 1;
 	}
-	for (int i = 0; i < 2; i++) {
-		if (!is_vlan(proto) || n >= 2)
+	for (int i = 0; i < 3; i++) {
+		if (!is_vlan(proto) || n >= 3)
 			break;
 		if (READ(skb, off, &tag))
 			return PARSE_NOT_IP;
 		if (n == 0)
 			p->vlan[0] = bpf_ntohs(tag.tci) & 0xfff;
-		else
+		else if (n == 1)
 			p->vlan[1] = bpf_ntohs(tag.tci) & 0xfff;
 		n++;
 		proto = bpf_ntohs(tag.proto);

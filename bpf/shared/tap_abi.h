@@ -31,7 +31,7 @@
 #define TAP_HEADER_ROOM		256	/* bytes: longer headers are not split */
 #define TAP_PIECE_BYTES		(TAP_MAX_DATA - TAP_HEADER_ROOM)
 #define TAP_MAX_PIECES		64	/* records per skb, GSO included */
-#define TAP_MAX_EXT_HEADERS	8	/* IPv6 extension headers walked */
+#define TAP_MAX_EXT_HEADERS	16	/* IPv6 extension headers walked */
 #define TAP_BATCH		256	/* flow requests per run */
 #define TAP_DEFAULT_MARK	0x736c7500u	/* "slu\0": SO_MARK of our own packets */
 
@@ -127,9 +127,10 @@ enum tap_record_type {
 
 enum {	/* tap_record.flags */
 	TAP_REC_PIECE = 1,	/* one of several records made of one skb */
-	TAP_REC_HEADERS_ONLY = 2,	/* payload was left out on purpose */
+	TAP_REC_HEADERS_ONLY = 2,	/* no payload in this record */
 	TAP_REC_FRAGMENT = 4,	/* IP fragment */
 	TAP_REC_NEW_FLOW = 8,	/* first packet of its flow entry */
+	TAP_REC_CUT = 16,	/* payload was left out: past the budget */
 };
 
 enum { TAP_INGRESS = 0, TAP_EGRESS = 1 };
@@ -137,7 +138,10 @@ enum { TAP_INGRESS = 0, TAP_EGRESS = 1 };
 /* A PACKET's data parses like a captured Ethernet frame: bytes from offset 0,
  * with the hardware VLAN tag put back where the wire had it.  The pieces of a
  * split skb each carry the headers; sequence number, IP and UDP length, and
- * FIN/PSH are those of the piece, so it looks like a segment of its own.
+ * FIN/PSH are those of the piece, so it looks like a segment of its own.  So does
+ * a TCP segment that the budget cuts: its lengths are those of what is here, and
+ * its FIN or RST follows in a record of its own, at its place in the sequence.
+ * Datagrams and fragments are sent whole or not at all.
  * Checksums are not to be trusted: of a piece never, of others because offload
  * has not filled them in yet. */
 struct tap_record {

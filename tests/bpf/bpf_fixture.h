@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/decode/decode.h"
 #include "engine/tap/flow_key.h"
 #include "engine/tap/live_tap.h"
 #include "tests/bpf/packets.h"
@@ -113,9 +114,18 @@ class BpfTest : public ::testing::Test {
     while (tap_->reader(worker).Poll(Nanos{0}, [&](const tap_record& record) {
       const uint8_t* data = tap_record_data(&record);
       records.push_back({record, Bytes(data, data + record.cap_len)});
+      if (record.type == TAP_RECORD_PACKET && decodable_) ExpectDecodes(records.back());
     }) != 0) {
     }
     return records;
+  }
+  // Whatever was cut or split: user space finds a well-formed packet.
+  static void ExpectDecodes(const Record& record) {
+    Packet packet;
+    Decode(LinkType::kEthernet, record.data, {.verify_checksums = false}, &packet);
+    EXPECT_FALSE(packet.invalid);
+    EXPECT_EQ(packet.payload.size(), record.data.size() - record.header.payload_offset);
+    EXPECT_LE(record.header.cap_len, record.header.wire_len);
   }
   // Counts since Open() or the last call.
   uint64_t Delta(tap_counter counter) {
@@ -138,6 +148,7 @@ class BpfTest : public ::testing::Test {
   PinDirectory pins_;
   std::unique_ptr<LiveTap> tap_;
   TapCounters before_{};
+  bool decodable_ = true;  // false: the test sends what the decoder refuses
 };
 
 inline Address MakeAddress(const std::string& text) { return ParsePrefix(text)->address; }

@@ -132,33 +132,36 @@ const ShapeCase kShapes[] = {
     {"TcpOptions", {.payload = "x", .tcp_option_words = 10}, 94},
     {"Ipv4Udp", {.protocol = 17, .payload = "x"}, 42},
     {"EmptyUdp", {.protocol = 17}, 42},
-    {"Icmp", {.protocol = 1, .payload = std::string("\x08\0\0\0\0\1\0\1data", 12)}, 34},
+    {"Icmp", {.protocol = 1, .payload = std::string("\x08\0\0\0\0\1\0\1data", 12)}, 42},
     {"OtherProtocol", {.protocol = 47, .payload = "abcdefgh"}, 34},
     {"OneVlan", {.payload = "x", .vlans = {100}}, 58},
     {"QinQ", {.payload = "x", .vlans = {200, 300}}, 62},
     {"Ipv6Tcp", {.source = "fd00::1", .destination = "fd00::2", .payload = "x"}, 74},
     {"Ipv6Udp", {.source = "fd00::1", .destination = "fd00::2", .protocol = 17, .payload = "x"}, 62},
-    {"Ipv6Icmp", {.source = "fd00::1", .destination = "fd00::2", .protocol = 58, .payload = "\x80zzz"}, 54},
+    {"Ipv6Icmp", {.source = "fd00::1", .destination = "fd00::2", .protocol = 58, .payload = "\x80zzzzzzzz"}, 62},
     {"Ipv6HopByHopAndDestination",
      {.source = "fd00::1", .destination = "fd00::2", .payload = "x", .ext = {0, 60}}, 90},
     {"Ipv6RoutingAndAuthentication",
      {.source = "fd00::1", .destination = "fd00::2", .payload = "x", .ext = {43, 51}}, 94},
-    {"Ipv6EightExtensionHeaders",
-     {.source = "fd00::1", .destination = "fd00::2", .payload = "x", .ext = {0, 60, 60, 60, 60, 60, 60, 60}},
-     138},
+    {"Ipv6SixteenExtensionHeaders",
+     {.source = "fd00::1", .destination = "fd00::2", .payload = "x",
+      .ext = std::vector<uint8_t>(16, 60)},
+     202},
     {"Ipv6InVlan",
      {.source = "fd00::1", .destination = "fd00::2", .payload = "x", .vlans = {5}, .ext = {60}}, 86},
 };
 INSTANTIATE_TEST_SUITE_P(Frames, Shapes, ::testing::ValuesIn(kShapes),
                          [](const auto& c) { return c.param.name; });
 
-TEST_F(Classifier, NineExtensionHeadersAreCountedAndStillSent) {
+TEST_F(Classifier, MoreExtensionHeadersThanWalkedAreCountedAndStillSent) {
   Open();
   const Frame frame{.source = "fd00::1", .destination = "fd00::2", .payload = "x",
-                    .ext = std::vector<uint8_t>(9, 60)};
+                    .ext = std::vector<uint8_t>(17, 60)};
   EXPECT_EQ(Run(frame), kPass);
   EXPECT_EQ(Delta(TAP_EXT_HEADERS), 1u);
   EXPECT_EQ(Exit(), "EXIT_SENT");
+  decodable_ = false;
+  EXPECT_EQ(Records().size(), 1u);
 }
 
 // ---- fragments ---------------------------------------------------------------
@@ -197,6 +200,23 @@ TEST_P(Fragments, LaterOnesAreDroppedWithTheFlow) {
   ResetDelta();
   EXPECT_EQ(Run(Later()), kDrop);
   EXPECT_EQ(Exit(), "EXIT_DROP_FLOW");
+}
+// A first fragment too small for its TCP header must reach the reassembly all the same.
+TEST_P(Fragments, ATinyFirstOneIsSent) {
+  Open();
+  Frame tiny = First();
+  tiny.protocol = 47;  // no transport header from the builder: the payload stands for it
+  tiny.payload = std::string("\x9c\x40\0\x50\0\0\0\1", 8);
+  Bytes bytes = Build(tiny);
+  bytes[GetParam() ? 54 : 23] = 6;
+  EXPECT_EQ(Run(bytes), kPass);
+  EXPECT_EQ(Exit(), "EXIT_SENT");
+  const auto records = Records();
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].data, bytes);
+  Tuple tuple = TupleOfFrame(tiny);
+  tuple.ip_protocol = 6;
+  EXPECT_TRUE(tap_->Flow(MakeFlowKey(tuple).key));  // ports 40000 and 80
 }
 TEST_P(Fragments, WithoutTheFirstTheyAreCountedAndSent) {
   Open();
@@ -397,6 +417,40 @@ TEST_F(Classifier, BudgetIsExactAndThenOnlyControlFlows) {
   ASSERT_TRUE(flow);
   EXPECT_EQ(flow->side[0].budget_used, 100u);
   EXPECT_EQ(flow->side[0].packets, 4u);  // exact, shunted or not
+}
+
+TEST_F(Classifier, AFinPastTheBudgetKeepsItsPlaceInTheSequence) {
+  auto options = Options();
+  options.policies = {Port(80, Action::kInspect, 10)};
+  Open(options);
+  Run(Build({.flags = kFin | kAck, .seq = 1000, .payload = std::string(60, 'a')}));
+  Run(Build({.flags = kFin | kAck, .seq = 2000, .payload = std::string(60, 'a')}));
+  const auto records = Records();
+  ASSERT_EQ(records.size(), 3u);
+  const auto decode = [](const Record& record) {
+    Packet packet;
+    Decode(LinkType::kEthernet, record.data, {.verify_checksums = false}, &packet);
+    return packet;
+  };
+  EXPECT_EQ(decode(records[0]).payload.size(), 10u);  // the data, without FIN
+  EXPECT_EQ(decode(records[0]).tcp.seq, 1000u);
+  EXPECT_EQ(decode(records[0]).tcp.flags, kAck);
+  EXPECT_EQ(decode(records[1]).tcp.seq, 1060u);       // the FIN behind all of it
+  EXPECT_EQ(decode(records[1]).tcp.flags, kFin | kAck);
+  EXPECT_EQ(decode(records[2]).tcp.seq, 2060u);
+  EXPECT_EQ(records[0].header.wire_len, 114u);
+  EXPECT_EQ(records[1].header.wire_len, 54u);
+  EXPECT_EQ(records[2].header.wire_len, 114u);
+}
+
+TEST_F(Classifier, ADatagramIsSentWholeOrNotAtAll) {
+  auto options = Options();
+  options.policies = {Port(53, Action::kInspect, 70, 17)};
+  Open(options);
+  for (int i = 0; i < 3; ++i) Send({.dport = 53, .protocol = 17, .payload = std::string(60, 'a')});
+  const auto records = Records();
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[1].header.cap_len, 102u);
 }
 
 TEST_F(Classifier, BudgetIsRaisedAndLoweredPerDirection) {
