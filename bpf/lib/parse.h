@@ -254,8 +254,9 @@ static long ext_step(__u32 i, struct ext_walk *w)
 	n = ext_len(w->next, &eh);
 	if (w->off + n > w->end)
 		goto malformed;
-	/* An atomic fragment (RFC 6946) is a whole packet. */
-	if (w->next == IPPROTO_FRAGMENT && (eh.frag_off & bpf_htons(0xfff9))) {
+	/* An atomic fragment (RFC 6946) is a whole packet; of nested fragment headers the
+	 * outer one decides, as in the host. */
+	if (w->next == IPPROTO_FRAGMENT && !w->fragment && (eh.frag_off & bpf_htons(0xfff9))) {
 		w->fragment = eh.frag_off & bpf_htons(0xfff8) ? FRAG_LATER : FRAG_FIRST;
 		w->frag_id = eh.frag_id;
 	}

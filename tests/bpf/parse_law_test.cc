@@ -63,7 +63,7 @@ Bytes RandomPacket(Random& random) {
   Bytes bytes = Build(RandomFrame(random));
   if (Below(random, 3) == 0) {  // headers are where it hurts
     for (unsigned i = 1 + Below(random, 4); i > 0; --i) {
-      bytes[12 + Below(random, static_cast<unsigned>(std::min<size_t>(bytes.size() - 12, 100)))] =
+      bytes[12 + Below(random, static_cast<unsigned>(std::min<size_t>(bytes.size() - 12, 140)))] =
           static_cast<uint8_t>(random());
     }
   }
