@@ -341,7 +341,7 @@ int tap_egress(struct __sk_buff *skb)
 static __always_inline long add_drop(const struct tap_request *r, __u64 now)
 {
 	struct tap_drop d = {
-		.expires_ns = r->expires_ns,
+		.expires_ns = r->ttl_ns ? now + r->ttl_ns : 0,
 		.added_ns = now,
 		.sid = r->sid,
 		.rate = r->rate,

@@ -298,7 +298,7 @@ struct tap_request {
 	struct tap_flow_key key;
 	__u64 budget[2];	/* by side: payload bytes from now on, ALL, KEEP */
 	__u64 sid;
-	__u64 expires_ns;	/* of the drop entry, 0: never */
+	__u64 ttl_ns;		/* of the drop entry, 0: until deleted */
 	__u32 origin;
 	__u32 what;
 	__u32 rate;		/* packets per second, 0: drop all */

@@ -288,7 +288,11 @@ Result<size_t> DropMaps::Sweep() {
 }
 
 Result<void> DropMaps::AddNeverBlock(const Prefix& prefix) {
-  return impl_->Put(impl_->never, ToKey(prefix), uint32_t{1}, "never_block", "max_never_block");
+  auto put = impl_->Put(impl_->never, ToKey(prefix), uint32_t{1}, "never_block", "");
+  if (!put && put.error().code == Errc::kOutOfMemory) {
+    return Fail(Errc::kOutOfMemory, "never_block: 4096 entries is all it holds; name larger networks");
+  }
+  return put;
 }
 Result<bool> DropMaps::DeleteNeverBlock(const Prefix& prefix) {
   return impl_->Erase(impl_->never, ToKey(prefix), "never_block");

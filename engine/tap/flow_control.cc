@@ -54,9 +54,7 @@ void FlowControl::Drop(const Tuple& flow, const DropOptions& options) noexcept {
   request.sid = options.sid;
   request.origin = static_cast<uint32_t>(options.origin);
   request.rate = options.rate;
-  if (options.ttl > Nanos{}) {
-    request.expires_ns = static_cast<uint64_t>((MonotonicNow() + options.ttl).count());
-  }
+  if (options.ttl > Nanos{}) request.ttl_ns = static_cast<uint64_t>(options.ttl.count());
   if (++impl_->queued == TAP_BATCH) Flush();
 }
 

@@ -3,7 +3,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
-#include <sys/resource.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -86,6 +87,14 @@ void AdoptSize(bpf_map* map, const std::string& path) {
   if (bpf_obj_get_info_by_fd(pinned.get(), &info, &size) == 0) {
     bpf_map__set_max_entries(map, info.max_entries);
   }
+}
+
+bool IsLoopback(const std::string& name) {
+  const FileDescriptor socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
+  return ioctl(socket_fd.get(), SIOCGIFFLAGS, &request) == 0 &&
+         (request.ifr_flags & IFF_LOOPBACK) != 0;
 }
 
 uint32_t IfIndex(const std::string& name) { return if_nametoindex(name.c_str()); }
@@ -174,7 +183,7 @@ struct LiveTap::Impl {
   Result<void> Attach();
   Result<void> AttachOne(const std::string& name);
   Result<bool> AttachTcx(uint32_t ifindex, bool egress, bool& adopted);
-  Result<void> AttachClsact(const std::string& name, uint32_t ifindex);
+  Result<void> AttachClsact(const InterfaceStatus& status);
   void RemoveStale();
   void UndoAttach();
   bpf_program* program(bool egress) const {
@@ -347,9 +356,11 @@ Result<bool> LiveTap::Impl::AttachTcx(uint32_t ifindex, bool egress, bool& adopt
   return true;
 }
 
-Result<void> LiveTap::Impl::AttachClsact(const std::string& name, uint32_t ifindex) {
+Result<void> LiveTap::Impl::AttachClsact(const InterfaceStatus& status) {
+  const std::string& name = status.name;
   for (const bool egress : {false, true}) {
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
+    if (egress && status.loopback) continue;
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(status.ifindex),
                 .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
     const int created = bpf_tc_hook_create(&hook);
     if (created != 0 && created != -EEXIST) {
@@ -372,17 +383,19 @@ Result<void> LiveTap::Impl::AttachOne(const std::string& name) {
   if (status.ifindex == 0) {
     return Fail(Errc::kNotFound, "{}: no such interface; `ip link` lists them", name);
   }
+  status.loopback = IsLoopback(name);
   if (!options.force_clsact) {
     auto ingress = AttachTcx(status.ifindex, false, status.adopted);
     if (!ingress) return std::unexpected(ingress.error());
-    if (*ingress) {
+    status.tcx = *ingress;
+    if (*ingress && !status.loopback) {
       auto egress = AttachTcx(status.ifindex, true, status.adopted);
       if (!egress) return std::unexpected(egress.error());
       status.tcx = *egress;
     }
   }
   if (!status.tcx) {
-    if (auto attached = AttachClsact(name, status.ifindex); !attached) return attached;
+    if (auto attached = AttachClsact(status); !attached) return attached;
   }
   interfaces.push_back(status);
   return {};

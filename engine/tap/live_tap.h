@@ -73,6 +73,7 @@ struct InterfaceStatus {
   uint32_t ifindex = 0;
   bool tcx = false;      // else clsact
   bool adopted = false;  // the link was there before us
+  bool loopback = false; // ingress only: each packet passes twice there
 };
 
 // Reads one ring.  Records are delivered in the kernel's order, at least once: after a crash those
