@@ -231,6 +231,7 @@ __noinline int slice(struct __sk_buff *skb, struct work *w, struct tap_flow *f,
 	}
 	e.flags = (p->fragment ? TAP_REC_FRAGMENT : 0) | (w->is_new ? TAP_REC_NEW_FLOW : 0);
 	e.cut = take < p->payload_len;
+	e.slack = p->slack;
 	e.has_l4 = p->has_l4;
 	e.direction = w->direction;
 	e.side = w->side;

@@ -28,6 +28,7 @@ struct emit {
 	__u8  flags, direction, side, initiator, guess;
 	__u8  ip_version, protocol, tcp_flags, has_l4;
 	__u8  cut;		/* TCP: take < payload_len */
+	__u8  slack;		/* UDP: IP goes on behind the payload */
 	__u8  error;		/* a record was lost */
 	__u8  load_failed;
 };
@@ -261,7 +262,7 @@ static __always_inline void emit_pieces(struct emit *e)
 		if (e->offset < e->take)
 			count_n(TAP_LOST_UNSPLIT_BYTES, e->take - e->offset);
 	}
-	if (e->cut && (!e->take || e->tcp_flags & (TCP_FIN | TCP_RST)))
+	if (!e->take || (e->cut && e->tcp_flags & (TCP_FIN | TCP_RST)))
 		count_record(e, emit_headers(e), 0);
 }
 
@@ -273,7 +274,8 @@ static __noinline __u32 emit(struct emit *e)
 	e->ring = bpf_map_lookup_elem(&tap_rings, &e->ring_index);
 	if (!e->ring)
 		return TAP_EXIT_NO_CONFIG;
-	if (can_split && (e->cut || e->take > e->chunk)) {
+	/* Lengths in the headers must be those of what the record holds. */
+	if (can_split && (e->cut || e->slack || e->take > e->chunk)) {
 		emit_pieces(e);
 	} else {
 		__u32 room = e->header_len < TAP_MAX_DATA ? TAP_MAX_DATA - e->header_len : 0;

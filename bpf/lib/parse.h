@@ -132,6 +132,7 @@ static __always_inline int parse_udp(struct __sk_buff *skb, struct tap_pkt *p, _
 	if (!skb->gso_size) {
 		if (len - sizeof(uh) > p->payload_len)
 			return PARSE_MALFORMED;
+		p->slack = len - sizeof(uh) < p->payload_len;
 		p->payload_len = len - sizeof(uh);
 	}
 	p->has_l4 = 1;

@@ -31,7 +31,7 @@ struct tap_pkt {
 	__u8  has_l4;		/* TCP or UDP header was read: not of a fragment */
 	__u8  hw_tag;		/* outer tag is in the skb's metadata */
 	__u8  ext_overflow;	/* more IPv6 extension headers than walked */
-	__u8  pad;
+	__u8  slack;		/* IP goes on behind the UDP payload */
 };
 
 enum { PARSE_OK = 0, PARSE_NOT_IP, PARSE_MALFORMED };
