@@ -21,6 +21,20 @@ enum TcpFlag : uint8_t {
 // What a packet carries above IP, after the decoder has looked.
 enum class L4 : uint8_t { kNone, kTcp, kUdp, kIcmp, kIcmp6, kSctp, kOther };
 
+// Malformed or surprising headers; names in decode.cc.
+enum class DecodeEvent : uint8_t {
+  kEthernetPktTooSmall, kEthernetUnknown, kVlanHeaderTooSmall, kVlanTooManyLayers,
+  kSllPktTooSmall, kNullPktTooSmall, kNullUnsupportedType,
+  kIpv4PktTooSmall, kIpv4HlenTooSmall, kIpv4IplenSmallerThanHlen, kIpv4TruncPkt,
+  kIpv4WrongIpVersion, kIpv4OptInvalid, kIpv4OptInvalidLen,
+  kIpv6PktTooSmall, kIpv6TruncPkt, kIpv6TruncExthdr, kIpv6WrongIpVersion, kIpv6TooManyExthdrs,
+  kIpRawInvalidIpVersion,
+  kTcpPktTooSmall, kTcpHlenTooSmall, kTcpInvalidOptlen, kTcpOptInvalidLen, kTcpOptDuplicate,
+  kUdpPktTooSmall, kUdpHlenTooSmall, kUdpLenInvalid,
+  kIcmp4PktTooSmall, kIcmp6PktTooSmall, kSctpPktTooSmall,
+  kMax,
+};
+
 struct TcpView {
   uint32_t seq = 0;  // host byte order, as all numbers here
   uint32_t ack = 0;
@@ -42,9 +56,16 @@ struct Packet {
   uint32_t wire_len = 0;  // bytes on the wire from the link header on
   Slice frame;            // captured bytes
 
+  // Anomalies, in the order found; at most kMaxEvents are kept.
+  static constexpr size_t kMaxEvents = 8;
+  DecodeEvent events[kMaxEvents] = {};
+  uint8_t num_events = 0;
+  bool bad_ip_checksum = false, bad_l4_checksum = false;  // only when verified
+  bool invalid = false;  // a header did not hold: not to be looked at above it
+
   // Link.
   Slice ethernet;          // 14 bytes, or empty
-  uint16_t vlan[2] = {0, 0};  // outer first, tag control without priority
+  uint16_t vlan[3] = {0, 0, 0};  // outer first, VLAN id only
   uint8_t num_vlans = 0;
   uint16_t ether_type = 0;
 

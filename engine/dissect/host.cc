@@ -255,6 +255,7 @@ struct HostCalls {
     if (live == nullptr || live->open_groups == 0) return Bad(flow);
     --live->open_groups;
     FieldValue& value = live->tx.values.emplace_back();  // at most one per open: bounded
+    value.field = UINT16_MAX;  // of no field
     value.type = FieldType::kGroup;
     value.number = 0;
     return 0;

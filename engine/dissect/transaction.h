@@ -19,7 +19,7 @@ namespace sluice {
 // A value set by the dissector, in the order set.  Group markers keep the shape
 // of the log: type kGroup with number 1 opens, 0 closes.
 struct FieldValue {
-  uint16_t field = 0;  // index into Schema::fields
+  uint16_t field = 0;  // index into Schema::fields; UINT16_MAX: the end of a group
   KeywordId keyword = kNoKeyword;
   FieldType type = FieldType::kBytes;
   Direction direction = Direction::kToServer;

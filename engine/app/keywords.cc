@@ -1,0 +1,51 @@
+#include "engine/app/keywords.h"
+
+#include <sluice/plugin.h>
+
+#include <algorithm>
+
+namespace sluice {
+
+FieldKeyword CatalogKeywords::Describe(KeywordId id) const {
+  const KeywordInfo& info = catalog_.keywords()[id];
+  FieldKeyword out;
+  out.id = id;
+  out.name = info.name;
+  out.protocol = catalog_.schemas()[info.schema]->name;
+  out.number = info.type != FieldType::kBytes && info.type != FieldType::kChunks &&
+               info.type != FieldType::kAddress;
+  out.repeated = info.flags & SLUICE_REPEATED;
+  out.directions = info.directions;
+  out.help = info.help;
+  out.transform = info.transform;
+  for (const auto& [value, name] : info.names) out.enum_names.emplace_back(value, name);
+  return out;
+}
+
+std::optional<FieldKeyword> CatalogKeywords::Find(std::string_view name) const {
+  const Catalog::Name found = catalog_.FindKeyword(name);
+  if (found.id == kNoKeyword) return std::nullopt;
+  FieldKeyword out = Describe(found.id);
+  out.modifier = found.modifier;
+  return out;
+}
+
+std::vector<FieldKeyword> CatalogKeywords::All() const {
+  std::vector<FieldKeyword> all;
+  for (KeywordId id = 0; id < catalog_.keywords().size(); ++id) all.push_back(Describe(id));
+  std::ranges::sort(all, {}, &FieldKeyword::name);
+  return all;
+}
+
+bool CatalogKeywords::HasProtocol(std::string_view name) const {
+  return catalog_.FindSchema(name) != nullptr;
+}
+
+bool CatalogKeywords::HasEvent(std::string_view protocol, std::string_view event) const {
+  const Schema* schema = catalog_.FindSchema(protocol);
+  return schema != nullptr && std::ranges::any_of(schema->events, [&](const EventInfo& e) {
+           return e.name == event;
+         });
+}
+
+}  // namespace sluice

@@ -1,0 +1,261 @@
+#include "engine/dissect/dissector.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/support/line_plugin.h"
+
+namespace sluice {
+namespace {
+
+using testing::LinePlugin;
+
+std::unique_ptr<Catalog> MakeCatalog() {
+  std::vector<std::unique_ptr<Plugin>> plugins;
+  plugins.push_back(*Plugin::FromStruct(LinePlugin(), "test", {}));
+  std::vector<Error> problems;
+  auto catalog = Catalog::Create(std::move(plugins), {}, &problems);
+  EXPECT_TRUE(problems.empty());
+  return catalog;
+}
+
+// What rules and logs would see, as text.
+std::string Snapshot(const FlowDissection& flow) {
+  std::string out;
+  for (const LiveTransaction* live : flow.transactions()) {
+    const Transaction& tx = live->tx;
+    out += fmt::format("tx {} done={}:", tx.number, tx.done());
+    for (const FieldValue& v : tx.values) {
+      out += fmt::format(" {}={}/{}/{}", v.field, AsText(v.bytes), v.number, v.complete);
+    }
+    out += fmt::format(" events={}\n", tx.events.size());
+  }
+  return out;
+}
+
+class DissectorTest : public ::testing::Test {
+ protected:
+  FlowDissection* Open(uint32_t transport = SLUICE_TCP) {
+    FlowFacts facts;
+    facts.transport = transport;
+    return dissector.Open(facts);
+  }
+  void Send(FlowDissection* flow, std::string_view text, Direction d = Direction::kToServer) {
+    dissector.Data(*flow, d, AsSlice(text), Nanos{1});
+  }
+  std::unique_ptr<Catalog> catalog = MakeCatalog();
+  DissectOptions options{.flow_memcap = 64 * 1024, .max_live_transactions = 8,
+                         .max_kept_transactions = 32, .max_probe_bytes = 16, .chunk_window = 64};
+  Dissector dissector{*catalog, options};
+};
+
+TEST_F(DissectorTest, RequestAndAnswerAreOneTransaction) {
+  FlowDissection* flow = Open();
+  Send(flow, "do thing\n");
+  Send(flow, "200\n", Direction::kToClient);
+  ASSERT_EQ(flow->transactions().size(), 1u);
+  const Transaction& tx = flow->transactions()[0]->tx;
+  EXPECT_TRUE(tx.done());
+  EXPECT_EQ(AsText(tx.values[0].bytes), "do");
+  EXPECT_EQ(tx.values.back().number, 200u);
+  EXPECT_EQ(tx.values.back().direction, Direction::kToClient);
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, EveryCutGivesTheSameValues) {
+  const std::string input = "do one\ndo two words\nauth x\n\ndo three\n";
+  FlowDissection* whole = Open();
+  Send(whole, input);
+  const std::string expected = Snapshot(*whole);
+  for (size_t cut = 0; cut <= input.size(); ++cut) {
+    for (size_t second = cut; second <= input.size(); second += 5) {
+      FlowDissection* flow = Open();
+      Send(flow, input.substr(0, cut));
+      Send(flow, input.substr(cut, second - cut));
+      Send(flow, input.substr(second));
+      EXPECT_EQ(Snapshot(*flow), expected) << "cut=" << cut << "," << second;
+      dissector.Close(flow);
+    }
+  }
+  dissector.Close(whole);
+}
+
+TEST_F(DissectorTest, OtherProtocolIsUndissected) {
+  FlowDissection* flow = Open();
+  Send(flow, "GET / HTTP/1.1\r\n");
+  Send(flow, "HTTP/1.1 200\r\n", Direction::kToClient);
+  EXPECT_TRUE(flow->failed());
+  EXPECT_EQ(dissector.stats().undissected, 1u);
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, TheServersSideAloneFindsTheProtocol) {
+  FlowDissection* flow = Open();
+  Send(flow, "2", Direction::kToClient);
+  ASSERT_NE(flow->schema(), nullptr);
+  EXPECT_EQ(flow->schema()->name, "line");
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, ExceptionStopsThatDirectionOnly) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\nthrow\ndo y\n");
+  EXPECT_EQ(dissector.stats().parse_errors, 1u);
+  Send(flow, "do z\n");
+  EXPECT_EQ(flow->num_transactions(), 1u);
+  Send(flow, "200\n", Direction::kToClient);
+  EXPECT_TRUE(flow->transactions()[0]->tx.done());
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, OpaqueHandoverEndsDissection) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\nopaque\ndo never\n");
+  EXPECT_TRUE(flow->opaque());
+  EXPECT_EQ(flow->num_transactions(), 2u);
+  EXPECT_TRUE(flow->transactions()[0]->tx.done());
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, HandoverProbesTheRestAnew) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\nagain\ndo after\n");
+  EXPECT_EQ(flow->num_transactions(), 3u);
+  EXPECT_EQ(flow->original_schema(), flow->schema());
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, SkippedBytesAreNotParsedHoweverCut) {
+  const std::string input = "do x\nskip\n0123456789do y\n";
+  for (size_t cut = 0; cut <= input.size(); ++cut) {
+    FlowDissection* flow = Open();
+    Send(flow, input.substr(0, cut));
+    Send(flow, input.substr(cut));
+    EXPECT_EQ(flow->num_transactions(), 3u) << cut;
+    dissector.Close(flow);
+  }
+}
+
+TEST_F(DissectorTest, GapStopsADissectorThatCannotGoOn) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\ndo ");
+  dissector.Gap(*flow, Direction::kToServer, 5, Nanos{2});
+  Send(flow, "tail\n");
+  EXPECT_EQ(flow->num_transactions(), 1u);
+  EXPECT_EQ(dissector.stats().gap_stops, 1u);
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, OldestTransactionIsCompletedAtTheLimit) {
+  FlowDissection* flow = Open();
+  for (int i = 0; i < 9; ++i) Send(flow, "do x\n");
+  EXPECT_EQ(dissector.stats().transactions_forced, 1u);
+  EXPECT_TRUE(flow->transactions()[0]->tx.done());
+  EXPECT_FALSE(flow->transactions()[1]->tx.done());
+  for (int i = 0; i < 40; ++i) Send(flow, "do x\n");
+  EXPECT_GT(dissector.stats().transactions_lost, 0u);
+  EXPECT_LE(flow->transactions().size(), options.max_kept_transactions);
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, MemcapRefusesValuesAndCounts) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\n");
+  const std::string line = "do " + std::string(4000, 'a') + "\n";
+  for (int i = 0; i < 30; ++i) Send(flow, line);
+  EXPECT_GT(dissector.stats().memcap, 0u);
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, PendingBytesAreBounded) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\n");
+  const std::string part(4000, 'a');
+  for (int i = 0; i < 3; ++i) Send(flow, part);
+  EXPECT_EQ(dissector.stats().parse_errors, 1u);  // the dissector's own limit
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, ChunkWindowKeepsTheFirstBytesAndTheTotal) {
+  FlowDissection* flow = Open();
+  Send(flow, "do " + std::string(100, 'b') + "\n");
+  for (const FieldValue& v : flow->transactions()[0]->tx.values) {
+    if (v.field != testing::kBody) continue;
+    EXPECT_EQ(v.bytes.size(), 64u);
+    EXPECT_EQ(v.total, 103u);
+    EXPECT_TRUE(v.cut);
+  }
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, UnwantedFieldsAreSkipped) {
+  std::vector<bool> keywords(catalog->keywords().size(), false);
+  keywords[catalog->FindKeyword("line.argument").id] = true;
+  catalog->SetWanted(keywords, {false});
+  FlowDissection* flow = Open();
+  Send(flow, "do thing\n");
+  for (const FieldValue& v : flow->transactions()[0]->tx.values) {
+    EXPECT_NE(v.field, testing::kVerb);
+  }
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, RetireFreesWhatWasLogged) {
+  FlowDissection* flow = Open();
+  Send(flow, "do a\ndo b\n");
+  flow->transactions()[0]->tx.logged = true;
+  dissector.Retire(*flow);
+  ASSERT_EQ(flow->transactions().size(), 1u);
+  EXPECT_EQ(flow->transactions()[0]->tx.number, 1u);
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, FinishCompletesEverything) {
+  FlowDissection* flow = Open();
+  Send(flow, "do a\n");
+  dissector.Finish(*flow, Nanos{9});
+  EXPECT_TRUE(flow->transactions()[0]->tx.done());
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, DatagramsAreParsedWhole) {
+  FlowDissection* flow = Open(SLUICE_UDP);
+  Send(flow, "do a\nrest is dropped");
+  Send(flow, "do b\n");
+  EXPECT_EQ(flow->num_transactions(), 2u);
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, ReusedStateStartsClean) {
+  FlowDissection* flow = Open();
+  Send(flow, "do a\ndo half");
+  dissector.Close(flow);
+  flow = Open();
+  EXPECT_EQ(flow->schema(), nullptr);
+  EXPECT_TRUE(flow->transactions().empty());
+  Send(flow, "do b\n");
+  EXPECT_EQ(flow->transactions()[0]->tx.number, 0u);
+  dissector.Close(flow);
+}
+
+TEST(Catalog, NamesAliasesAndModifiersFindOneKeyword) {
+  auto catalog = MakeCatalog();
+  EXPECT_EQ(catalog->FindKeyword("line.verb").id, catalog->FindKeyword("line_verb").id);
+  EXPECT_TRUE(catalog->FindKeyword("line_verb_mod").modifier);
+  EXPECT_EQ(catalog->FindKeyword("nope").id, kNoKeyword);
+}
+
+TEST(Catalog, SecondDissectorOfANameIsLeftOut) {
+  std::vector<std::unique_ptr<Plugin>> plugins;
+  plugins.push_back(*Plugin::FromStruct(LinePlugin(), "first", {}));
+  plugins.push_back(*Plugin::FromStruct(LinePlugin(), "second", {}));
+  std::vector<Error> problems;
+  auto catalog = Catalog::Create(std::move(plugins), {}, &problems);
+  EXPECT_EQ(catalog->schemas().size(), 1u);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_NE(problems[0].message.find("second: a dissector named line"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sluice
