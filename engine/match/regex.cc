@@ -278,7 +278,7 @@ Result<void> Regex::UsePcre2(const PcreTest& test) {
 }
 
 bool Regex::Find(Slice subject, size_t start, RegexScratch& scratch, Found* found) const {
-  if (start > subject.size()) return false;
+  if (start > subject.size() || (anchored_ && start > 0)) return false;
   const char* data = subject.empty() ? "" : reinterpret_cast<const char*>(subject.data());
   if (engine_ == RegexEngine::kHyperscan) {
     bool hit = false;

@@ -211,7 +211,10 @@ std::string Show(const BufferTest& test) {
 // Drops tests and bytes as long as the two still disagree.
 void Shrink(std::vector<BufferTest>* tests, std::string* buffer) {
   const auto differ = [](const std::vector<BufferTest>& t, const std::string& b) {
-    return !t.empty() && !b.empty() && Engine(t, b) != Oracle(t, b).Matches();
+    if (t.empty() || b.empty()) return false;
+    Oracle oracle(t, b);
+    const bool says = oracle.Matches();
+    return !oracle.gave_up() && Engine(t, b) != says;
   };
   for (bool again = true; again;) {
     again = false;
@@ -253,7 +256,9 @@ TEST(MatchLaw, EngineAgreesWithTheOracle) {
       for (const Rule& rule : rules) {
         std::vector<BufferTest> tests = rule.inspections[0].tests;
         const bool engine = std::find(sids.begin(), sids.end(), rule.sid) != sids.end();
-        const bool oracle = Oracle(tests, buffer).Matches();
+        Oracle obvious(tests, buffer);
+        const bool oracle = obvious.Matches();
+        if (obvious.gave_up()) continue;
         ++cases;
         matched += oracle;
         if (engine == oracle) continue;

@@ -21,6 +21,8 @@ class Oracle {
  public:
   Oracle(const std::vector<BufferTest>& tests, std::string buffer) : tests_(tests), buffer_(std::move(buffer)) {}
   bool Matches() { return Rest(0, 0, std::map<int, uint64_t>()); }
+  // An expression exploded: no answer.
+  bool gave_up() const { return gave_up_; }
 
  private:
   using Variables = std::map<int, uint64_t>;
@@ -89,15 +91,23 @@ class Oracle {
     pcre2_code* re = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(t.pattern.data()), t.pattern.size(), options, &code, &at, nullptr);
     if (!re) std::abort();
     pcre2_match_data* data = pcre2_match_data_create_from_pattern(re, nullptr);
+    pcre2_match_context* limits = pcre2_match_context_create(nullptr);
+    pcre2_set_match_limit(limits, 200'000);
     bool anywhere = false, result = false;
     // A match that begins exactly at s, for every s.
     for (size_t s = 0; s <= subject.size() && !result; ++s) {
       if (t.anchored && s > 0) break;
-      if (pcre2_match(re, reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), s, PCRE2_ANCHORED | PCRE2_NO_JIT, data, nullptr) < 0) continue;
+      const int rc = pcre2_match(re, reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), s,
+                                 PCRE2_ANCHORED | PCRE2_NO_JIT, data, limits);
+      if (rc < 0) {
+        gave_up_ = gave_up_ || rc != PCRE2_ERROR_NOMATCH;
+        continue;
+      }
       anywhere = true;
       const int64_t end = base + static_cast<int64_t>(pcre2_get_ovector_pointer(data)[1]);
       if (!t.negated) result = Rest(i + 1, end, v);
     }
+    pcre2_match_context_free(limits);
     pcre2_match_data_free(data);
     pcre2_code_free(re);
     if (t.negated) return !anywhere && Rest(i + 1, anchor, v);
@@ -198,6 +208,7 @@ class Oracle {
 
   const std::vector<BufferTest>& tests_;
   const std::string buffer_;
+  bool gave_up_ = false;
 };
 
 }  // namespace sluice::testing
