@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kQueue = 256;        // matches of one packet before ordering
 constexpr uint32_t kPendingTries = 8; // looks at more stream bytes for one candidate
+constexpr uint32_t kHasFired = 1000;  // in Pending::tries: matched at the stream's start
 
 enum class Look : uint8_t { kMatch, kWait, kNever };
 
@@ -537,9 +538,12 @@ struct Detector::Impl {
     bool anchored = false;
     for (const CompiledInspection& inspection : r.payload) anchored |= inspection.anchored;
     if (anchored && at != 0) return;  // the stream's start is no longer there
+    if (pending && pending->tries == kHasFired) return;
     ++stats.confirms;
     if (PayloadMatches(r, buffer)) {
       if (pending) pending->tries = 0;
+      // The start stays in the window, so the same bytes would match again.
+      if (anchored) Keep(vars, Index(direction), {rank, kHasFired, at + window.size()});
       Fire(rank, nullptr, direction, true);
       return;
     }
@@ -548,7 +552,10 @@ struct Detector::Impl {
       if (++pending->tries > kPendingTries || pending->from < at) pending->tries = 0;
       return;
     }
-    KeepPending(vars, Index(direction), rank, at + window.size());
+    size_t ops = 0;
+    for (const CompiledInspection& inspection : r.payload) ops += inspection.confirm.ops.size();
+    // More stream bytes may complete it; with one test alone they cannot.
+    if (ops > 1) Keep(vars, Index(direction), {rank, 1, at + window.size()});
   }
 
   static FlowVars::Pending* FindPending(FlowVars& vars, size_t i, uint32_t rank) {
@@ -557,12 +564,8 @@ struct Detector::Impl {
     }
     return nullptr;
   }
-  // More stream bytes may complete the rule; the oldest candidate makes room.
-  void KeepPending(FlowVars& vars, size_t i, uint32_t rank, uint64_t from) {
-    const CompiledRule& r = rp->compiled[rank];
-    size_t ops = 0;
-    for (const CompiledInspection& inspection : r.payload) ops += inspection.confirm.ops.size();
-    if (ops < 2) return;
+  // The oldest candidate makes room.
+  void Keep(FlowVars& vars, size_t i, FlowVars::Pending entry) {
     FlowVars::Pending* slot = &vars.pending_[i][0];
     for (FlowVars::Pending& p : vars.pending_[i]) {
       if (!p.tries) {
@@ -572,7 +575,7 @@ struct Detector::Impl {
       if (p.from < slot->from) slot = &p;
     }
     if (slot->tries) ++stats.stream_pending_lost;
-    *slot = {rank, 1, from};
+    *slot = entry;
   }
 
   // ---------------------------------------------------------- transactions
