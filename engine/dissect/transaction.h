@@ -52,11 +52,22 @@ struct FileInfo {
 // Scratch that engine/match keeps with a transaction: what was scanned and
 // which rules are candidates or have matched.  dissect only clears it.
 struct InspectionState {
-  uint32_t num_scanned[2] = {0, 0};  // values already through the prefilter
+  struct Growing {  // a kChunks value (its index) or a file (index | kFile)
+    static constexpr uint32_t kFile = 0x80000000u;
+    uint32_t owner = 0;
+    uint32_t scanned = 0;  // bytes of its window through the prefilter
+    bool final = false;
+  };
+  uint32_t num_scanned[2] = {0, 0};  // values already through the prefilter or in `growing`
+  uint32_t num_files[2] = {0, 0};    // files in `growing`
+  uint64_t seen[2] = {0, 0};         // what was there at the last look, as a fingerprint
+  std::vector<Growing> growing;
   std::vector<uint32_t> candidates;  // rule indices, sorted, unique
   std::vector<uint32_t> matched;     // rule indices that must not fire again
   void Clear() {
-    num_scanned[0] = num_scanned[1] = 0;
+    num_scanned[0] = num_scanned[1] = num_files[0] = num_files[1] = 0;
+    seen[0] = seen[1] = 0;
+    growing.clear();
     candidates.clear();
     matched.clear();
   }

@@ -1,0 +1,318 @@
+#include "engine/match/confirm.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace sluice {
+
+namespace {
+
+enum class Outcome : uint8_t { kMatch, kNoMatch, kFinal };  // kFinal: no retry can help
+
+uint8_t Lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? static_cast<uint8_t>(c + 32) : c; }
+
+bool EqualNocase(const uint8_t* text, std::string_view lower) {
+  for (size_t i = 0; i < lower.size(); ++i) {
+    if (Lower(text[i]) != static_cast<uint8_t>(lower[i])) return false;
+  }
+  return true;
+}
+
+uint32_t TrailingZeros(uint32_t mask) { return mask ? static_cast<uint32_t>(__builtin_ctz(mask)) : 0; }
+
+struct Extracted {
+  bool ok = false;
+  uint64_t value = 0;
+  uint32_t used = 0;  // bytes
+};
+
+Extracted ExtractText(const uint8_t* at, uint32_t count, NumberBase base) {
+  char text[24];
+  if (count == 0 || count >= sizeof(text)) return {};
+  std::memcpy(text, at, count);
+  text[count] = 0;
+  const int radix = base == NumberBase::kHex ? 16 : base == NumberBase::kOctal ? 8 : 10;
+  char* end = nullptr;
+  errno = 0;
+  const unsigned long long value = std::strtoull(text, &end, radix);
+  if (errno == ERANGE || end == text) return {};
+  return {true, value, static_cast<uint32_t>(end - text)};
+}
+
+Extracted ExtractNumber(const uint8_t* at, uint32_t count, Endian endian, NumberBase base) {
+  if (base != NumberBase::kBinary) return ExtractText(at, count, base);
+  if (count == 0 || count > 8) return {};
+  uint64_t value = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t from = endian == Endian::kBig ? i : count - 1 - i;
+    value = value << 8 | at[from];
+  }
+  return {true, value, count};
+}
+
+class Run {
+ public:
+  Run(const ConfirmProgram& program, Slice buffer, ConfirmState& state)
+      : ops_(program.ops), buffer_(buffer), state_(state) {}
+
+  // Tests from `index` on, with the anchor at `anchor`.
+  Outcome From(size_t index, size_t anchor) {
+    if (index == ops_.size()) return Outcome::kMatch;
+    if (++state_.steps > state_.max_steps) {
+      if (state_.steps == state_.max_steps + 1) ++state_.step_limit_hits;
+      return Outcome::kFinal;
+    }
+    const Op& op = ops_[index];
+    switch (op.kind) {
+      case Op::Kind::kContent: return Content(op, index, anchor);
+      case Op::Kind::kRegex: return Expression(op, index, anchor);
+      case Op::Kind::kIsDataAt: return Then(IsDataAt(std::get<IsDataAtTest>(*op.test), anchor), op, index, anchor);
+      case Op::Kind::kByteTest: return Then(Test(std::get<ByteTest>(*op.test), anchor), op, index, anchor);
+      case Op::Kind::kByteJump: {
+        size_t to = 0;
+        if (!Jump(std::get<ByteJump>(*op.test), anchor, &to)) return Failed(op);
+        return From(index + 1, to);
+      }
+      case Op::Kind::kExtract: return Then(Extract(std::get<ByteExtract>(*op.test), anchor), op, index, anchor);
+      case Op::Kind::kMath: return Then(Math(std::get<ByteMath>(*op.test), anchor), op, index, anchor);
+      case Op::Kind::kSize:
+        return Then(std::get<SizeTest>(*op.test).test.Matches(buffer_.size()), op, index, anchor);
+      case Op::Kind::kBase64:
+        return Then(Base64(op, std::get<Base64Decode>(*op.test), anchor), op, index, anchor);
+    }
+    return Outcome::kFinal;
+  }
+
+ private:
+  static Outcome Failed(const Op& op) { return op.independent ? Outcome::kFinal : Outcome::kNoMatch; }
+  Outcome Then(bool holds, const Op& op, size_t index, size_t anchor) {
+    return holds ? From(index + 1, anchor) : Failed(op);
+  }
+
+  int64_t Value(const Number& n) const {
+    if (n.variable < 0) return n.value;
+    const uint64_t v = state_.variables[static_cast<size_t>(n.variable)];
+    return v > INT32_MAX ? INT32_MAX : static_cast<int64_t>(v);
+  }
+
+  // Where a content may lie: [from, to) of the buffer; false: nowhere.
+  bool Place(const ContentTest& c, size_t anchor, int64_t* from, int64_t* to) const {
+    const int64_t size = static_cast<int64_t>(buffer_.size());
+    *from = 0;
+    *to = size;
+    if (c.distance || c.within) {
+      const int64_t distance = c.distance ? Value(*c.distance) : 0;
+      *from = static_cast<int64_t>(anchor) + distance;
+      if (c.within) *to = std::min(*to, static_cast<int64_t>(anchor) + distance + Value(*c.within));
+      *from = std::max<int64_t>(*from, 0);
+      if (c.offset) *from = std::max(*from, Value(*c.offset));
+      if (c.depth) {
+        *to = std::min(*to, static_cast<int64_t>(anchor) + (c.offset ? Value(*c.offset) : 0) + Value(*c.depth));
+      }
+    } else {
+      if (c.offset) *from = Value(*c.offset);
+      if (c.depth) *to = std::min(*to, *from + Value(*c.depth));
+    }
+    const int64_t length = static_cast<int64_t>(c.bytes.size());
+    if (c.starts_with) *to = std::min(*to, *from + length);
+    if (c.ends_with) *from = std::max(*from, size - length);
+    return *from >= 0 && *from + length <= *to;
+  }
+
+  bool Spend(size_t bytes) {
+    state_.bytes += bytes;
+    if (state_.bytes <= state_.max_bytes) return true;
+    if (state_.steps <= state_.max_steps) ++state_.byte_limit_hits;
+    state_.steps = state_.max_steps + 1;  // ends the search everywhere
+    return false;
+  }
+
+  Outcome Content(const Op& op, size_t index, size_t anchor) {
+    const ContentTest& c = std::get<ContentTest>(*op.test);
+    int64_t from = 0, to = 0;
+    if (!Place(c, anchor, &from, &to)) return op.negated ? From(index + 1, anchor) : Failed(op);
+    const Slice region = buffer_.first(static_cast<size_t>(to));
+    bool found = false;
+    for (size_t at = static_cast<size_t>(from);; ++at) {
+      const size_t start = at;
+      at = FindBytes(region, at, c.bytes, c.nocase);
+      if (!Spend(at == kNotFound ? region.size() - start : at - start + 1)) return Outcome::kFinal;
+      if (at == kNotFound) break;
+      if (op.negated) return Failed(op);
+      found = true;
+      const Outcome rest = From(index + 1, at + c.bytes.size());
+      if (rest != Outcome::kNoMatch || !op.retry) return rest;
+    }
+    if (op.negated) return From(index + 1, anchor);
+    return found ? Outcome::kNoMatch : Failed(op);
+  }
+
+  Outcome Expression(const Op& op, size_t index, size_t anchor) {
+    if (op.relative && anchor > buffer_.size()) return op.negated ? From(index + 1, anchor) : Outcome::kNoMatch;
+    const size_t base = op.relative ? anchor : 0;
+    const Slice subject = buffer_.subspan(base);
+    Regex::Found match;
+    bool found = false;
+    for (size_t start = 0; start <= subject.size();) {
+      if (!Spend(subject.size() - start + 1)) return Outcome::kFinal;
+      if (!op.regex->Find(subject, start, state_.regex, &match)) break;
+      if (op.negated) return Failed(op);
+      found = true;
+      const Outcome rest = From(index + 1, base + match.end);
+      if (rest != Outcome::kNoMatch || !op.retry) return rest;
+      start = match.begin + 1;
+    }
+    if (op.negated) return From(index + 1, anchor);
+    return found ? Outcome::kNoMatch : Failed(op);
+  }
+
+  bool IsDataAt(const IsDataAtTest& t, size_t anchor) const {
+    const int64_t offset = Value(t.offset);
+    const int64_t size = static_cast<int64_t>(buffer_.size());
+    // Relative counts from the anchor: byte number `offset` after it must exist.
+    const bool there = t.relative ? static_cast<int64_t>(anchor) + offset <= size : offset < size;
+    return there != t.negated;
+  }
+
+  // Bounds-checked start of a byte_* operand; null if outside.
+  const uint8_t* Operand(bool relative, int64_t offset, int64_t count, size_t anchor) const {
+    const int64_t at = (relative ? static_cast<int64_t>(anchor) : 0) + offset;
+    const int64_t size = static_cast<int64_t>(buffer_.size());
+    if (at < 0 || at >= size || count > size - at) return nullptr;
+    return buffer_.data() + at;
+  }
+
+  bool Test(const ByteTest& t, size_t anchor) const {
+    const int64_t count = Value(t.num_bytes);
+    const uint8_t* at = count < 1 ? nullptr : Operand(t.relative, Value(t.offset), count, anchor);
+    if (!at) return false;
+    const Extracted got = ExtractNumber(at, static_cast<uint32_t>(count), t.endian, t.base);
+    if (!got.ok) return false;
+    uint64_t value = got.value;
+    if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
+    const uint64_t want = t.value.variable >= 0 ? state_.variables[static_cast<size_t>(t.value.variable)]
+                                                : static_cast<uint64_t>(t.value.value);
+    bool holds = false;
+    switch (t.op) {
+      case ByteTest::Op::kLess: holds = value < want; break;
+      case ByteTest::Op::kGreater: holds = value > want; break;
+      case ByteTest::Op::kEqual: holds = value == want; break;
+      case ByteTest::Op::kLessEqual: holds = value <= want; break;
+      case ByteTest::Op::kGreaterEqual: holds = value >= want; break;
+      case ByteTest::Op::kAnd: holds = (value & want) != 0; break;
+      case ByteTest::Op::kOr: holds = (value ^ want) != 0; break;
+    }
+    return holds != t.negated;
+  }
+
+  bool Jump(const ByteJump& t, size_t anchor, size_t* to) const {
+    const int64_t count = Value(t.num_bytes), offset = Value(t.offset);
+    const int64_t size = static_cast<int64_t>(buffer_.size());
+    const int64_t start = (t.relative ? static_cast<int64_t>(anchor) : 0) + offset;
+    uint64_t value = 0;
+    uint32_t used = 0;
+    if (count > 0) {
+      const uint8_t* at = Operand(t.relative, offset, count, anchor);
+      if (!at) return false;
+      const Extracted got = ExtractNumber(at, static_cast<uint32_t>(count), t.endian, t.base);
+      if (!got.ok) return false;
+      value = got.value;
+      used = got.used;
+    } else if (start < 0 || start >= size) {
+      return false;
+    }
+    if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
+    value *= t.multiplier;
+    if (t.align && value % 4) value += 4 - value % 4;
+    value += static_cast<uint64_t>(static_cast<int64_t>(t.post_offset));
+    if (!t.from_beginning && !t.from_end) value += used;
+    // Two's complement: a negative post_offset moves back.
+    const uint64_t base = t.from_beginning ? 0 : t.from_end ? buffer_.size() : static_cast<uint64_t>(start);
+    const uint64_t target = base + value;
+    if (target >= buffer_.size()) return false;
+    *to = static_cast<size_t>(target);
+    return true;
+  }
+
+  bool Extract(const ByteExtract& t, size_t anchor) {
+    const uint8_t* at = Operand(t.relative, Value(t.offset), t.num_bytes, anchor);
+    if (!at || t.num_bytes == 0) return false;
+    const Extracted got = ExtractNumber(at, t.num_bytes, t.endian, t.base);
+    if (!got.ok) return false;
+    uint64_t value = got.value;
+    if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
+    value *= t.multiplier;
+    if (t.align && value % t.align) value += t.align - value % t.align;
+    state_.variables[t.variable % kMaxVariables] = value;
+    return true;
+  }
+
+  bool Math(const ByteMath& t, size_t anchor) {
+    const uint8_t* at = Operand(t.relative, Value(t.offset), t.num_bytes, anchor);
+    if (!at || t.num_bytes == 0) return false;
+    const Extracted got = ExtractNumber(at, t.num_bytes, t.endian, t.base);
+    if (!got.ok) return false;
+    uint64_t value = got.value;
+    const uint64_t r = t.rvalue.variable >= 0 ? state_.variables[static_cast<size_t>(t.rvalue.variable)]
+                                              : static_cast<uint64_t>(t.rvalue.value);
+    switch (t.op) {
+      case ByteMath::Op::kAdd: value += r; break;
+      case ByteMath::Op::kSubtract: value -= r; break;
+      case ByteMath::Op::kMultiply: value *= r; break;
+      case ByteMath::Op::kDivide:
+        if (r == 0) return false;
+        value /= r;
+        break;
+      case ByteMath::Op::kShiftLeft: value = r < 64 ? value << r : 0; break;
+      case ByteMath::Op::kShiftRight: value = r < 64 ? value >> r : 0; break;
+    }
+    if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
+    state_.variables[t.variable % kMaxVariables] = value;
+    return true;
+  }
+
+  bool Base64(const Op& op, const Base64Decode& t, size_t anchor) {
+    const size_t at = (t.relative ? anchor : 0) + t.offset;
+    if (at >= buffer_.size() || !op.decoded) return false;
+    Slice in = buffer_.subspan(at);
+    if (t.bytes && in.size() > t.bytes) in = in.first(t.bytes);
+    state_.base64.clear();
+    if (!Spend(in.size()) || DecodeBase64(in, &state_.base64, kMaxTransformBytes) == 0) return false;
+    if (op.decoded->ops.empty()) return true;
+    // Decoded tests never decode again, so `base64` stays put.
+    Run inner(*op.decoded, {state_.base64.data(), state_.base64.size()}, state_);
+    return inner.From(0, 0) == Outcome::kMatch;
+  }
+
+  const std::vector<Op>& ops_;
+  const Slice buffer_;
+  ConfirmState& state_;
+};
+
+}  // namespace
+
+size_t FindBytes(Slice haystack, size_t from, std::string_view needle, bool nocase) {
+  const size_t size = haystack.size(), length = needle.size();
+  if (from > size || length > size - from) return kNotFound;
+  if (length == 0) return from;
+  if (!nocase) {
+    const void* at = memmem(haystack.data() + from, size - from, needle.data(), length);
+    return at ? static_cast<size_t>(static_cast<const uint8_t*>(at) - haystack.data()) : kNotFound;
+  }
+  const uint8_t first = static_cast<uint8_t>(needle[0]);
+  const size_t last = size - length;
+  for (size_t i = from; i <= last; ++i) {
+    if (Lower(haystack[i]) == first && EqualNocase(haystack.data() + i, needle)) return i;
+  }
+  return kNotFound;
+}
+
+bool ConfirmProgram::Matches(Slice buffer, ConfirmState& state) const {
+  state.steps = 0;
+  state.bytes = 0;
+  Run run(*this, buffer, state);
+  return run.From(0, 0) == Outcome::kMatch;
+}
+
+}  // namespace sluice

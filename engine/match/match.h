@@ -1,0 +1,203 @@
+// engine/match/match.h
+// Rules against packets, streams and transactions: a prefilter over all rules,
+// then one compact confirm program per candidate.
+//
+// Use, per packet and after the dissector has seen it:
+//   detector.BeginPacket(context);
+//   detector.InspectPayload(in_stream);               // always, also without payload
+//   detector.InspectStream(direction, window, at);    // where in-order TCP bytes are new
+//   detector.InspectFlowEvents(flow.events());
+//   detector.InspectTransaction(tx, direction);       // each live transaction, both directions
+//   const PacketResult& result = detector.EndPacket();
+//
+// Threads: RuleProgram is immutable and shared; a Detector belongs to one worker.
+// Memory: a Detector allocates when made; later only flow variables past their
+//   inline room and transaction candidate lists grow (bounded, kept for reuse).
+// Errors: Compile() names rules it cannot run in RuleProgram::problems(), it
+//   fails only if Hyperscan itself does; nothing on the packet path fails.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/types.h"
+#include "engine/decode/packet.h"
+#include "engine/dissect/catalog.h"
+#include "engine/dissect/flow_dissection.h"
+#include "engine/dissect/transaction.h"
+#include "engine/match/flow_vars.h"
+#include "engine/rules/rule_set.h"
+
+namespace sluice {
+
+struct CompileOptions {
+  // By KeywordId and by schema id: Catalog::keywords() and the names of
+  // Catalog::schemas().  Borrowed for the call.
+  std::span<const KeywordInfo> keywords;
+  std::vector<std::string_view> schemas;
+  // Order in which actions win; each action named once.  The three rejects rank together.
+  std::array<Action, 4> action_order = {Action::kPass, Action::kDrop, Action::kReject, Action::kAlert};
+  uint32_t pcre_match_limit = 100'000;
+  uint32_t pcre_depth_limit = 2'000;
+  // Seam for the cache of compiled databases: called with the serialised form's
+  // key (hash of literals and platform); empty until issue 3 fills it.
+  // Ownership stays with the caller.
+  class DatabaseCache* cache = nullptr;
+};
+
+enum class RegexEngine : uint8_t { kNone, kHyperscan, kRe2, kPcre2 };
+const char* RegexEngineName(RegexEngine engine);
+
+class RuleProgram {
+ public:
+  static Result<std::shared_ptr<const RuleProgram>> Compile(RuleSet rules, const CompileOptions& options);
+  ~RuleProgram();
+
+  const RuleSet& rules() const;
+  // Rules left out, with the reason: a regular expression no engine takes, a
+  // transform not known.
+  const std::vector<RuleProblem>& problems() const;
+
+  // For `check -v`: the most expensive engine among the rule's expressions and
+  // why it had to be; kNone if it has none.
+  struct EngineChoice {
+    RegexEngine engine = RegexEngine::kNone;
+    std::string reason;
+  };
+  EngineChoice EngineOf(const Rule& rule) const;
+  // The literal the prefilter looks for; empty: the rule is tried on each
+  // packet or transaction of its protocol and ports.
+  std::string_view FastPatternOf(const Rule& rule) const;
+
+  // Ids of decode-event / stream-event names ("ipv4.pkt_too_small"), as
+  // PacketContext wants them; -1: no rule asks for it.
+  int EventId(std::string_view name) const;
+  // Keywords that rules use, by KeywordId: for Catalog::SetWanted().
+  std::vector<bool> WantedKeywords(size_t num_keywords) const;
+  bool wants_stream() const;  // some rule looks at reassembled raw bytes
+  // Distinguishes programs: a flow whose FlowVars came from another starts anew.
+  uint32_t generation() const;
+
+  struct Summary {
+    uint32_t rules = 0, without_fast_pattern = 0, databases = 0, literals = 0;
+    uint32_t regex_hyperscan = 0, regex_re2 = 0, regex_pcre2 = 0;
+    size_t database_bytes = 0;
+  };
+  const Summary& summary() const;
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  RuleProgram();
+  std::unique_ptr<Impl> impl_;
+};
+
+// What rules may ask about the flow of a packet; filled by the worker per
+// packet from its flow record.  Borrowed for one BeginPacket .. EndPacket.
+struct FlowContext {
+  bool established = false;  // TCP: handshake complete; else both directions seen
+  Nanos started{};
+  uint64_t packets[2] = {0, 0};  // by Direction, this packet included
+  uint64_t bytes[2] = {0, 0};
+  uint64_t stream_bytes[2] = {0, 0};     // stream_size: sequence space used
+  const Schema* app = nullptr;           // the dissector's schema once known
+  const Schema* app_original = nullptr;  // before a hand-over
+  bool app_failed = false;               // no dissector will be found
+  bool app_by[2] = {false, false};       // which direction's bytes decided
+  uint64_t id = 0;                       // by_flow thresholds
+  FlowVars* vars = nullptr;              // never null
+};
+
+struct PacketContext {
+  const Packet* packet = nullptr;
+  Direction direction = Direction::kToServer;
+  FlowContext* flow = nullptr;  // null: the packet belongs to no flow
+  std::span<const uint16_t> events;  // EventId() of decode and stream events of this packet
+  Nanos now{};
+};
+
+struct Alert {
+  const Rule* rule = nullptr;
+  Transaction* tx = nullptr;  // null for packet and stream rules
+  uint64_t tx_id = 0;
+  Direction direction = Direction::kToServer;
+  bool in_stream = false;     // matched reassembled bytes
+  bool apply_to_flow = false; // drop and pass: hold for the rest of the flow
+  Action effective = Action::kAlert;
+};
+
+struct PacketResult {
+  std::span<const Alert> alerts;  // in order; valid until the next BeginPacket
+  bool pass = false;              // a pass rule matched: log and drop nothing
+  bool pass_flow = false;         // and nothing more of the flow needs inspection
+  bool drop = false, drop_flow = false;
+  const Rule* cause = nullptr;    // of pass, drop or reject
+  Action action = Action::kAlert; // of cause
+};
+
+struct DetectorOptions {
+  uint32_t max_alerts = 15;               // per packet, 1 .. 255
+  uint32_t max_recursion = 3000;          // test evaluations for one rule and buffer
+  uint64_t max_confirm_bytes = 16u << 20; // searched for one rule and buffer
+  uint32_t threshold_entries = 65536;     // tracked (rule, host); oldest is evicted
+  uint32_t host_bits = 16384;             // xbits and hostbits tracked
+  uint32_t min_chunk[2] = {32 * 1024, 40 * 1024};  // by Direction: a growing body is first inspected
+};
+
+struct DetectorStats {
+  uint64_t packets = 0;
+  uint64_t scans = 0, scanned_bytes = 0;   // prefilter
+  uint64_t candidates = 0, confirms = 0;   // header matched / contents tried
+  uint64_t matches = 0, alerts = 0;
+  uint64_t alerts_suppressed = 0;          // by threshold
+  uint64_t alerts_overflow = 0;            // past max_alerts
+  uint64_t recursion_limit = 0;            // a rule gave up at max_recursion
+  uint64_t confirm_limit = 0;              // ... at max_confirm_bytes
+  uint64_t regex_limit = 0;                // PCRE2 gave up
+  uint64_t threshold_evicted = 0, host_bits_evicted = 0;
+  uint64_t stream_pending_lost = 0;        // candidates waiting for more stream bytes
+  uint64_t flow_vars_full = 0;             // flowbits past FlowVars::kMax
+};
+
+class Detector {
+ public:
+  Detector(std::shared_ptr<const RuleProgram> program, const DetectorOptions& options);
+  ~Detector();
+  Detector(const Detector&) = delete;
+  Detector& operator=(const Detector&) = delete;
+
+  // Takes another program between packets (reload); thresholds and host bits
+  // of rules with the same gid:sid go on.
+  void SetProgram(std::shared_ptr<const RuleProgram> program);
+  const RuleProgram& program() const;
+
+  void BeginPacket(const PacketContext& context);
+  // Header, payload and flow rules.  `in_stream`: the segment went into the
+  // reassembled stream, so plain content rules wait for InspectStream().
+  void InspectPayload(bool in_stream);
+  // `window`: contiguous bytes of one direction, the newest last; `at`: the
+  // stream offset of its first byte.  May repeat bytes already shown; a rule
+  // fires only on what is new.  Call before the transactions of the packet.
+  void InspectStream(Direction direction, Slice window, uint64_t at);
+  void InspectFlowEvents(std::span<const FlowEvent> events);
+  // Rules on fields, once per transaction each.  Cheap where nothing has
+  // changed since the last call.
+  void InspectTransaction(Transaction& tx, Direction direction);
+  // Orders, limits and thresholds.
+  const PacketResult& EndPacket();
+
+  const DetectorStats& stats() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice
