@@ -257,7 +257,10 @@ __noinline int slice(struct __sk_buff *skb, struct work *w, struct tap_flow *f,
 	if (e.sent && (!s->budget_used || (__s32)(p->seq + e.sent - s->sliced_end) > 0))
 		s->sliced_end = p->seq + e.sent;
 	__sync_fetch_and_add(&s->budget_used, e.sent);
-	if (exit == TAP_EXIT_SENT)
+	/* An acknowledgement of what was never sent is forged: it must not hide the
+	 * true ones that follow. */
+	if (exit == TAP_EXIT_SENT &&
+	    (!peer->tcp_flags || (__s32)(p->ack - peer->next_seq) <= 0))
 		s->last_ack = p->ack;
 	return exit;
 }

@@ -512,15 +512,18 @@ TEST_F(Classifier, TheAcknowledgementOfTheLastInspectedByteIsSent) {
   options.policies = {Port(80, Action::kInspect, 60)};
   options.policies[0].budget_to_client = 0;
   Open(options);
-  Frame data{.seq = 1000, .ack = 5000, .payload = std::string(100, 'a')};
-  Run(data);  // 60 of 100 bytes: the budget is used up
-  Frame ack{.source = data.destination, .destination = data.source, .sport = 80, .dport = 40000,
-            .seq = 5000, .ack = 1040};
+  Run(Build({.seq = 1000, .ack = 5000, .payload = std::string(100, 'a')}));  // 60 of 100 bytes
+  Frame ack{.source = "10.0.0.2", .destination = "10.0.0.1", .sport = 80, .dport = 40000,
+            .seq = 5000, .ack = 999999};
+  EXPECT_EQ(Records().size(), 1u);
+  Run(ack);  // forged: must not hide the true ones
+  ack.ack = 1040;
   Run(ack);
   ack.ack = 1100;
   Run(ack);
   EXPECT_EQ(Records().size(), 3u);
-  ack.ack = 1200;  // of bytes nobody was shown
+  Run(Build({.seq = 1100, .ack = 5000, .payload = std::string(100, 'b')}));  // past the budget
+  ack.ack = 1200;
   Run(ack);
   ack.payload = "and so on";
   Run(ack);
