@@ -330,7 +330,9 @@ TEST_P(Crash, DropsStayEnforcedAfterKillAndTheNextRunAdopts) {
   int ready[2];
   ASSERT_EQ(pipe(ready), 0);
   const pid_t engine = pair_->server.Fork([&] {
-    auto tap = LiveTap::Create(LiveOptions());
+    auto crashing = LiveOptions();
+    crashing.heartbeat_timeout = Nanos{1};
+    auto tap = LiveTap::Create(crashing);
     if (!tap || !(*tap)->drops().AddSource(*ParsePrefix(attacker), {.sid = 77})) return 1;
     (void)!write(ready[1], "y", 1);
     for (;;) pause();
@@ -350,6 +352,16 @@ TEST_P(Crash, DropsStayEnforcedAfterKillAndTheNextRunAdopts) {
   const auto after = ReadPinnedCounters(pins_.path());
   ASSERT_TRUE(after);
   EXPECT_GE((*after)[TAP_EXIT_DROP_SOURCE] - (*before)[TAP_EXIT_DROP_SOURCE], 20u);
+
+  pair_->server.Inside([&] {
+    const auto status = ReadPinnedStatus(pins_.path());
+    ASSERT_TRUE(status) << status.error().message;
+    ASSERT_EQ(status->interfaces.size(), 1u);
+    EXPECT_EQ(status->interfaces[0].name, "s0");
+    EXPECT_EQ(status->num_workers, 1u);
+    EXPECT_GT(status->heartbeat_age, Nanos{0});
+    EXPECT_FALSE(status->engine_alive);
+  });
 
   OpenLive();
   ASSERT_EQ(tap_->interfaces().size(), 1u);
