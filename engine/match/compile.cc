@@ -152,7 +152,11 @@ class Compiler {
 
   Result<void> Run() {
     out_.chains.emplace_back();
-    for (const std::string_view name : options_.schemas) out_.schema_names.emplace_back(name);
+    for (const std::string& name : out_.rules.xbit_names) {
+      uint64_t h = 0xcbf29ce484222325u;  // FNV-1a
+      for (const char c : name) h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
+      out_.xbit_keys.push_back(h);
+    }
     for (int d = 0; d < 2; ++d) {
       out_.always_fields[d].resize(options_.schemas.size() + 1);
       out_.keyword_stage[d].resize(options_.keywords.size());

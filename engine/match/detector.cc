@@ -196,7 +196,7 @@ struct Detector::Impl {
 
   HostKey XbitKey(const XbitTest& t) const {
     HostKey key;
-    key.what = uint64_t{t.name} << 2 | static_cast<uint64_t>(t.track);
+    key.what = (t.name < rp->xbit_keys.size() ? rp->xbit_keys[t.name] : t.name) << 2 | static_cast<uint64_t>(t.track);
     const Packet& p = *context.packet;
     switch (t.track) {
       case XbitTest::Track::kSource: key.first = p.source; break;

@@ -120,7 +120,7 @@ struct RuleProgram::Impl {
   std::vector<std::vector<uint32_t>> always_fields[2];  // by direction, schema: rules without literal
   std::vector<uint32_t> always_files[2];                // no keyword, no protocol
   std::vector<uint8_t> keyword_stage[2];                // by KeywordId
-  std::vector<std::string> schema_names;
+  std::vector<uint64_t> xbit_keys;  // by xbit name index: the same after a reload
   std::unordered_map<std::string, int> event_ids;
   std::vector<bool> wanted;
   bool wants_stream = false;

@@ -278,5 +278,51 @@ TEST(MatchLaw, EngineAgreesWithTheOracle) {
   for (int e = 1; e < 4; ++e) EXPECT_GT(engines[e], 20u) << e;
 }
 
+// A repeated field matches if one of its values does, in whichever calls they come.
+TEST(MatchLaw, RepeatedFieldIsAnyOfItsValues) {
+  TestProtocol p;
+  size_t matched = 0, cases = 0;
+  for (uint32_t n = 0; n < 20; ++n) {
+    Random r(1000 + n);
+    std::vector<Rule> rules;
+    for (uint32_t i = 0; i < 40; ++i) {
+      rules.push_back(FieldRule(i + 1, 1, RandomTests(r)));
+      rules.back().num_variables = 4;
+    }
+    CompileOptions options = p.options();
+    options.pcre_match_limit = options.pcre_depth_limit = 1u << 30;
+    DetectorOptions detector;
+    detector.max_recursion = 1u << 30;
+    detector.max_alerts = 255;
+    Bench bench(CompileRules(rules, options), detector);
+    for (int b = 0; b < 30; ++b) {
+      TestTransaction t(p);
+      std::vector<std::string> values;
+      Sids sids;
+      for (int v = 1 + r.Below(3); v > 0; --v) {
+        values.push_back(r.Text(1, 16));
+        t.Add(1, values.back());
+        if (v > 1 && r.Chance(50)) continue;
+        for (uint32_t sid : bench.Look(t.tx)) sids.push_back(sid);
+      }
+      for (const Rule& rule : rules) {
+        bool any = false, gave_up = false;
+        for (const std::string& value : values) {
+          Oracle oracle(rule.inspections[0].tests, value);
+          any |= oracle.Matches();
+          gave_up |= oracle.gave_up();
+        }
+        if (gave_up) continue;
+        ++cases;
+        matched += any;
+        EXPECT_EQ(std::count(sids.begin(), sids.end(), rule.sid), any ? 1 : 0)
+            << "program " << n << " sid " << rule.sid << " " << Show(rule.inspections[0].tests[0]);
+      }
+    }
+  }
+  EXPECT_GE(cases, 20000u);
+  EXPECT_GT(matched, cases / 100);
+}
+
 }  // namespace
 }  // namespace sluice::testing
