@@ -220,7 +220,7 @@ void DecodeIpv4(Slice bytes, const DecodeOptions& options, Packet* packet) {
 
 // Walks RFC 8200 §4 extension headers; false if the packet ends within them.
 bool WalkExtensions(Slice payload, uint8_t next, Packet* packet) {
-  for (int i = 0; i < kMaxExtensionHeaders; ++i) {
+  for (int i = 0; i <= kMaxExtensionHeaders; ++i) {
     size_t len;
     switch (next) {
       case kProtoHopByHop:
@@ -236,6 +236,7 @@ bool WalkExtensions(Slice payload, uint8_t next, Packet* packet) {
       case kProtoFragment: {
         if (payload.size() < 8) return false;
         len = 8;
+        if (packet->is_fragment) break;  // the outer header decides, as in the host
         const uint16_t field = Be16(&payload[2]);
         packet->fragment_offset = static_cast<uint16_t>(field & 0xfff8);
         packet->more_fragments = field & 1;
@@ -249,6 +250,7 @@ bool WalkExtensions(Slice payload, uint8_t next, Packet* packet) {
         packet->ip_payload = payload;
         return true;
     }
+    if (i == kMaxExtensionHeaders) break;
     if (len > payload.size()) return false;
     const uint8_t here = next;
     next = payload[0];

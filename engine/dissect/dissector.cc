@@ -144,7 +144,7 @@ void Dissector::Free(LiveTransaction* live) {
   tx.no_log = tx.logged = false;
   for (int d = 0; d < 2; ++d) {
     tx.stage[d] = 0;
-    tx.complete[d] = false;
+    tx.complete[d] = tx.inspected[d] = false;
     tx.stage_time[d] = Nanos{};
   }
   tx.started = tx.ended = Nanos{};
@@ -189,7 +189,8 @@ void Dissector::CompleteAll(FlowDissection& flow) {
 
 void Dissector::Retire(FlowDissection& flow) {
   std::erase_if(flow.live_, [&](LiveTransaction* live) {
-    if (!live->tx.logged) return false;
+    const Transaction& tx = live->tx;
+    if (!tx.logged || !tx.inspected[0] || !tx.inspected[1]) return false;
     flow.memory_ -= std::min(flow.memory_, live->memory);
     Free(live);
     return true;

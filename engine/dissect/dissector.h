@@ -45,7 +45,7 @@ class Dissector {
   void End(FlowDissection& flow, Direction direction, Nanos now);
   // Ends both directions and completes all transactions, for a last look.
   void Finish(FlowDissection& flow, Nanos now);
-  // Frees transactions that are done and logged; forgets events and requests.
+  // Frees transactions that are logged and inspected both ways; forgets events and requests.
   void Retire(FlowDissection& flow);
   void Close(FlowDissection* flow);
 

@@ -44,6 +44,7 @@ struct FileInfo {
   bool closed = false;
   bool truncated = false;
   bool has_gap = false;
+  bool logged = false;      // its record is written
   Slice data;               // inspection window: first bytes up to the limit
   std::string md5, sha1, sha256;  // lower-case hex once closed, if computed
 };
@@ -79,7 +80,8 @@ struct Transaction {
   uint8_t stage[2] = {0, 0};        // by Direction
   bool complete[2] = {false, false};
   bool no_log = false;
-  bool logged = false;
+  bool logged = false;              // its record is written, or it has none
+  bool inspected[2] = {false, false};  // rules had their last look, by Direction
   Nanos started{}, ended{};
   Nanos stage_time[2] = {};         // time of the last stage change by Direction
   std::vector<FieldValue> values;

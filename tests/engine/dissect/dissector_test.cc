@@ -204,7 +204,11 @@ TEST_F(DissectorTest, UnwantedFieldsAreSkipped) {
 TEST_F(DissectorTest, RetireFreesWhatWasLogged) {
   FlowDissection* flow = Open();
   Send(flow, "do a\ndo b\n");
-  flow->transactions()[0]->tx.logged = true;
+  Transaction& first = flow->transactions()[0]->tx;
+  first.logged = first.inspected[0] = true;
+  dissector.Retire(*flow);
+  EXPECT_EQ(flow->transactions().size(), 2u);  // rules have not seen the other direction
+  first.inspected[1] = true;
   dissector.Retire(*flow);
   ASSERT_EQ(flow->transactions().size(), 1u);
   EXPECT_EQ(flow->transactions()[0]->tx.number, 1u);

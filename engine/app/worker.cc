@@ -1,0 +1,697 @@
+#include "engine/app/worker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/output/fast_log.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmp6 = 58;
+constexpr Nanos kExpiryInterval = std::chrono::milliseconds{100};  // packet time
+constexpr size_t kExpiryBudget = 64;                               // flows per look
+
+// The type that answers an ICMP type, 255 if there is none: both fall into one flow.
+uint8_t IcmpCounterpart(uint8_t type, bool v6) {
+  static constexpr uint8_t kPairs4[][2] = {{8, 0}, {10, 9}, {13, 14}, {15, 16}, {17, 18}};
+  static constexpr uint8_t kPairs6[][2] = {{128, 129}, {133, 134}, {135, 136}, {139, 140}};
+  const auto find = [type](auto& pairs) -> uint8_t {
+    for (const auto& pair : pairs) {
+      if (type == pair[0]) return pair[1];
+      if (type == pair[1]) return pair[0];
+    }
+    return 255;
+  };
+  return v6 ? find(kPairs6) : find(kPairs4);
+}
+
+Tuple TupleOf(const Packet& packet) {
+  Tuple tuple;
+  tuple.source = packet.source;
+  tuple.destination = packet.destination;
+  tuple.ip_protocol = packet.ip_protocol;
+  tuple.vlan[0] = packet.vlan[0];
+  tuple.vlan[1] = packet.vlan[1];
+  if (packet.l4 == L4::kIcmp || packet.l4 == L4::kIcmp6) {
+    tuple.source_port = packet.icmp_type;
+    tuple.destination_port = IcmpCounterpart(packet.icmp_type, packet.l4 == L4::kIcmp6);
+  } else {
+    tuple.source_port = packet.source_port;
+    tuple.destination_port = packet.destination_port;
+  }
+  return tuple;
+}
+
+// A packet that never was: carries a flow's ends for the last look of rules.
+Packet PseudoPacket(const Flow& flow, Direction direction) {
+  const Tuple tuple = direction == Direction::kToServer ? flow.tuple : flow.tuple.Reverse();
+  Packet packet;
+  packet.time = flow.last;
+  packet.ip_version = tuple.source.version;
+  packet.ip_protocol = tuple.ip_protocol;
+  packet.source = tuple.source;
+  packet.destination = tuple.destination;
+  packet.source_port = tuple.source_port;
+  packet.destination_port = tuple.destination_port;
+  packet.l4 = tuple.ip_protocol == kTcp ? L4::kTcp : L4::kUdp;
+  packet.tcp.flags = kTcpAck;
+  packet.ttl = 64;
+  packet.num_vlans = static_cast<uint8_t>((tuple.vlan[0] != 0) + (tuple.vlan[1] != 0));
+  packet.vlan[0] = tuple.vlan[0];
+  packet.vlan[1] = tuple.vlan[1];
+  return packet;
+}
+
+bool IsReject(Action action) { return action >= Action::kReject; }
+
+}  // namespace
+
+// Contiguous raw bytes of one direction that stream rules may still look at.
+struct RawWindow {
+  std::vector<uint8_t> bytes;
+  uint64_t at = 0;          // stream offset of bytes[0]
+  bool fresh = false;       // has bytes not inspected yet
+
+  void Clear() {
+    bytes.clear();
+    at = 0;
+    fresh = false;
+  }
+};
+
+struct Worker::FlowState {
+  TcpSession session;
+  FlowDissection* dissection = nullptr;
+  FlowVars vars;
+  RawWindow raw[2];
+  std::string community_id;
+  std::vector<StreamEvent> stream_events;  // of the current packet; at most kMaxStreamEvents
+  const Schema* counted = nullptr;         // the protocol already in flows_by_schema
+  bool bypassed = false;                   // no rule looks any more
+};
+
+// Hands stream bytes to the dissector and keeps them for stream rules.
+struct Worker::StreamSink final : TcpSession::Sink {
+  static constexpr size_t kMaxStreamEvents = 16;
+
+  StreamSink(Worker& w, Flow& f, FlowState& s) : worker(w), flow(f), state(s) {}
+
+  void OnData(Direction direction, Slice bytes, uint64_t offset) override {
+    KeepRaw(direction, bytes, offset);
+    worker.dissector_.Data(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
+  }
+  void OnGap(Direction direction, uint64_t offset, uint64_t bytes) override {
+    RawWindow& raw = state.raw[Index(direction)];
+    raw.bytes.clear();
+    raw.at = offset + bytes;
+    worker.dissector_.Gap(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
+  }
+  void OnEnd(Direction direction) override {
+    if (state.dissection != nullptr) {
+      worker.dissector_.End(*state.dissection, direction, worker.now_);
+    }
+  }
+  void OnStreamEvent(StreamEvent event) override {
+    if (state.stream_events.size() < kMaxStreamEvents) state.stream_events.push_back(event);
+  }
+
+  void KeepRaw(Direction direction, Slice bytes, uint64_t offset) {
+    if (!worker.detector_.program().wants_stream() || state.bypassed) return;
+    RawWindow& raw = state.raw[Index(direction)];
+    if (raw.bytes.empty()) raw.at = offset;
+    const size_t limit = worker.options_.raw_window;
+    if (raw.bytes.size() + bytes.size() > limit && !raw.bytes.empty()) {
+      const size_t keep = std::min<size_t>(raw.bytes.size(), worker.options_.raw_overlap);
+      const size_t drop = raw.bytes.size() - keep;
+      raw.bytes.erase(raw.bytes.begin(), raw.bytes.begin() + static_cast<ptrdiff_t>(drop));
+      raw.at += drop;
+    }
+    raw.bytes.insert(raw.bytes.end(), bytes.begin(), bytes.end());
+    raw.fresh = true;
+  }
+
+  Worker& worker;
+  Flow& flow;
+  FlowState& state;
+};
+
+Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
+               std::shared_ptr<const RuleProgram> program, LogFile* eve, LogFile* fast,
+               VerdictSink* verdicts)
+    : options_(options),
+      catalog_(catalog),
+      table_(std::move(table)),
+      segments_(options.stream.memcap),
+      dissector_(catalog, options.dissect),
+      detector_(program, options.detect),
+      eve_writer_(options.eve, eve),
+      fast_(fast),
+      verdicts_(verdicts),
+      alerts_by_rule_(program->rules().rules.size(), 0) {
+  stats_.flows_by_schema.assign(catalog.schemas().size(), 0);
+  stats_.transactions_by_schema = stats_.errors_by_schema = stats_.flows_by_schema;
+  table_.set_on_end([this](Flow& flow, FlowEndReason reason) { EndFlow(flow, reason); });
+}
+
+Worker::~Worker() { Shutdown(); }
+
+Result<std::unique_ptr<Worker>> Worker::Create(const WorkerOptions& options,
+                                               const Catalog& catalog,
+                                               std::shared_ptr<const RuleProgram> program,
+                                               LogFile* eve, LogFile* fast,
+                                               VerdictSink* verdicts) {
+  auto table = FlowTable::Create(options.flow);
+  if (!table) return std::unexpected(table.error());
+  return std::unique_ptr<Worker>(
+      new Worker(options, std::move(*table), catalog, std::move(program), eve, fast, verdicts));
+}
+
+void Worker::SetProgram(std::shared_ptr<const RuleProgram> program) {
+  alerts_by_rule_.assign(program->rules().rules.size(), 0);
+  detector_.SetProgram(std::move(program));
+}
+
+// ---------------------------------------------------------------- packets
+
+void Worker::Count(const Packet& packet) {
+  ++stats_.packets;
+  stats_.bytes += packet.wire_len;
+  stats_.max_packet = std::max<uint64_t>(stats_.max_packet, packet.wire_len);
+  stats_.ethernet += !packet.ethernet.empty();
+  stats_.invalid += packet.invalid;
+  stats_.vlan += packet.num_vlans > 0;
+  stats_.ipv4 += packet.ip_version == 4;
+  stats_.ipv6 += packet.ip_version == 6;
+  stats_.fragments += packet.is_fragment;
+  switch (packet.l4) {
+    case L4::kTcp: ++stats_.tcp; break;
+    case L4::kUdp: ++stats_.udp; break;
+    case L4::kIcmp: ++stats_.icmp4; break;
+    case L4::kIcmp6: ++stats_.icmp6; break;
+    case L4::kSctp: ++stats_.sctp; break;
+    default: break;
+  }
+  for (uint8_t i = 0; i < packet.num_events; ++i) {
+    ++stats_.decode_events[static_cast<size_t>(packet.events[i])];
+  }
+}
+
+void Worker::Process(LinkType link, Slice frame, Nanos time, uint64_t number, uint32_t wire_len) {
+  Packet packet;
+  packet.time = time;
+  packet.number = number;
+  packet.wire_len = wire_len;
+  Decode(link, frame, options_.decode, &packet);
+  now_ = std::max(now_, time);
+  Count(packet);
+  if (now_ - last_expiry_ >= kExpiryInterval) Expire(now_);
+  packet_events_.clear();
+  for (uint8_t i = 0; i < packet.num_events; ++i) {
+    const char* name = DecodeEventName(packet.events[i]);
+    if (const int id = detector_.program().EventId(name); id >= 0) {
+      packet_events_.push_back(static_cast<uint16_t>(id));
+    }
+    eve_writer_.Anomaly(packet, FlowView{}, Direction::kToServer, "decode",
+                        fmt::format("decoder.{}", name), "", nullptr);
+  }
+  if (packet.invalid || packet.ip_version == 0) return ProcessWithoutFlow(packet);
+  ProcessIp(packet);
+}
+
+// Malformed, or not IP: only rules on the packet itself can say something.
+void Worker::ProcessWithoutFlow(const Packet& packet) {
+  if (packet.ip_version == 0 && packet_events_.empty()) return;
+  PacketContext context;
+  context.packet = &packet;
+  context.events = packet_events_;
+  context.now = now_;
+  detector_.BeginPacket(context);
+  detector_.InspectPayload(false);
+  const PacketResult& result = detector_.EndPacket();
+  for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result);
+}
+
+void Worker::ProcessIp(Packet& packet) {
+  FlowTable::Hit hit = FindFlow(packet);
+  Flow* flow = hit.flow;
+  Direction direction = hit.direction;
+  FlowState* state = &StateOf(*flow);
+  bool in_stream = false;
+  if (packet.l4 == L4::kTcp) {
+    // A SYN of another connection with the same tuple ends this one.
+    if (!ProcessTcp(packet, *flow, *state, direction, &in_stream)) {
+      ++stats_.tcp_reuse;
+      table_.End(*flow, FlowEndReason::kTcpReuse);
+      hit = FindFlow(packet);
+      flow = hit.flow;
+      direction = hit.direction;
+      state = &StateOf(*flow);
+      ProcessTcp(packet, *flow, *state, direction, &in_stream);
+    }
+  } else {
+    UpdateFlow(packet, *flow, direction);
+    if (packet.l4 == L4::kUdp && !packet.payload.empty() && !packet.bad_l4_checksum) {
+      ProcessDatagram(packet, *flow, *state, direction);
+    }
+  }
+  Inspect(packet, *flow, *state, direction, in_stream);
+  FinishTransactions(packet, *flow, *state);
+  HandleBudgets(*flow, *state);
+  if (state->dissection != nullptr) dissector_.Retire(*state->dissection);
+  state->stream_events.clear();
+}
+
+FlowTable::Hit Worker::FindFlow(const Packet& packet) {
+  FlowTable::Hit hit = table_.Touch(TupleOf(packet), now_);
+  if (!hit.created) return hit;
+  hit.flow->start = hit.flow->last = packet.time;
+  switch (packet.l4) {
+    case L4::kTcp: ++stats_.flows_tcp; break;
+    case L4::kUdp: ++stats_.flows_udp; break;
+    case L4::kIcmp: ++stats_.flows_icmp4; break;
+    case L4::kIcmp6: ++stats_.flows_icmp6; break;
+    default: break;
+  }
+  // A SYN/ACK seen first comes from the server.
+  if (packet.l4 == L4::kTcp && (packet.tcp.flags & (kTcpSyn | kTcpAck)) == (kTcpSyn | kTcpAck) &&
+      (options_.stream.midstream || options_.stream.async_oneside)) {
+    table_.SwapDirections(*hit.flow);
+    hit.direction = Direction::kToClient;
+  }
+  return hit;
+}
+
+Worker::FlowState& Worker::StateOf(Flow& flow) {
+  if (flow.user == nullptr) {
+    if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowState>());
+    flow.user = free_states_.back().release();
+    free_states_.pop_back();
+    if (options_.eve.community_id) {
+      static_cast<FlowState*>(flow.user)->community_id =
+          CommunityId(flow.tuple, options_.eve.community_id_seed);
+    }
+  }
+  return *static_cast<FlowState*>(flow.user);
+}
+
+void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
+  const size_t d = Index(direction);
+  if (flow.packets[d] == 0) {
+    flow.icmp_type[d] = packet.icmp_type;
+    flow.icmp_code[d] = packet.icmp_code;
+  }
+  ++flow.packets[d];
+  flow.bytes[d] += packet.wire_len;
+  flow.seen[d] = true;
+  flow.min_ttl[d] = std::min(flow.min_ttl[d], packet.ttl);
+  flow.max_ttl[d] = std::max(flow.max_ttl[d], packet.ttl);
+  if (packet.l4 == L4::kTcp) {
+    flow.tcp_flags[d] |= packet.tcp.flags;
+  } else if (flow.state == FlowState::kNew && flow.seen[0] && flow.seen[1]) {
+    table_.SetState(flow, FlowState::kEstablished);
+  }
+}
+
+// False if the packet begins another connection: nothing was changed.
+bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowState& state, Direction direction,
+                        bool* in_stream) {
+  StreamSink sink(*this, flow, state);
+  const TcpSession::Outcome outcome = state.session.OnPacket(
+      packet, direction, options_.stream, segments_, stream_stats_, sink);
+  if (outcome.reuse) return false;
+  *in_stream = outcome.in_stream;
+  UpdateFlow(packet, flow, direction);
+  if (state.session.state() == TcpState::kClosed) {
+    table_.SetState(flow, FlowState::kClosed);
+  } else if (state.session.established() && flow.state == FlowState::kNew) {
+    table_.SetState(flow, FlowState::kEstablished);
+  }
+  return true;
+}
+
+FlowDissection& Worker::DissectionOf(Flow& flow, FlowState& state) {
+  if (state.dissection == nullptr) {
+    const size_t len = flow.tuple.source.version == 4 ? 4 : 16;
+    FlowFacts facts;
+    facts.transport = flow.tuple.ip_protocol == kTcp ? SLUICE_TCP : SLUICE_UDP;
+    facts.ip_version = flow.tuple.source.version;
+    facts.client_port = flow.tuple.source_port;
+    facts.server_port = flow.tuple.destination_port;
+    facts.client_address = Slice(flow.tuple.source.bytes.data(), len);
+    facts.server_address = Slice(flow.tuple.destination.bytes.data(), len);
+    state.dissection = dissector_.Open(facts);
+  }
+  return *state.dissection;
+}
+
+void Worker::ProcessDatagram(const Packet& packet, Flow& flow, FlowState& state,
+                             Direction direction) {
+  dissector_.Data(DissectionOf(flow, state), direction, packet.payload, now_);
+}
+
+// ---------------------------------------------------------------- detection
+
+void Worker::Inspect(const Packet& packet, Flow& flow, FlowState& state, Direction direction,
+                     bool in_stream) {
+  const FlowView view = state.stream_events.empty() ? FlowView{} : ViewOf(flow, state);
+  for (const StreamEvent event : state.stream_events) {
+    const char* name = StreamEventName(event);
+    if (const int id = detector_.program().EventId(name); id >= 0) {
+      packet_events_.push_back(static_cast<uint16_t>(id));
+    }
+    eve_writer_.Anomaly(packet, view, direction, "stream", fmt::format("stream.{}", name), "",
+                        nullptr);
+  }
+  FlowDissection* dissection = state.dissection;
+  if (state.bypassed || flow.passed || detector_.program().rules().rules.empty()) {
+    if (dissection == nullptr) return;
+    for (LiveTransaction* live : dissection->transactions()) {
+      live->tx.inspected[0] = live->tx.inspected[1] = true;
+    }
+    return;
+  }
+  FlowContext context;
+  context.established = flow.tuple.ip_protocol == kTcp ? state.session.established()
+                                                       : flow.seen[0] && flow.seen[1];
+  context.started = flow.start;
+  for (Direction d : {Direction::kToServer, Direction::kToClient}) {
+    context.packets[Index(d)] = flow.packets[Index(d)];
+    context.bytes[Index(d)] = flow.bytes[Index(d)];
+    context.stream_bytes[Index(d)] = state.session.stream_bytes(d);
+    if (dissection != nullptr) context.app_by[Index(d)] = dissection->recognised_by(d);
+  }
+  if (dissection != nullptr) {
+    context.app = dissection->schema();
+    context.app_original = dissection->original_schema();
+    context.app_failed = dissection->failed();
+  }
+  context.id = flow.id;
+  context.vars = &state.vars;
+  PacketContext packet_context;
+  packet_context.packet = &packet;
+  packet_context.direction = direction;
+  packet_context.flow = &context;
+  packet_context.events = packet_events_;
+  packet_context.now = now_;
+  detector_.BeginPacket(packet_context);
+  detector_.InspectPayload(in_stream);
+  InspectStream(state, direction);
+  if (dissection != nullptr) {
+    detector_.InspectFlowEvents(dissection->events());
+    for (LiveTransaction* live : dissection->transactions()) {
+      Transaction& tx = live->tx;
+      if (tx.inspected[Index(direction)]) continue;
+      detector_.InspectTransaction(tx, direction);
+      tx.inspected[Index(direction)] = tx.complete[Index(direction)];
+    }
+  }
+  HandleResult(packet, flow, state, detector_.EndPacket());
+}
+
+void Worker::InspectStream(FlowState& state, Direction direction) {
+  RawWindow& raw = state.raw[Index(direction)];
+  if (!raw.fresh) return;
+  raw.fresh = false;
+  detector_.InspectStream(direction, raw.bytes, raw.at);
+  if (raw.bytes.size() <= options_.raw_overlap) return;
+  const size_t drop = raw.bytes.size() - options_.raw_overlap;
+  raw.bytes.erase(raw.bytes.begin(), raw.bytes.begin() + static_cast<ptrdiff_t>(drop));
+  raw.at += drop;
+}
+
+void Worker::HandleResult(const Packet& packet, Flow& flow, FlowState& state,
+                          const PacketResult& result) {
+  if (!result.alerts.empty()) {
+    flow.alerted = true;
+    const FlowView view = ViewOf(flow, state);
+    for (const Alert& alert : result.alerts) {
+      WriteAlert(packet, view, alert, result);
+      if (alert.rule->bypass) state.bypassed = true;
+    }
+  }
+  if (result.pass_flow) flow.passed = true;
+  if (result.cause == nullptr || result.pass) return;
+  const Action action = result.action;
+  if (action == Action::kAlert || action == Action::kPass) return;
+  if (IsReject(action)) ++stats_.rejected;
+  if (options_.inline_verdicts && (result.drop || IsReject(action))) {
+    ++stats_.dropped_packets;
+    if (!flow.dropped) {
+      eve_writer_.Drop(packet, ViewOf(flow, state), Direction::kToServer, "rules", result.cause);
+    }
+    if (result.drop_flow || IsReject(action)) flow.dropped = true;
+  }
+  if (verdicts_ == nullptr) return;
+  const uint32_t next_seq[2] = {state.session.next_seq(Direction::kToServer),
+                                state.session.next_seq(Direction::kToClient)};
+  const Direction direction = packet.source == flow.tuple.source &&
+                                      packet.source_port == flow.tuple.source_port
+                                  ? Direction::kToServer
+                                  : Direction::kToClient;
+  verdicts_->OnVerdict(*result.cause, action, packet, flow, direction, next_seq);
+}
+
+void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
+                        const PacketResult& result) {
+  ++stats_.alerts;
+  ++alerts_by_rule_[alert.rule->index];
+  AlertView out;
+  out.rule = alert.rule;
+  out.tx = alert.tx;
+  out.in_stream = alert.in_stream;
+  out.direction = alert.direction;
+  out.payload = packet.payload;
+  const bool drops = alert.rule->action == Action::kDrop && options_.inline_verdicts;
+  const bool rejects = IsReject(alert.rule->action);
+  out.blocked = drops || rejects;
+  out.verdict = result.pass                                                     ? "pass"
+                : (result.drop && options_.inline_verdicts) || IsReject(result.action) ? "drop"
+                                                                                : "alert";
+  if (result.cause != nullptr && IsReject(result.action)) {
+    out.reject_icmp = packet.l4 != L4::kTcp;
+    out.reject_target = result.action == Action::kRejectBoth          ? "both"
+                        : result.action == Action::kRejectDestination ? "to_server"
+                                                                      : "to_client";
+  }
+  eve_writer_.Alert(packet, view, out);
+  if (fast_ == nullptr) return;
+  const std::string_view tag = drops                                        ? "[Drop] "
+                               : alert.rule->action == Action::kDrop ? "[wDrop] "
+                                                                            : "";
+  fast_->Write(FastLogLine(packet, *alert.rule, tag));
+}
+
+// -------------------------------------------------------------------- logs
+
+FlowView Worker::ViewOf(const Flow& flow, FlowState& state) {
+  FlowView view;
+  view.flow = &flow;
+  view.community_id = state.community_id;
+  if (const FlowDissection* dissection = state.dissection; dissection != nullptr) {
+    if (dissection->schema() != nullptr) {
+      view.app_proto = dissection->schema()->name;
+    } else if (dissection->failed()) {
+      view.app_proto = "failed";
+    }
+    if (dissection->original_schema() != nullptr) {
+      view.app_proto_original = dissection->original_schema()->name;
+    }
+    view.num_transactions = dissection->num_transactions();
+  }
+  view.tcp_state = TcpStateName(state.session.state());
+  view.ts_gap = state.session.had_gap(Direction::kToServer);
+  view.tc_gap = state.session.had_gap(Direction::kToClient);
+  flowbits_.clear();
+  const RuleSet& rules = detector_.program().rules();
+  state.vars.ForEach([&](uint32_t id, bool is_int, uint32_t) {
+    if (!is_int && id < rules.flowbit_names.size()) flowbits_.push_back(rules.flowbit_names[id]);
+  });
+  view.flowbits = flowbits_;
+  return view;
+}
+
+void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowState& state) {
+  FlowDissection* dissection = state.dissection;
+  if (dissection == nullptr) return;
+  if (const Schema* schema = dissection->schema(); schema != state.counted) {
+    state.counted = schema;
+    if (schema != nullptr) ++stats_.flows_by_schema[schema->id];
+  }
+  if (!dissection->changed()) return;
+  const FlowView view = ViewOf(flow, state);
+  for (const FlowEvent& event : dissection->events()) {
+    ++stats_.errors_by_schema[event.schema->id];
+    eve_writer_.Anomaly(packet, view, event.direction, "applayer",
+                        event.schema->events[event.index].name, "proto_parser", nullptr);
+  }
+  for (LiveTransaction* live : dissection->transactions()) {
+    if (!live->tx.logged) LogTransaction(packet, view, live->tx);
+  }
+}
+
+void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx) {
+  for (FileInfo& file : tx.files) {
+    if (file.logged || (!file.closed && !tx.done())) continue;
+    file.logged = true;
+    file.truncated |= !file.closed;
+    file.closed = true;
+    eve_writer_.FileRecord(packet, view, tx, file);
+  }
+  if (!tx.done()) return;
+  tx.logged = true;
+  ++stats_.transactions_by_schema[tx.schema->id];
+  for (const TransactionEvent& event : tx.events) {
+    ++stats_.errors_by_schema[tx.schema->id];
+    eve_writer_.Anomaly(packet, view, event.direction, "applayer",
+                        tx.schema->events[event.index].name, "proto_parser", &tx.number);
+  }
+  if (!tx.no_log) eve_writer_.TransactionRecord(packet, view, tx);
+}
+
+void Worker::HandleBudgets(Flow& flow, FlowState& state) {
+  FlowDissection* dissection = state.dissection;
+  if (dissection == nullptr) return;
+  const bool stop_all = dissection->opaque() || dissection->failed();
+  if (verdicts_ == nullptr) return;
+  for (const BudgetRequest& request : dissection->budget_requests()) {
+    verdicts_->OnBudget(flow, request.direction, request.mode, request.bytes);
+  }
+  // Stream rules still want the bytes of what nobody dissects.
+  if (stop_all && dissection->opaque() && !detector_.program().wants_stream() && !state.bypassed) {
+    state.bypassed = true;
+    verdicts_->OnBudget(flow, Direction::kToServer, SLUICE_BUDGET_NONE, 0);
+    verdicts_->OnBudget(flow, Direction::kToClient, SLUICE_BUDGET_NONE, 0);
+  }
+}
+
+// ------------------------------------------------------------------- endings
+
+// The last look: what is in order is handed on, transactions are completed.
+void Worker::FlushFlow(Flow& flow, FlowState& state) {
+  packet_events_.clear();
+  state.stream_events.clear();
+  StreamSink sink(*this, flow, state);
+  if (flow.tuple.ip_protocol == kTcp) {
+    state.session.Flush(options_.stream, segments_, stream_stats_, sink);
+  }
+  FlowDissection* dissection = state.dissection;
+  if (dissection != nullptr) dissector_.Finish(*dissection, now_);
+  const bool work = (dissection != nullptr && !dissection->transactions().empty()) ||
+                    state.raw[0].fresh || state.raw[1].fresh;
+  if (!work) return;
+  for (Direction direction : {Direction::kToServer, Direction::kToClient}) {
+    const Packet packet = PseudoPacket(flow, direction);
+    Inspect(packet, flow, state, direction, true);
+    FinishTransactions(packet, flow, state);
+  }
+}
+
+void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
+  std::unique_ptr<FlowState> state(static_cast<FlowState*>(flow.user));
+  if (state != nullptr) {
+    FlushFlow(flow, *state);
+    eve_writer_.FlowRecord(ViewOf(flow, *state), reason, now_);
+    if (state->dissection != nullptr) {
+      stats_.flows_failed += state->dissection->failed();
+      dissector_.Close(state->dissection);
+    }
+    state->session.Release(segments_);
+    state->session = TcpSession{};
+    state->dissection = nullptr;
+    state->vars.Clear();
+    for (RawWindow& raw : state->raw) raw.Clear();
+    state->community_id.clear();
+    state->stream_events.clear();
+    state->counted = nullptr;
+    state->bypassed = false;
+    free_states_.push_back(std::move(state));
+  }
+  flow.user = nullptr;
+}
+
+void Worker::Expire(Nanos now) {
+  now_ = std::max(now_, now);
+  last_expiry_ = now_;
+  table_.Expire(now_, kExpiryBudget);
+}
+
+void Worker::Shutdown() { table_.EndAll(FlowEndReason::kShutdown); }
+
+// ------------------------------------------------------------------ counters
+
+void Worker::CollectCounters(NamedCounters* out) const {
+  const auto add = [out](std::string name, uint64_t value) {
+    out->emplace_back(std::move(name), value);
+  };
+  const WorkerStats& s = stats_;
+  add("decoder.pkts", s.packets);
+  add("decoder.bytes", s.bytes);
+  add("decoder.invalid", s.invalid);
+  add("decoder.ipv4", s.ipv4);
+  add("decoder.ipv6", s.ipv6);
+  add("decoder.ethernet", s.ethernet);
+  add("decoder.tcp", s.tcp);
+  add("decoder.udp", s.udp);
+  add("decoder.icmpv4", s.icmp4);
+  add("decoder.icmpv6", s.icmp6);
+  add("decoder.sctp", s.sctp);
+  add("decoder.vlan", s.vlan);
+  for (size_t i = 0; i < s.decode_events.size(); ++i) {
+    add(fmt::format("decoder.event.{}", DecodeEventName(static_cast<DecodeEvent>(i))),
+        s.decode_events[i]);
+  }
+  add("flow.total", table_.stats().created);
+  add("flow.active", table_.size());
+  add("flow.tcp", s.flows_tcp);
+  add("flow.udp", s.flows_udp);
+  add("flow.icmpv4", s.flows_icmp4);
+  add("flow.icmpv6", s.flows_icmp6);
+  add("flow.tcp_reuse", s.tcp_reuse);
+  add("flow.evicted", table_.stats().evicted);
+  const StreamStats& t = stream_stats_;
+  add("tcp.sessions", t.sessions);
+  add("tcp.syn", t.syn);
+  add("tcp.synack", t.synack);
+  add("tcp.rst", t.rst);
+  add("tcp.midstream_pickups", t.midstream_pickups);
+  add("tcp.segment_memcap_drop", t.segment_memcap + t.waiting_limit);
+  add("tcp.stream_depth_reached", t.depth_reached);
+  add("tcp.reassembly_gap", t.gaps);
+  add("tcp.overlap", t.overlaps);
+  add("tcp.overlap_diff_data", t.overlaps_different);
+  add("tcp.invalid_checksum", t.invalid_checksum);
+  add("tcp.out_of_window", t.out_of_window);
+  add("tcp.no_session", t.no_session);
+  add("tcp.reassembly_memuse", segments_.in_use());
+  const DetectorStats& d = detector_.stats();
+  add("detect.alert", s.alerts);
+  add("detect.alert_queue_overflow", d.alerts_overflow);
+  add("detect.alerts_suppressed", d.alerts_suppressed);
+  add("detect.recursion_limit", d.recursion_limit);
+  add("detect.regex_limit", d.regex_limit);
+  add("detect.threshold_evicted", d.threshold_evicted);
+  const DissectStats& p = dissector_.stats();
+  add("dissect.undissected", p.undissected);
+  add("dissect.probe_undecided", p.probe_undecided);
+  add("dissect.breaches", p.breaches);
+  add("dissect.slow_calls", p.slow_calls);
+  add("dissect.parse_errors", p.parse_errors);
+  add("dissect.gaps", p.gaps);
+  add("dissect.memcap", p.memcap);
+  add("dissect.transactions_forced", p.transactions_forced);
+  add("dissect.transactions_lost", p.transactions_lost);
+  add("dissect.events_lost", p.events_lost);
+  add("dissect.pending_overflow", p.pending_overflow);
+  add("dissect.bad_calls", p.bad_calls);
+  for (const auto& schema : catalog_.schemas()) {
+    add(fmt::format("app_layer.flow.{}", schema->name), s.flows_by_schema[schema->id]);
+    add(fmt::format("app_layer.tx.{}", schema->name), s.transactions_by_schema[schema->id]);
+    add(fmt::format("app_layer.error.{}.parser", schema->name), s.errors_by_schema[schema->id]);
+  }
+  add("ips.blocked", s.dropped_packets);
+  add("ips.rejected", s.rejected);
+}
+
+}  // namespace sluice

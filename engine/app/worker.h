@@ -1,0 +1,139 @@
+// engine/app/worker.h
+// The packet path of one worker: decode, flow, stream, dissect, match, output.
+// Replay and live traffic come through the same Process().
+//
+// Threads: confined to one thread; what is shared is immutable (Catalog,
+//   RuleProgram) or locks itself (LogFile).
+// Memory: everything is pooled; tables have capacities and memcaps.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/decode/decode.h"
+#include "engine/dissect/dissector.h"
+#include "engine/flow/flow_table.h"
+#include "engine/match/match.h"
+#include "engine/output/eve.h"
+#include "engine/output/log_file.h"
+#include "engine/stream/tcp_session.h"
+
+namespace sluice {
+
+struct WorkerOptions {
+  DecodeOptions decode;
+  FlowTableOptions flow;
+  StreamOptions stream;
+  DissectOptions dissect;
+  DetectorOptions detect;
+  EveOptions eve;
+  bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
+  uint32_t raw_window = 128 * 1024; // bytes of a direction kept for stream rules
+  uint32_t raw_overlap = 2560;      // of them already inspected
+};
+
+// What happens because of a rule.  Live: kernel drop maps and resets.
+class VerdictSink {
+ public:
+  virtual ~VerdictSink() = default;
+  // The rule's action on a packet of the flow.  next_seq: expected from each
+  // direction, for resets.
+  virtual void OnVerdict(const Rule& rule, Action action, const Packet& packet, const Flow& flow,
+                         Direction direction, const uint32_t (&next_seq)[2]) = 0;
+  // Nothing more of the flow, or of a direction, need come to user space.
+  virtual void OnBudget(const Flow& flow, Direction direction, uint32_t mode, uint64_t bytes) = 0;
+};
+
+struct WorkerStats {  // totals since start; written by the worker, read by anyone
+  uint64_t packets = 0, bytes = 0, invalid = 0;
+  uint64_t ipv4 = 0, ipv6 = 0, tcp = 0, udp = 0, icmp4 = 0, icmp6 = 0, sctp = 0, vlan = 0;
+  uint64_t fragments = 0, ethernet = 0, max_packet = 0;
+  uint64_t flows_tcp = 0, flows_udp = 0, flows_icmp4 = 0, flows_icmp6 = 0, tcp_reuse = 0;
+  uint64_t alerts = 0, dropped_packets = 0, rejected = 0;
+  std::array<uint64_t, static_cast<size_t>(DecodeEvent::kMax)> decode_events{};
+  std::vector<uint64_t> flows_by_schema, transactions_by_schema, errors_by_schema;
+  uint64_t flows_failed = 0;
+};
+
+class Worker {
+ public:
+  // `eve`, `fast`, `verdicts` may be null.  The catalogue, the program and the
+  // logs outlive the worker.
+  static Result<std::unique_ptr<Worker>> Create(const WorkerOptions& options,
+                                                const Catalog& catalog,
+                                                std::shared_ptr<const RuleProgram> program,
+                                                LogFile* eve, LogFile* fast,
+                                                VerdictSink* verdicts);
+  ~Worker();
+
+  // One frame: time, number and wire_len as the tap knows them.
+  void Process(LinkType link, Slice frame, Nanos time, uint64_t number, uint32_t wire_len);
+  // Ends flows whose time-out has passed.  Live: call it also without packets.
+  void Expire(Nanos now);
+  // Ends all flows: the run is over.
+  void Shutdown();
+  // Rules of the next generation, between packets.
+  void SetProgram(std::shared_ptr<const RuleProgram> program);
+
+  const WorkerStats& stats() const { return stats_; }
+  // Counters under their EVE names, appended.
+  void CollectCounters(NamedCounters* out) const;
+  const std::vector<uint64_t>& alerts_by_rule() const { return alerts_by_rule_; }
+  EveWriter& eve() { return eve_writer_; }
+  size_t num_flows() const { return table_.size(); }
+  const DetectorStats& detect_stats() const { return detector_.stats(); }
+  const DissectStats& dissect_stats() const { return dissector_.stats(); }
+  const StreamStats& stream_stats() const { return stream_stats_; }
+
+ private:
+  struct FlowState;
+  struct StreamSink;
+
+  Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
+         std::shared_ptr<const RuleProgram> program, LogFile* eve, LogFile* fast,
+         VerdictSink* verdicts);
+
+  void Count(const Packet& packet);
+  void ProcessIp(Packet& packet);
+  void ProcessWithoutFlow(const Packet& packet);
+  FlowTable::Hit FindFlow(const Packet& packet);
+  FlowState& StateOf(Flow& flow);
+  void UpdateFlow(const Packet& packet, Flow& flow, Direction direction);
+  bool ProcessTcp(const Packet& packet, Flow& flow, FlowState& state, Direction direction,
+                  bool* in_stream);
+  void ProcessDatagram(const Packet& packet, Flow& flow, FlowState& state, Direction direction);
+  FlowDissection& DissectionOf(Flow& flow, FlowState& state);
+  void Inspect(const Packet& packet, Flow& flow, FlowState& state, Direction direction,
+               bool in_stream);
+  void InspectStream(FlowState& state, Direction direction);
+  void HandleResult(const Packet& packet, Flow& flow, FlowState& state, const PacketResult& result);
+  void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
+                  const PacketResult& result);
+  void FinishTransactions(const Packet& packet, Flow& flow, FlowState& state);
+  void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
+  void HandleBudgets(Flow& flow, FlowState& state);
+  FlowView ViewOf(const Flow& flow, FlowState& state);
+  void EndFlow(Flow& flow, FlowEndReason reason);
+  void FlushFlow(Flow& flow, FlowState& state);
+
+  const WorkerOptions options_;
+  const Catalog& catalog_;
+  FlowTable table_;
+  SegmentPool segments_;
+  StreamStats stream_stats_;
+  Dissector dissector_;
+  Detector detector_;
+  EveWriter eve_writer_;
+  LogFile* fast_;
+  VerdictSink* verdicts_;
+  WorkerStats stats_;
+  std::vector<uint64_t> alerts_by_rule_;
+  std::vector<std::unique_ptr<FlowState>> free_states_;
+  std::vector<uint16_t> packet_events_;       // scratch: event ids of this packet
+  std::vector<std::string_view> flowbits_;    // scratch of ViewOf
+  Nanos now_{}, last_expiry_{};
+};
+
+}  // namespace sluice

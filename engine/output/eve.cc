@@ -1,0 +1,632 @@
+#include "engine/output/eve.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <sluice/plugin.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice {
+namespace {
+
+constexpr uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmp6 = 58, kSctp = 132;
+
+bool HasPorts(uint8_t protocol) {
+  return protocol == kTcp || protocol == kUdp || protocol == kSctp;
+}
+
+// The values of one level, without those inside groups; calls f(index).
+// Returns the index behind a group opened at `i`.
+size_t GroupEnd(std::span<const FieldValue> values, size_t i) {
+  int depth = 0;
+  for (; i < values.size(); ++i) {
+    if (values[i].type != FieldType::kGroup) continue;
+    depth += values[i].number == 1 ? 1 : -1;
+    if (depth == 0) return i + 1;
+  }
+  return values.size();
+}
+
+std::string_view Component(std::string_view path) { return path.substr(0, path.find('.')); }
+
+}  // namespace
+
+std::string_view IpProtocolName(uint8_t protocol) {
+  switch (protocol) {
+    case 0: return "HOPOPT";
+    case 1: return "ICMP";
+    case 2: return "IGMP";
+    case 4: return "IP-in-IP";
+    case 6: return "TCP";
+    case 17: return "UDP";
+    case 41: return "IPv6";
+    case 43: return "IPv6-Route";
+    case 44: return "IPv6-Frag";
+    case 47: return "GRE";
+    case 50: return "ESP";
+    case 51: return "AH";
+    case 58: return "IPv6-ICMP";
+    case 59: return "IPv6-NoNxt";
+    case 60: return "IPv6-Opts";
+    case 89: return "OSPF";
+    case 103: return "PIM";
+    case 112: return "VRRP";
+    case 132: return "SCTP";
+    default: break;
+  }
+  static const auto kNumbers = [] {
+    std::array<std::string, 256> names;
+    for (size_t i = 0; i < names.size(); ++i) names[i] = fmt::format("{:03}", i);
+    return names;
+  }();
+  return kNumbers[protocol];
+}
+
+std::string CommunityId(const Tuple& tuple, uint16_t seed) {
+  // Counterparts of ICMP types that come in pairs; others are one-way.
+  static constexpr uint8_t kPairs4[][2] = {{8, 0}, {13, 14}, {15, 16}, {17, 18}, {10, 9}};
+  static constexpr uint8_t kPairs6[][2] = {{128, 129}, {133, 134}, {135, 136},
+                                           {130, 131}, {144, 145}, {139, 140}};
+  uint16_t ports[2] = {tuple.source_port, tuple.destination_port};
+  bool one_way = false;
+  const auto pair = [&](auto& pairs) {
+    for (const auto& p : pairs) {
+      if (ports[0] == p[0] || ports[0] == p[1]) {
+        ports[1] = ports[0] == p[0] ? p[1] : p[0];
+        return;
+      }
+    }
+    one_way = true;
+  };
+  const bool icmp = tuple.ip_protocol == kIcmp || tuple.ip_protocol == kIcmp6;
+  if (tuple.ip_protocol == kIcmp) pair(kPairs4);
+  if (tuple.ip_protocol == kIcmp6) pair(kPairs6);
+  const Address* ends[2] = {&tuple.source, &tuple.destination};
+  const size_t len = tuple.source.version == 4 ? 4 : 16;
+  const int order = std::memcmp(ends[0]->bytes.data(), ends[1]->bytes.data(), len);
+  if (!one_way && (order > 0 || (order == 0 && ports[0] > ports[1]))) {
+    std::swap(ends[0], ends[1]);
+    std::swap(ports[0], ports[1]);
+  }
+  uint8_t input[40];
+  size_t n = 0;
+  const auto put16 = [&](uint16_t v) {
+    input[n++] = static_cast<uint8_t>(v >> 8);
+    input[n++] = static_cast<uint8_t>(v);
+  };
+  put16(seed);
+  for (const Address* end : ends) {
+    std::memcpy(input + n, end->bytes.data(), len);
+    n += len;
+  }
+  input[n++] = tuple.ip_protocol;
+  input[n++] = 0;
+  if (HasPorts(tuple.ip_protocol) || icmp) {
+    put16(ports[0]);
+    put16(ports[1]);
+  }
+  uint8_t digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_Digest(input, n, digest, &size, EVP_sha1(), nullptr);
+  std::string out = "1:";
+  AppendBase64(Slice(digest, size), &out);
+  return out;
+}
+
+// ------------------------------------------------------------------ header
+
+void EveWriter::Begin(std::string_view type, Nanos time, const FlowView& flow,
+                      const Packet* packet) {
+  json_.Clear();
+  json_.OpenObject();
+  json_.Key("timestamp");
+  json_.Time(time);
+  if (flow.flow != nullptr) json_.Field("flow_id", flow.flow->id);
+  if (options_.sensor_id != 0) json_.Field("sensor_id", options_.sensor_id);
+  if (!options_.interface.empty()) json_.Field("in_iface", options_.interface);
+  if (packet != nullptr && packet->number != 0) json_.Field("pcap_cnt", packet->number);
+  json_.Field("event_type", type);
+  const Flow* f = flow.flow;
+  const uint16_t* vlan = packet != nullptr ? packet->vlan : f != nullptr ? f->tuple.vlan : nullptr;
+  const size_t vlans = packet != nullptr ? packet->num_vlans
+                       : f == nullptr    ? 0
+                                         : (f->tuple.vlan[0] != 0) + (f->tuple.vlan[1] != 0);
+  if (vlans > 0) {
+    json_.OpenArray("vlan");
+    for (size_t i = 0; i < vlans; ++i) json_.Number(vlan[i]);
+    json_.CloseArray();
+  }
+}
+
+void EveWriter::Ends(const Address& source, uint16_t source_port, const Address& destination,
+                     uint16_t destination_port, uint8_t protocol, bool ports) {
+  if (source.version == 0) return;
+  json_.Key("src_ip");
+  json_.Ip(source);
+  if (ports) json_.Field("src_port", uint64_t{source_port});
+  json_.Key("dest_ip");
+  json_.Ip(destination);
+  if (ports) json_.Field("dest_port", uint64_t{destination_port});
+  json_.Field("proto", IpProtocolName(protocol));
+  if (options_.compat >= 8) json_.Field("ip_v", uint64_t{source.version});
+}
+
+void EveWriter::PacketEnds(const Packet& packet) {
+  Ends(packet.source, packet.source_port, packet.destination, packet.destination_port,
+       packet.ip_protocol, packet.l4 == L4::kTcp || packet.l4 == L4::kUdp || packet.l4 == L4::kSctp);
+  if (packet.l4 == L4::kIcmp || packet.l4 == L4::kIcmp6) {
+    json_.Field("icmp_type", uint64_t{packet.icmp_type});
+    json_.Field("icmp_code", uint64_t{packet.icmp_code});
+  }
+  if (packet.ip_version != 0) json_.Field("pkt_src", "wire/pcap");
+}
+
+void EveWriter::FlowEnds(const Flow& flow, bool reversed) {
+  const Tuple tuple = reversed ? flow.tuple.Reverse() : flow.tuple;
+  Ends(tuple.source, tuple.source_port, tuple.destination, tuple.destination_port,
+       tuple.ip_protocol, HasPorts(tuple.ip_protocol));
+}
+
+void EveWriter::Tail(const Packet* packet, const FlowView& flow) {
+  if (options_.ethernet && packet != nullptr && packet->ethernet.size() == 14) {
+    const Slice e = packet->ethernet;
+    const auto mac = [](Slice m) {
+      return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", m[0], m[1], m[2], m[3], m[4],
+                         m[5]);
+    };
+    json_.OpenObject("ether");
+    json_.Field("src_mac", mac(e.subspan(6, 6)));
+    json_.Field("dest_mac", mac(e.first(6)));
+    json_.CloseObject();
+  }
+  if (!flow.community_id.empty()) json_.Field("community_id", flow.community_id);
+  if (!options_.host.empty()) json_.Field("host", options_.host);
+  if (options_.metadata && !flow.flowbits.empty()) {
+    json_.OpenObject("metadata");
+    json_.OpenArray("flowbits");
+    for (const std::string_view bit : flow.flowbits) json_.String(bit);
+    json_.CloseArray();
+    json_.CloseObject();
+  }
+}
+
+void EveWriter::AppProto(const FlowView& flow) {
+  if (flow.app_proto.empty()) return;
+  json_.Field("app_proto", flow.app_proto);
+  if (!flow.app_proto_original.empty() && flow.app_proto_original != flow.app_proto) {
+    json_.Field("app_proto_orig", flow.app_proto_original);
+  }
+}
+
+void EveWriter::End() {
+  json_.CloseObject();
+  line_.assign(json_.text());
+  line_ += '\n';
+  ++records_;
+  if (out_ != nullptr) out_->Write(line_);
+}
+
+// --------------------------------------------------- protocol from its schema
+
+bool EveWriter::Shown(const Schema& schema, const FieldInfo& info, bool in_alert) const {
+  if (info.log.empty() || (info.flags & SLUICE_SECRET)) return false;
+  if ((info.flags & SLUICE_LOG_V7) && options_.compat >= 8) return false;
+  if ((info.flags & SLUICE_LOG_V8) && options_.compat < 8) return false;
+  if ((info.flags & SLUICE_ALERT_ONLY) && !in_alert) return false;
+  if (info.flags & SLUICE_OPTIONAL) {
+    const std::string name = fmt::format("{}.{}", schema.name, info.log);
+    return std::ranges::find(options_.optional_fields, name) != options_.optional_fields.end();
+  }
+  return true;
+}
+
+void EveWriter::WriteValue(const FieldInfo& info, const FieldValue& value) {
+  switch (value.type) {
+    case FieldType::kBytes:
+    case FieldType::kChunks:
+      if (info.flags & SLUICE_HEX) return json_.Hex(value.bytes);
+      if (info.flags & SLUICE_BASE64) return json_.Base64(value.bytes);
+      return json_.String(AsText(value.bytes));
+    case FieldType::kUint: return json_.Number(value.number);
+    case FieldType::kInt: return json_.SignedNumber(static_cast<int64_t>(value.number));
+    case FieldType::kBool: return json_.Bool(value.number != 0);
+    case FieldType::kEnum: {
+      const std::string_view name = info.Name(value.number);
+      return name.empty() ? json_.Number(value.number) : json_.String(name);
+    }
+    case FieldType::kAddress: {
+      Address address;
+      address.version = value.bytes.size() == 4 ? 4 : 6;
+      std::memcpy(address.bytes.data(), value.bytes.data(), value.bytes.size());
+      return json_.Ip(address);
+    }
+    case FieldType::kTime: return json_.Time(Nanos{static_cast<int64_t>(value.number)});
+    case FieldType::kGroup: break;
+  }
+}
+
+// One level of the object: every key once, in the order first set.  `prefix`
+// is the part of dotted keys that the open objects stand for.
+void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> values,
+                           std::string_view prefix, bool in_alert) {
+  // The log key below the prefix, or "" if the value is not of this level.
+  const auto key_of = [&](const FieldValue& value) -> std::string_view {
+    if (value.field == UINT16_MAX) return "";
+    const FieldInfo& info = schema.fields[value.field];
+    if (!Shown(schema, info, in_alert) || !info.log.starts_with(prefix)) return "";
+    return info.log.substr(prefix.size());
+  };
+  const auto next = [&](size_t i) {
+    return values[i].type == FieldType::kGroup ? GroupEnd(values, i) : i + 1;
+  };
+  std::vector<std::string_view> written;  // first components: a few dozen at most
+  for (size_t i = 0; i < values.size(); i = next(i)) {
+    const std::string_view key = key_of(values[i]);
+    if (key.empty()) continue;
+    const std::string_view name = Component(key);
+    if (std::ranges::find(written, name) != written.end()) continue;
+    const FieldInfo& info = schema.fields[values[i].field];
+    if (values[i].type == FieldType::kBool && values[i].number == 0 &&
+        !(info.flags & SLUICE_LOG_FALSE)) {
+      continue;
+    }
+    written.push_back(name);
+    if (key.size() > name.size()) {  // "a.b": an object of all values below "a."
+      json_.OpenObject(name);
+      WriteLevel(schema, values, info.log.substr(0, prefix.size() + name.size() + 1), in_alert);
+      json_.CloseObject();
+      continue;
+    }
+    const bool array = info.flags & SLUICE_REPEATED;
+    if (array) json_.OpenArray(name);
+    if (!array) json_.Key(name);
+    const FieldValue* last = &values[i];
+    for (size_t j = i; j < values.size(); j = next(j)) {
+      if (key_of(values[j]) != key) continue;
+      if (values[j].type == FieldType::kGroup) {
+        if (!array && j != i) break;  // only the first of a group that is no array
+        json_.OpenObject();
+        const size_t end = next(j);
+        const bool closed = end > j + 1 && values[end - 1].field == UINT16_MAX;
+        WriteLevel(schema, values.subspan(j + 1, end - j - (closed ? 2 : 1)), "", in_alert);
+        json_.CloseObject();
+      } else if (array) {
+        WriteValue(schema.fields[values[j].field], values[j]);
+      } else {
+        last = &values[j];
+        if (!(info.flags & SLUICE_LOG_LAST)) break;
+      }
+    }
+    if (array) {
+      json_.CloseArray();
+    } else if (values[i].type != FieldType::kGroup) {
+      WriteValue(schema.fields[last->field], *last);
+    }
+  }
+}
+
+void EveWriter::ProtocolObject(const Transaction& tx, bool in_alert) {
+  json_.OpenObject(tx.schema->name);
+  WriteLevel(*tx.schema, tx.values, "", in_alert);
+  json_.CloseObject();
+}
+
+void EveWriter::TransactionRecord(const Packet& packet, const FlowView& flow,
+                                  const Transaction& tx) {
+  if (!options_.Wants(tx.schema->name)) return;
+  Begin(tx.schema->name, packet.time, flow, &packet);
+  const bool by_sender = tx.schema->log_source == SLUICE_LOG_SENDER ||
+                         (tx.schema->log_source == SLUICE_LOG_SENDER_V8 && options_.compat >= 8);
+  FlowEnds(*flow.flow, by_sender && tx.directions == SLUICE_DIR_TO_CLIENT);
+  if (packet.ip_version != 0) json_.Field("pkt_src", "wire/pcap");
+  Tail(&packet, flow);
+  json_.Field("tx_id", tx.number);
+  ProtocolObject(tx, false);
+  End();
+}
+
+// ------------------------------------------------------------------ records
+
+void EveWriter::FlowObject(const Flow& flow, bool with_ends) {
+  json_.Field("pkts_toserver", flow.packets[0]);
+  json_.Field("pkts_toclient", flow.packets[1]);
+  json_.Field("bytes_toserver", flow.bytes[0]);
+  json_.Field("bytes_toclient", flow.bytes[1]);
+  json_.Key("start");
+  json_.Time(flow.start);
+  if (!with_ends) return;
+  json_.Key("src_ip");
+  json_.Ip(flow.tuple.source);
+  json_.Key("dest_ip");
+  json_.Ip(flow.tuple.destination);
+  if (!HasPorts(flow.tuple.ip_protocol)) return;
+  json_.Field("src_port", uint64_t{flow.tuple.source_port});
+  json_.Field("dest_port", uint64_t{flow.tuple.destination_port});
+}
+
+void EveWriter::RuleObject(const AlertView& alert, const Packet& packet) {
+  const Rule& rule = *alert.rule;
+  json_.OpenObject("alert");
+  json_.Field("action", alert.blocked ? "blocked" : "allowed");
+  json_.Field("gid", uint64_t{rule.gid});
+  json_.Field("signature_id", uint64_t{rule.sid});
+  json_.Field("rev", uint64_t{rule.rev});
+  json_.Field("signature", rule.message);
+  json_.Field("category", rule.classification);
+  json_.Field("severity", uint64_t{rule.priority});
+  if (rule.target != Rule::Target::kNone) {
+    const bool source = rule.target == Rule::Target::kSource;
+    const auto side = [&](std::string_view name, const Address& address, uint16_t port) {
+      json_.OpenObject(name);
+      json_.Key("ip");
+      json_.Ip(address);
+      if (HasPorts(packet.ip_protocol)) json_.Field("port", uint64_t{port});
+      json_.CloseObject();
+    };
+    side(source ? "target" : "source", packet.source, packet.source_port);
+    side(source ? "source" : "target", packet.destination, packet.destination_port);
+  }
+  if (options_.references && !rule.references.empty()) {
+    json_.OpenArray("references");
+    for (const Reference& r : rule.references) json_.String(r.system + r.id);
+    json_.CloseArray();
+  }
+  if (!rule.metadata.empty()) {
+    json_.OpenObject("metadata");
+    std::vector<std::string_view> written;
+    for (const auto& [key, unused] : rule.metadata) {
+      if (std::ranges::find(written, key) != written.end()) continue;
+      written.push_back(key);
+      json_.UserKey(key);
+      json_.OpenArray();
+      for (const auto& [other, value] : rule.metadata) {
+        if (other == key) json_.String(value);
+      }
+      json_.CloseArray();
+    }
+    json_.CloseObject();
+  }
+  if (options_.raw_rule) json_.Field("rule", rule.text);
+  json_.CloseObject();
+}
+
+void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertView& alert) {
+  if (!options_.Wants("alert")) return;
+  Begin("alert", packet.time, flow, &packet);
+  PacketEnds(packet);
+  Tail(&packet, flow);
+  if (alert.tx != nullptr) json_.Field("tx_id", alert.tx->number);
+  RuleObject(alert, packet);
+  if (alert.tx != nullptr) {
+    ProtocolObject(*alert.tx, true);
+    if (!alert.tx->files.empty()) {
+      json_.OpenArray("files");
+      for (const FileInfo& file : alert.tx->files) {
+        json_.OpenObject();
+        FileObject(file, alert.tx->number, true);
+        json_.CloseObject();
+      }
+      json_.CloseArray();
+    }
+  }
+  AppProto(flow);
+  if (flow.flow != nullptr) {
+    json_.Field("direction", alert.direction == Direction::kToServer ? "to_server" : "to_client");
+    json_.OpenObject("flow");
+    FlowObject(*flow.flow, true);
+    json_.CloseObject();
+  }
+  if (options_.payload || options_.payload_printable) {
+    const Slice bytes = alert.payload.first(std::min<size_t>(alert.payload.size(), options_.payload_limit));
+    if (options_.payload) {
+      json_.Key("payload");
+      json_.Base64(bytes);
+    }
+    if (options_.payload_printable) json_.Field("payload_printable", Printable(bytes));
+    json_.Field("stream", uint64_t{alert.in_stream});
+  }
+  if (options_.packet) {
+    json_.Key("packet");
+    json_.Base64(packet.frame);
+    json_.OpenObject("packet_info");
+    json_.Field("linktype", uint64_t{1});
+    json_.CloseObject();
+  }
+  if (options_.verdict && !alert.verdict.empty()) {
+    json_.OpenObject("verdict");
+    json_.Field("action", alert.verdict);
+    if (!alert.reject_target.empty()) {
+      json_.Field(options_.compat >= 9 ? "reject_target" : "reject-target", alert.reject_target);
+      json_.OpenArray("reject");
+      json_.String(alert.reject_icmp ? "icmp-prohib" : "tcp-reset");
+      json_.CloseArray();
+    }
+    json_.CloseObject();
+  }
+  End();
+}
+
+void EveWriter::Drop(const Packet& packet, const FlowView& flow, Direction direction,
+                     std::string_view reason, const Rule* rule) {
+  if (!options_.Wants("drop")) return;
+  Begin("drop", packet.time, flow, &packet);
+  PacketEnds(packet);
+  Tail(&packet, flow);
+  if (flow.flow != nullptr) {
+    json_.Field("direction", direction == Direction::kToServer ? "to_server" : "to_client");
+  }
+  json_.OpenObject("drop");
+  json_.Field("len", uint64_t{packet.ip_len});
+  if (packet.ip_version == 4) {
+    json_.Field("tos", uint64_t{packet.tos});
+    json_.Field("ttl", uint64_t{packet.ttl});
+    json_.Field("ipid", uint64_t{packet.ip_id});
+  } else {
+    json_.Field("tc", uint64_t{packet.tos});
+    json_.Field("hoplimit", uint64_t{packet.ttl});
+  }
+  if (packet.l4 == L4::kTcp) {
+    json_.Field("tcpseq", uint64_t{packet.tcp.seq});
+    json_.Field("tcpack", uint64_t{packet.tcp.ack});
+    json_.Field("tcpwin", uint64_t{packet.tcp.window});
+    json_.Field("tcpurgp", uint64_t{packet.tcp.urgent});
+    for (const auto& [name, bit] : {std::pair{"syn", kTcpSyn}, std::pair{"ack", kTcpAck},
+                                    std::pair{"psh", kTcpPsh}, std::pair{"rst", kTcpRst},
+                                    std::pair{"urg", kTcpUrg}, std::pair{"fin", kTcpFin}}) {
+      json_.FlagField(name, packet.tcp.flags & bit);
+    }
+  } else if (packet.l4 == L4::kUdp) {
+    json_.Field("udplen", uint64_t{packet.payload.size() + 8});
+  } else if (packet.l4 == L4::kIcmp || packet.l4 == L4::kIcmp6) {
+    json_.Field("icmp_id", uint64_t{packet.icmp_id});
+    json_.Field("icmp_seq", uint64_t{packet.icmp_seq});
+  }
+  json_.Field("reason", reason);
+  json_.CloseObject();
+  if (rule != nullptr) {
+    AlertView view;
+    view.rule = rule;
+    view.blocked = true;
+    RuleObject(view, packet);
+  }
+  End();
+}
+
+void EveWriter::FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert) {
+  json_.Field("filename", AsText(file.name));
+  json_.FlagField("gaps", file.has_gap);
+  json_.Field("state", !file.closed       ? "UNKNOWN"
+                       : file.truncated ? "TRUNCATED"
+                                        : "CLOSED");
+  if (!file.md5.empty()) json_.Field("md5", file.md5);
+  if (!file.sha1.empty()) json_.Field("sha1", file.sha1);
+  if (!file.sha256.empty()) json_.Field("sha256", file.sha256);
+  json_.FlagField("stored", false);
+  if (in_alert) json_.FlagField("storing", false);
+  json_.Field("size", file.size);
+  json_.Field("tx_id", tx_id);
+}
+
+void EveWriter::FileRecord(const Packet& packet, const FlowView& flow, const Transaction& tx,
+                           const FileInfo& file) {
+  if (!options_.Wants("fileinfo")) return;
+  Begin("fileinfo", packet.time, flow, &packet);
+  // The sender of the file is the source.
+  FlowEnds(*flow.flow, file.direction == Direction::kToClient);
+  Tail(&packet, flow);
+  ProtocolObject(tx, false);
+  AppProto(flow);
+  json_.OpenObject("fileinfo");
+  FileObject(file, tx.number, false);
+  json_.CloseObject();
+  End();
+}
+
+void EveWriter::Anomaly(const Packet& packet, const FlowView& flow, Direction direction,
+                        std::string_view type, std::string_view event, std::string_view layer,
+                        const uint64_t* tx_id) {
+  if (!options_.Wants("anomaly")) return;
+  Begin("anomaly", packet.time, flow, &packet);
+  if (layer.empty() || flow.flow == nullptr) {
+    PacketEnds(packet);
+  } else {
+    FlowEnds(*flow.flow, direction == Direction::kToClient);
+  }
+  Tail(&packet, flow);
+  if (tx_id != nullptr) json_.Field("tx_id", *tx_id);
+  json_.OpenObject("anomaly");
+  if (!layer.empty()) json_.Field("app_proto", flow.app_proto);
+  json_.Field("type", type);
+  json_.Field("event", event);
+  if (!layer.empty()) json_.Field("layer", layer);
+  json_.CloseObject();
+  End();
+}
+
+void EveWriter::TcpFlags(const Flow& flow) {
+  const uint8_t all = flow.tcp_flags[0] | flow.tcp_flags[1];
+  json_.Field("tcp_flags", fmt::format("{:02x}", all));
+  json_.Field("tcp_flags_ts", fmt::format("{:02x}", flow.tcp_flags[0]));
+  json_.Field("tcp_flags_tc", fmt::format("{:02x}", flow.tcp_flags[1]));
+  for (const auto& [name, bit] :
+       {std::pair{"syn", kTcpSyn}, std::pair{"fin", kTcpFin}, std::pair{"rst", kTcpRst},
+        std::pair{"psh", kTcpPsh}, std::pair{"ack", kTcpAck}, std::pair{"urg", kTcpUrg},
+        std::pair{"ecn", kTcpEce}, std::pair{"cwr", kTcpCwr}}) {
+    if (all & bit) json_.FlagField(name, true);
+  }
+}
+
+void EveWriter::FlowRecord(const FlowView& view, FlowEndReason reason, Nanos now) {
+  if (!options_.Wants("flow")) return;
+  const Flow& flow = *view.flow;
+  Begin("flow", now, view, nullptr);
+  FlowEnds(flow, false);
+  if (flow.tuple.ip_protocol == kIcmp || flow.tuple.ip_protocol == kIcmp6) {
+    json_.Field("icmp_type", uint64_t{flow.icmp_type[0]});
+    json_.Field("icmp_code", uint64_t{flow.icmp_code[0]});
+    if (flow.packets[1] > 0) {
+      json_.Field("response_icmp_type", uint64_t{flow.icmp_type[1]});
+      json_.Field("response_icmp_code", uint64_t{flow.icmp_code[1]});
+    }
+  }
+  AppProto(view);
+  json_.OpenObject("flow");
+  FlowObject(flow, false);
+  json_.Key("end");
+  json_.Time(flow.last);
+  const auto seconds = [](Nanos t) { return std::chrono::floor<std::chrono::seconds>(t).count(); };
+  json_.Field("age", static_cast<uint64_t>(std::max<int64_t>(0, seconds(flow.last) - seconds(flow.start))));
+  json_.Field("state", FlowStateName(flow.state));
+  json_.Field("reason", FlowEndReasonName(reason));
+  json_.FlagField("alerted", flow.alerted);
+  if (flow.dropped) json_.Field("action", "drop");
+  if (!flow.dropped && flow.passed) json_.Field("action", "pass");
+  if (options_.compat >= 8) json_.Field("tx_cnt", view.num_transactions);
+  json_.CloseObject();
+  Tail(nullptr, view);
+  if (flow.tuple.ip_protocol == kTcp) {
+    json_.OpenObject("tcp");
+    TcpFlags(flow);
+    json_.Field("state", view.tcp_state);
+    if (view.ts_gap) json_.FlagField("ts_gap", true);
+    if (view.tc_gap) json_.FlagField("tc_gap", true);
+    json_.CloseObject();
+  }
+  End();
+}
+
+void EveWriter::Stats(Nanos now, uint64_t uptime, const NamedCounters& counters) {
+  if (!options_.Wants("stats")) return;
+  json_.Clear();
+  json_.OpenObject();
+  json_.Key("timestamp");
+  json_.Time(now);
+  json_.Field("event_type", "stats");
+  if (!options_.host.empty()) json_.Field("host", options_.host);
+  json_.OpenObject("stats");
+  json_.Field("uptime", uptime);
+  std::vector<std::string_view> open;  // components of the objects we are in
+  for (const auto& [name, value] : counters) {
+    std::vector<std::string_view> parts;
+    for (size_t at = 0; at <= name.size();) {
+      const size_t dot = std::min(name.find('.', at), name.size());
+      parts.push_back(std::string_view(name).substr(at, dot - at));
+      at = dot + 1;
+    }
+    const std::string_view leaf = parts.back();
+    parts.pop_back();
+    size_t same = 0;
+    while (same < open.size() && same < parts.size() && open[same] == parts[same]) ++same;
+    for (; open.size() > same; open.pop_back()) json_.CloseObject();
+    for (; open.size() < parts.size(); open.push_back(parts[open.size()])) {
+      json_.OpenObject(parts[open.size()]);
+    }
+    json_.Field(leaf, value);
+  }
+  for (; !open.empty(); open.pop_back()) json_.CloseObject();
+  json_.CloseObject();
+  End();
+}
+
+}  // namespace sluice

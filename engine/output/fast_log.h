@@ -1,0 +1,16 @@
+// engine/output/fast_log.h
+// One line per alert, in the format every IDS tool reads.
+// Threads: pure function.
+#pragma once
+
+#include <string>
+
+#include "engine/decode/packet.h"
+#include "engine/rules/rule_set.h"
+
+namespace sluice {
+
+// With its newline.  `tag`: "" or "[Drop] ", "[wDrop] " after the time.
+std::string FastLogLine(const Packet& packet, const Rule& rule, std::string_view tag);
+
+}  // namespace sluice

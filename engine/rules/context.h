@@ -1,0 +1,57 @@
+// engine/rules/context.h
+// What the keyword functions share while one rule is parsed.
+// Threads: main thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/rules/parser.h"
+#include "engine/rules/text.h"
+
+namespace sluice {
+
+struct RuleContext {
+  const RuleOptions& options;
+  const KeywordSource& keywords;
+  RuleSet& set;
+  Rule& rule;
+  // The sticky buffer in force: index into rule.inspections, or -1 for payload.
+  int current = -1;
+  // The content that modifiers apply to.
+  int last_inspection = -1, last_test = -1;
+  bool flow_seen = false;
+
+  Inspection& At(int index) { return rule.inspections[static_cast<size_t>(index)]; }
+  // The inspection that a new test goes to; relative tests follow the last one.
+  int Target(bool relative);
+  int Payload();  // the payload's inspection, made on first use
+  int Field(const FieldKeyword& field, bool fresh);
+  void Add(int inspection, BufferTest test);
+  ContentTest* LastContent();
+  std::optional<Number> ParseOffset(std::string_view text);  // number or variable
+  uint32_t Variable(std::string_view name);                  // declares it
+  uint32_t Intern(std::vector<std::string>& names, std::string_view name);
+};
+
+// Result of one keyword: an error's message is the fact and its remedy.
+using KeywordResult = Result<void>;
+using KeywordFunction = KeywordResult (*)(RuleContext&, std::string_view value, std::string_view name);
+
+struct KeywordEntry {
+  const char* name;
+  KeywordFunction parse;  // null: known, not supported
+  const char* help;
+};
+
+// The tables of each theme, ended by a null name.
+extern const KeywordEntry kMetaKeywords[];
+extern const KeywordEntry kContentKeywords[];
+extern const KeywordEntry kPacketKeywords[];
+extern const KeywordEntry kFlowKeywords[];
+extern const KeywordEntry kUnsupportedKeywords[];
+
+Result<void> ParseHeader(RuleContext& context, std::string_view text);
+
+}  // namespace sluice

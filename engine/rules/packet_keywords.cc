@@ -1,0 +1,166 @@
+// Keywords on headers of the packet.
+#include <algorithm>
+
+#include "engine/rules/context.h"
+
+namespace sluice {
+namespace {
+
+std::unexpected<Error> Bad(std::string message) {
+  return std::unexpected(Error{Errc::kInvalidArgument, std::move(message)});
+}
+
+template <PacketField field>
+KeywordResult NumberOf(RuleContext& c, std::string_view value, std::string_view) {
+  value = Trim(value);
+  if (value.size() > 1 && value.front() == '"' && value.back() == '"') {
+    value = value.substr(1, value.size() - 2);
+  }
+  const auto test = ParseUintTest(value);
+  if (!test) return std::unexpected(test.error());
+  c.rule.packet_tests.push_back(PacketNumberTest{field, *test});
+  return {};
+}
+
+KeywordResult IpProto(RuleContext& c, std::string_view value, std::string_view name) {
+  static const std::vector<std::pair<uint64_t, std::string>> kNames = {
+      {1, "icmp"}, {2, "igmp"}, {4, "ipip"}, {6, "tcp"},   {17, "udp"},  {41, "ipv6"},
+      {47, "gre"}, {50, "esp"}, {51, "ah"},  {58, "icmp6"}, {58, "ipv6-icmp"}, {89, "ospf"},
+      {103, "pim"}, {132, "sctp"}};
+  (void)name;
+  const auto test = ParseUintTest(value, kNames);
+  if (!test) return std::unexpected(test.error());
+  c.rule.packet_tests.push_back(PacketNumberTest{PacketField::kIpProto, *test});
+  return {};
+}
+
+Result<uint8_t> FlagBits(std::string_view text) {
+  uint8_t bits = 0;
+  for (const char letter : text) {
+    switch (letter) {
+      case 'F': case 'f': bits |= 0x01; break;
+      case 'S': case 's': bits |= 0x02; break;
+      case 'R': case 'r': bits |= 0x04; break;
+      case 'P': case 'p': bits |= 0x08; break;
+      case 'A': case 'a': bits |= 0x10; break;
+      case 'U': case 'u': bits |= 0x20; break;
+      case 'E': case 'e': case '2': bits |= 0x40; break;
+      case 'C': case 'c': case '1': bits |= 0x80; break;
+      case '0': break;
+      default: return Fail(Errc::kInvalidArgument, "'{}' is not one of FSRPAUEC012", letter);
+    }
+  }
+  return bits;
+}
+
+// "[!*+]SA[,CE]"; the modifier may also stand behind the letters.
+KeywordResult Flags(RuleContext& c, std::string_view value, std::string_view) {
+  const auto parts = Split(value, ',');
+  if (parts.size() > 2 || parts[0].empty()) return Bad("write flags:S, flags:SA,CE or flags:!S");
+  std::string_view letters = parts[0];
+  TcpFlagsTest test;
+  const auto mode = [&](char sign) {
+    if (sign == '!') test.mode = TcpFlagsTest::Mode::kNot;
+    else if (sign == '*') test.mode = TcpFlagsTest::Mode::kAny;
+    else if (sign == '+') test.mode = TcpFlagsTest::Mode::kAll;
+    else return false;
+    return true;
+  };
+  if (mode(letters.front())) letters.remove_prefix(1);
+  else if (mode(letters.back())) letters.remove_suffix(1);
+  const auto bits = FlagBits(Trim(letters));
+  if (!bits) return std::unexpected(bits.error());
+  test.flags = *bits;
+  if (parts.size() == 2) {
+    const auto mask = FlagBits(parts[1]);
+    if (!mask) return std::unexpected(mask.error());
+    test.ignore_mask = *mask;
+  }
+  c.rule.packet_tests.push_back(test);
+  return {};
+}
+
+KeywordResult SameIp(RuleContext& c, std::string_view, std::string_view) {
+  c.rule.packet_tests.push_back(SameIpTest{});
+  return {};
+}
+
+KeywordResult IpOpts(RuleContext& c, std::string_view value, std::string_view) {
+  static constexpr std::pair<std::string_view, uint8_t> kOptions[] = {
+      {"rr", 7}, {"lsrr", 131}, {"lsrre", 131}, {"ssrr", 137}, {"satid", 136}, {"ts", 68},
+      {"sec", 130}, {"nop", 1}, {"eol", 0}, {"esec", 133}};
+  value = Trim(value);
+  if (value == "any") {
+    c.rule.packet_tests.push_back(IpOptsTest{.option = 0, .any = true});
+    return {};
+  }
+  const auto it = std::ranges::find(kOptions, value, [](const auto& o) { return o.first; });
+  if (it == std::end(kOptions)) return Bad(fmt::format("IP option \"{}\" is not known; rr lsrr ssrr ts sec esec satid nop eol any are", value));
+  c.rule.packet_tests.push_back(IpOptsTest{.option = it->second});
+  return {};
+}
+
+KeywordResult FragBits(RuleContext& c, std::string_view value, std::string_view) {
+  FragBitsTest test;
+  for (const char letter : Trim(value)) {
+    switch (letter) {
+      case 'M': test.bits |= 1; break;
+      case 'D': test.bits |= 2; break;
+      case 'R': test.bits |= 4; break;
+      case '+': test.mode = TcpFlagsTest::Mode::kAll; break;
+      case '*': test.mode = TcpFlagsTest::Mode::kAny; break;
+      case '!': test.mode = TcpFlagsTest::Mode::kNot; break;
+      default: return Bad(fmt::format("'{}' is not one of M D R + * !", letter));
+    }
+  }
+  c.rule.packet_tests.push_back(test);
+  return {};
+}
+
+KeywordResult FragOffset(RuleContext& c, std::string_view value, std::string_view) {
+  const auto test = ParseUintTest(value);
+  if (!test) return std::unexpected(test.error());
+  c.rule.packet_tests.push_back(FragOffsetTest{*test});
+  return {};
+}
+
+KeywordResult DecodeEventKeyword(RuleContext& c, std::string_view value, std::string_view) {
+  c.rule.packet_tests.push_back(DecodeEventTest{std::string(Trim(value))});
+  return {};
+}
+KeywordResult StreamEventKeyword(RuleContext& c, std::string_view value, std::string_view) {
+  c.rule.packet_tests.push_back(StreamEventTest{std::string(Trim(value))});
+  return {};
+}
+
+}  // namespace
+
+const KeywordEntry kPacketKeywords[] = {
+    {"ttl", NumberOf<PacketField::kTtl>, "IP time to live"},
+    {"id", NumberOf<PacketField::kIpId>, "IP identification"},
+    {"ip_proto", IpProto, "IP protocol number or name"},
+    {"tos", NumberOf<PacketField::kTos>, "IP type of service"},
+    {"seq", NumberOf<PacketField::kTcpSeq>, "TCP sequence number"},
+    {"tcp.seq", NumberOf<PacketField::kTcpSeq>, "TCP sequence number"},
+    {"ack", NumberOf<PacketField::kTcpAck>, "TCP acknowledgement number"},
+    {"tcp.ack", NumberOf<PacketField::kTcpAck>, "TCP acknowledgement number"},
+    {"window", NumberOf<PacketField::kTcpWindow>, "TCP window"},
+    {"tcp.window", NumberOf<PacketField::kTcpWindow>, "TCP window"},
+    {"tcp.mss", NumberOf<PacketField::kTcpMss>, "TCP maximum segment size option"},
+    {"itype", NumberOf<PacketField::kIcmpType>, "ICMP type"},
+    {"icode", NumberOf<PacketField::kIcmpCode>, "ICMP code"},
+    {"icmp_id", NumberOf<PacketField::kIcmpId>, "ICMP identification"},
+    {"icmp_seq", NumberOf<PacketField::kIcmpSeq>, "ICMP sequence number"},
+    {"dsize", NumberOf<PacketField::kDsize>, "size of the packet's payload"},
+    {"flags", Flags, "TCP flags"},
+    {"tcp.flags", Flags, "TCP flags"},
+    {"sameip", SameIp, "source and destination address are the same"},
+    {"ipopts", IpOpts, "an IP option is there"},
+    {"fragbits", FragBits, "IP fragmentation bits"},
+    {"fragoffset", FragOffset, "IP fragment offset in units of 8 bytes"},
+    {"decode-event", DecodeEventKeyword, "an anomaly of a header"},
+    {"stream-event", StreamEventKeyword, "an anomaly of a TCP stream"},
+    {nullptr, nullptr, nullptr},
+};
+
+}  // namespace sluice

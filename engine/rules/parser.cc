@@ -1,0 +1,477 @@
+#include "engine/rules/parser.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <unordered_map>
+
+#include "engine/base/suggest.h"
+#include "engine/rules/context.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kMaxRuleBytes = 64 * 1024;  // one rule; longer ones are refused
+constexpr size_t kMaxProblems = 10'000;      // kept; the count goes on
+
+using KeywordMap = std::unordered_map<std::string_view, const KeywordEntry*>;
+
+const KeywordMap& Keywords() {
+  static const KeywordMap map = [] {
+    KeywordMap out;
+    for (const KeywordEntry* table :
+         {kMetaKeywords, kContentKeywords, kPacketKeywords, kFlowKeywords, kUnsupportedKeywords}) {
+      for (const KeywordEntry* entry = table; entry->name != nullptr; ++entry) {
+        out.emplace(entry->name, entry);
+      }
+    }
+    return out;
+  }();
+  return map;
+}
+
+std::unexpected<Error> Bad(std::string message) {
+  return std::unexpected(Error{Errc::kInvalidArgument, std::move(message)});
+}
+
+std::string SuggestKeyword(std::string_view name, const KeywordSource& keywords) {
+  std::vector<std::string> all;
+  for (const auto& [known, entry] : Keywords()) all.emplace_back(known);
+  for (const FieldKeyword& field : keywords.All()) all.push_back(field.name);
+  const std::string close = Suggest(name, all);
+  return close.empty() ? "see sluice --list-keywords" : fmt::format("did you mean {}?", close);
+}
+
+// A dissector's field: a sticky buffer, an old modifier, or a number.
+KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_view value) {
+  if (field.number) {
+    const auto test = ParseUintTest(value, field.enum_names);
+    if (!test) return std::unexpected(test.error());
+    c.rule.numbers.push_back({field.id, field.name, *test});
+    return {};
+  }
+  if (!Trim(value).empty()) return Bad("a sticky buffer takes no value; put a content behind it");
+  if (field.modifier) {
+    if (c.LastContent() == nullptr) return Bad("it modifies a content; put it behind one");
+    const int from = c.last_inspection;
+    BufferTest test = std::move(c.At(from).tests[static_cast<size_t>(c.last_test)]);
+    c.At(from).tests.erase(c.At(from).tests.begin() + c.last_test);
+    c.Add(c.Field(field, false), std::move(test));
+    return {};
+  }
+  c.current = c.Field(field, field.repeated);
+  c.last_inspection = c.last_test = -1;
+  return {};
+}
+
+KeywordResult ParseOption(RuleContext& c, std::string_view name, std::string_view value) {
+  const auto it = Keywords().find(name);
+  if (it != Keywords().end()) {
+    if (it->second->parse == nullptr) return Bad("known, but not supported by this version");
+    return it->second->parse(c, value, name);
+  }
+  if (const auto field = c.keywords.Find(name)) return ParseField(c, *field, value);
+  if (const std::string lower = Lower(name); lower != name && Keywords().contains(lower)) {
+    return ParseOption(c, lower, value);
+  }
+  return Bad(fmt::format("not a keyword; {}", SuggestKeyword(name, c.keywords)));
+}
+
+// The end of an option: its semicolon outside quotes and not escaped.
+size_t OptionEnd(std::string_view text, size_t from) {
+  bool quoted = false;
+  for (size_t i = from; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    } else if (text[i] == ';' && !quoted) {
+      return i;
+    }
+  }
+  return text.npos;
+}
+
+KeywordResult ParseOptions(RuleContext& c, std::string_view body, size_t* column) {
+  for (size_t at = 0; at < body.size();) {
+    const size_t end = OptionEnd(body, at);
+    if (Trim(body.substr(at)).empty()) break;
+    *column += 0;
+    if (end == body.npos) return Bad(fmt::format("\"{}\" has no closing semicolon", Trim(body.substr(at)).substr(0, 40)));
+    const std::string_view option = body.substr(at, end - at);
+    const size_t lead = option.find_first_not_of(" \t");
+    *column = at + (lead == option.npos ? 0 : lead);
+    at = end + 1;
+    const std::string_view trimmed = Trim(option);
+    if (trimmed.empty()) continue;
+    const size_t colon = trimmed.find(':');
+    const std::string_view name = Trim(trimmed.substr(0, colon));
+    const std::string_view value = colon == trimmed.npos ? "" : trimmed.substr(colon + 1);
+    if (auto ok = ParseOption(c, name, value); !ok) {
+      return Bad(fmt::format("{}: {}", name, ok.error().message));
+    }
+  }
+  return {};
+}
+
+// What only the whole rule shows.
+KeywordResult Validate(RuleContext& c) {
+  Rule& rule = c.rule;
+  if (rule.sid == 0) return Bad("sid is missing; every rule needs its number");
+  if (rule.priority == 0) rule.priority = 3;
+  std::erase_if(rule.inspections, [](const Inspection& i) {
+    return i.kind == BufferKind::kPayload && i.tests.empty();
+  });
+  for (const Inspection& inspection : rule.inspections) {
+    if (inspection.tests.empty()) {
+      return Bad(fmt::format("{}: nothing is looked for in it; put a content behind it", inspection.name));
+    }
+  }
+  uint8_t directions = 3;
+  const auto narrow = [&](std::string_view name) -> bool {
+    if (const auto field = c.keywords.Find(name)) directions &= field->directions;
+    return directions != 0;
+  };
+  for (const Inspection& inspection : rule.inspections) {
+    if (inspection.kind == BufferKind::kField && !narrow(inspection.name)) {
+      return Bad(fmt::format("{}: the rule mixes fields of both directions; write two rules and a flowbit", inspection.name));
+    }
+  }
+  for (const FlowCondition& condition : rule.flow_conditions) {
+    const auto* flow = std::get_if<FlowTest>(&condition);
+    if (flow == nullptr) continue;
+    if ((flow->to_server && directions == 2) || (flow->to_client && directions == 1)) {
+      return Bad("flow: its direction is not that of the rule's fields");
+    }
+  }
+  return {};
+}
+
+void Report(RuleSet* set, RuleProblem problem) {
+  if (set->problems.size() < kMaxProblems) set->problems.push_back(std::move(problem));
+}
+
+uint32_t FindSid(std::string_view text) {
+  const size_t at = text.find("sid:");
+  if (at == text.npos) return 0;
+  const size_t end = text.find(';', at);
+  return ParseNumber<uint32_t>(text.substr(at + 4, end == text.npos ? end : end - at - 4)).value_or(0);
+}
+
+void ParseRule(std::string_view text, const Place& place, const RuleOptions& options,
+               const KeywordSource& keywords, RuleSet* set) {
+  Rule rule;
+  rule.place = place;
+  rule.priority = 0;  // not given yet
+  const uint32_t sid = FindSid(text);
+  const auto fail = [&](size_t column, std::string message) {
+    ++set->num_failed;
+    Report(set, {RuleProblem::Severity::kError, place, static_cast<uint32_t>(column), sid, std::move(message)});
+  };
+  if (text.size() > kMaxRuleBytes) {
+    return fail(1, fmt::format("the rule has {} bytes; at most {}", text.size(), kMaxRuleBytes));
+  }
+  const size_t open = text.find('(');
+  if (open == text.npos || text.back() != ')') {
+    return fail(1, "the options must stand in parentheses behind the header");
+  }
+  RuleContext context{.options = options, .keywords = keywords, .set = *set, .rule = rule};
+  if (auto ok = ParseHeader(context, text.substr(0, open)); !ok) return fail(1, ok.error().message);
+  const std::string& app = rule.header.app_protocol;
+  if (!app.empty() && !keywords.HasProtocol(app)) {
+    ++set->num_inactive;
+    return Report(set, {RuleProblem::Severity::kWarning, place, 1, sid,
+                        fmt::format("no dissector named {} is loaded; the rule is inactive", app)});
+  }
+  size_t column = 0;
+  const std::string_view body = text.substr(open + 1, text.size() - open - 2);
+  if (auto ok = ParseOptions(context, body, &column); !ok) {
+    return fail(open + 2 + column, ok.error().message);
+  }
+  if (auto ok = Validate(context); !ok) return fail(0, ok.error().message);
+  rule.text = std::string(text);
+  set->rules.push_back(std::move(rule));
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------ context
+
+int RuleContext::Payload() {
+  for (size_t i = 0; i < rule.inspections.size(); ++i) {
+    if (rule.inspections[i].kind == BufferKind::kPayload) return static_cast<int>(i);
+  }
+  Inspection inspection;
+  inspection.name = "payload";
+  rule.inspections.push_back(std::move(inspection));
+  return static_cast<int>(rule.inspections.size()) - 1;
+}
+
+int RuleContext::Target(bool relative) {
+  if (current >= 0) return current;
+  // Behind "content; http_uri;" a relative test goes on in that buffer.
+  if (relative && last_inspection >= 0) return last_inspection;
+  return Payload();
+}
+
+int RuleContext::Field(const FieldKeyword& field, bool fresh) {
+  for (size_t i = 0; i < rule.inspections.size() && !fresh; ++i) {
+    const Inspection& known = rule.inspections[i];
+    if (known.kind == BufferKind::kField && known.keyword == field.id &&
+        known.transforms.size() == (field.transform.empty() ? 0u : 1u)) {
+      return static_cast<int>(i);
+    }
+  }
+  Inspection inspection;
+  inspection.kind = BufferKind::kField;
+  inspection.keyword = field.id;
+  inspection.name = field.name;
+  if (!field.transform.empty()) inspection.transforms.push_back({field.transform, ""});
+  rule.inspections.push_back(std::move(inspection));
+  return static_cast<int>(rule.inspections.size()) - 1;
+}
+
+void RuleContext::Add(int inspection, BufferTest test) {
+  At(inspection).tests.push_back(std::move(test));
+  last_inspection = inspection;
+  last_test = static_cast<int>(At(inspection).tests.size()) - 1;
+}
+
+ContentTest* RuleContext::LastContent() {
+  if (last_inspection < 0 || last_test < 0) return nullptr;
+  return std::get_if<ContentTest>(&At(last_inspection).tests[static_cast<size_t>(last_test)]);
+}
+
+std::optional<Number> RuleContext::ParseOffset(std::string_view text) {
+  text = Trim(text);
+  if (const auto value = ParseNumber<int64_t>(text)) return Number{.value = *value};
+  const auto it = std::ranges::find(rule.variable_names, text);
+  if (it == rule.variable_names.end()) return std::nullopt;
+  return Number{.variable = static_cast<int32_t>(it - rule.variable_names.begin())};
+}
+
+uint32_t RuleContext::Variable(std::string_view name) {
+  const uint32_t slot = Intern(rule.variable_names, name);
+  rule.num_variables = static_cast<uint32_t>(rule.variable_names.size());
+  return slot;
+}
+
+uint32_t RuleContext::Intern(std::vector<std::string>& names, std::string_view name) {
+  const auto it = std::ranges::find(names, name);
+  if (it != names.end()) return static_cast<uint32_t>(it - names.begin());
+  names.emplace_back(name);
+  return static_cast<uint32_t>(names.size() - 1);
+}
+
+// ------------------------------------------------------------------- header
+
+Result<void> ParseHeader(RuleContext& c, std::string_view text) {
+  RuleHeader& header = c.rule.header;
+  // Words, with what stands in brackets kept together.
+  std::vector<std::string> words;
+  int depth = 0;
+  for (const char ch : text) {
+    depth += ch == '[' ? 1 : ch == ']' ? -1 : 0;
+    const bool blank = ch == ' ' || ch == '\t';
+    if (blank && depth <= 0) {
+      if (!words.empty() && !words.back().empty()) words.emplace_back();
+    } else if (!blank) {
+      if (words.empty()) words.emplace_back();
+      words.back() += ch;
+    }
+  }
+  if (!words.empty() && words.back().empty()) words.pop_back();
+  if (words.size() != 7) {
+    return Bad(fmt::format("the header has {} parts, not 7: action protocol source port -> destination port", words.size()));
+  }
+  static constexpr std::pair<std::string_view, Action> kActions[] = {
+      {"alert", Action::kAlert}, {"pass", Action::kPass}, {"drop", Action::kDrop},
+      {"reject", Action::kReject}, {"rejectsrc", Action::kRejectSource},
+      {"rejectdst", Action::kRejectDestination}, {"rejectboth", Action::kRejectBoth}};
+  const auto action = std::ranges::find(kActions, words[0], [](const auto& a) { return a.first; });
+  if (action == std::end(kActions)) {
+    return Bad(fmt::format("action \"{}\" is not alert, pass, drop, reject, rejectsrc, rejectdst or rejectboth", words[0]));
+  }
+  c.rule.action = action->second;
+
+  const std::string protocol = Lower(words[1]);
+  header.protocol_text = protocol;
+  struct Transport {
+    std::string_view name;
+    std::vector<uint8_t> numbers;
+    uint8_t version;
+  };
+  static const Transport kTransports[] = {
+      {"tcp", {6}, 0}, {"tcp4", {6}, 4}, {"tcp6", {6}, 6}, {"tcp-pkt", {6}, 0},
+      {"tcp-stream", {6}, 0}, {"udp", {17}, 0}, {"udp4", {17}, 4}, {"udp6", {17}, 6},
+      {"icmp", {1, 58}, 0}, {"icmpv4", {1}, 4}, {"icmpv6", {58}, 6}, {"sctp", {132}, 0},
+      {"ip", {}, 0}, {"ipv4", {}, 4}, {"ip4", {}, 4}, {"ipv6", {}, 6}, {"ip6", {}, 6},
+      {"pkthdr", {}, 0}};
+  const auto transport = std::ranges::find(kTransports, protocol, &Transport::name);
+  if (transport != std::end(kTransports)) {
+    header.ip_protocols = transport->numbers;
+    header.any_ip_protocol = transport->numbers.empty();
+    header.ip_version = transport->version;
+    header.packet_only = protocol == "tcp-pkt";
+    header.stream_only = protocol == "tcp-stream";
+  } else {
+    header.app_protocol = protocol;
+    header.any_ip_protocol = true;
+  }
+  if (words[4] != "->" && words[4] != "<>") return Bad(fmt::format("direction \"{}\" is not -> or <>", words[4]));
+  header.bidirectional = words[4] == "<>";
+  const auto addresses = [&](const std::string& word, AddressSet* out) -> Result<void> {
+    auto set = ParseAddressSet(word, c.options.addresses);
+    if (!set) return std::unexpected(set.error());
+    *out = std::move(*set);
+    return {};
+  };
+  const auto ports = [&](const std::string& word, PortSet* out) -> Result<void> {
+    auto set = ParsePortSet(word, c.options.ports);
+    if (!set) return std::unexpected(set.error());
+    *out = std::move(*set);
+    return {};
+  };
+  if (auto ok = addresses(words[2], &header.source); !ok) return ok;
+  if (auto ok = ports(words[3], &header.source_ports); !ok) return ok;
+  if (auto ok = addresses(words[5], &header.destination); !ok) return ok;
+  return ports(words[6], &header.destination_ports);
+}
+
+// -------------------------------------------------------------------- files
+
+void ParseRules(std::string_view text, const std::string& file, const RuleOptions& options,
+                const KeywordSource& keywords, RuleSet* set) {
+  uint32_t line = 0;
+  std::string joined;  // a rule over several lines
+  uint32_t first_line = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view part = Trim(text.substr(at, end - at));
+    at = end + 1;
+    ++line;
+    if (joined.empty()) {
+      if (part.empty() || part[0] == '#') continue;
+      first_line = line;
+    }
+    const bool goes_on = part.ends_with('\\');
+    if (goes_on) part.remove_suffix(1);
+    if (goes_on || !joined.empty()) {
+      if (joined.size() <= kMaxRuleBytes) joined += std::string(part) + " ";
+      if (goes_on) continue;
+      ParseRule(Trim(joined), {file, first_line}, options, keywords, set);
+      joined.clear();
+    } else {
+      ParseRule(part, {file, line}, options, keywords, set);
+    }
+  }
+  if (!joined.empty()) ParseRule(Trim(joined), {file, first_line}, options, keywords, set);
+}
+
+void FinishRules(RuleSet* set) {
+  // Of rules with one gid:sid the newest revision stays; equal ones are an error.
+  std::map<std::pair<uint32_t, uint32_t>, size_t> newest;
+  std::vector<bool> keep(set->rules.size(), true);
+  for (size_t i = 0; i < set->rules.size(); ++i) {
+    const Rule& rule = set->rules[i];
+    const auto [it, fresh] = newest.try_emplace({rule.gid, rule.sid}, i);
+    if (fresh) continue;
+    const Rule& other = set->rules[it->second];
+    if (rule.rev == other.rev) {
+      ++set->num_failed;
+      Report(set, {RuleProblem::Severity::kError, rule.place, 0, rule.sid,
+                   fmt::format("sid {} rev {} is already at {}:{}; give one another number", rule.sid,
+                               rule.rev, other.place.file, other.place.line)});
+    }
+    if (rule.rev > other.rev) {
+      keep[it->second] = false;
+      it->second = i;
+    } else {
+      keep[i] = false;
+    }
+  }
+  size_t out = 0;
+  for (size_t i = 0; i < set->rules.size(); ++i) {
+    if (!keep[i]) continue;
+    if (out != i) set->rules[out] = std::move(set->rules[i]);
+    set->rules[out].index = static_cast<uint32_t>(out);
+    ++out;
+  }
+  set->rules.resize(out);
+}
+
+Result<RuleSet> LoadRuleFiles(const std::vector<std::string>& paths, const RuleOptions& options,
+                              const KeywordSource& keywords) {
+  RuleSet set;
+  for (const std::string& path : paths) {
+    std::ifstream in(path, std::ios::binary);
+    std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    if (!in.good() && !in.eof()) {
+      return Fail(Errc::kIo, "{}: the rule file cannot be read; check its path and rights", path);
+    }
+    if (!in.is_open()) {
+      return Fail(Errc::kIo, "{}: the rule file cannot be opened; check its path and rights", path);
+    }
+    ParseRules(text, path, options, keywords, &set);
+  }
+  FinishRules(&set);
+  return set;
+}
+
+// "config classification: name,text,priority"
+Result<void> ReadClassifications(const std::string& path, RuleOptions* options,
+                                 std::vector<RuleProblem>* problems) {
+  std::ifstream in(path);
+  if (!in) return Fail(Errc::kIo, "{}: classification file cannot be opened", path);
+  uint32_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    std::string_view text = Trim(line);
+    if (text.empty() || text[0] == '#') continue;
+    const size_t colon = text.find(':');
+    const auto parts = colon == text.npos ? std::vector<std::string_view>{}
+                                          : Split(text.substr(colon + 1), ',');
+    const auto priority = parts.size() == 3 ? ParseNumber<uint8_t>(parts[2]) : std::nullopt;
+    if (!text.starts_with("config classification") || !priority) {
+      problems->push_back({RuleProblem::Severity::kWarning, {path, number}, 1, 0,
+                           "not \"config classification: name,text,priority\"; the line is skipped"});
+      continue;
+    }
+    options->classes[Lower(parts[0])] = {std::string(parts[1]), *priority};
+  }
+  return {};
+}
+
+// "config reference: system prefix"
+Result<void> ReadReferences(const std::string& path, RuleOptions* options,
+                            std::vector<RuleProblem>* problems) {
+  std::ifstream in(path);
+  if (!in) return Fail(Errc::kIo, "{}: reference file cannot be opened", path);
+  uint32_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    std::string_view text = Trim(line);
+    if (text.empty() || text[0] == '#') continue;
+    const size_t colon = text.find(':');
+    const auto words = colon == text.npos ? std::vector<std::string_view>{} : SplitWords(text.substr(colon + 1));
+    if (!text.starts_with("config reference") || words.size() != 2) {
+      problems->push_back({RuleProblem::Severity::kWarning, {path, number}, 1, 0,
+                           "not \"config reference: system prefix\"; the line is skipped"});
+      continue;
+    }
+    options->references[Lower(words[0])] = std::string(words[1]);
+  }
+  return {};
+}
+
+std::vector<std::pair<std::string, std::string>> EngineKeywords() {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [name, entry] : Keywords()) {
+    if (entry->parse != nullptr) out.emplace_back(name, entry->help);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+}  // namespace sluice

@@ -1,0 +1,49 @@
+// engine/rules/parser.h
+// Rule text in Suricata's dialect -> RuleSet.
+//
+// Threads: main thread.
+// Errors: every bad rule is a RuleProblem with file, line, sid and remedy; one
+//   bad rule never stops the others.  Load fails only if a file cannot be read.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/rules/keyword_source.h"
+#include "engine/rules/rule_set.h"
+#include "engine/rules/sets.h"
+
+namespace sluice {
+
+struct Classification {
+  std::string text;
+  uint8_t priority = 3;
+};
+struct RuleOptions {
+  RuleVariables addresses;  // HOME_NET ...
+  RuleVariables ports;      // HTTP_PORTS ...
+  std::map<std::string, Classification, std::less<>> classes;  // by lower-case short name
+  std::map<std::string, std::string, std::less<>> references;  // system -> URL prefix
+};
+
+// classification.config and reference.config; bad lines are skipped and named.
+Result<void> ReadClassifications(const std::string& path, RuleOptions* options,
+                                 std::vector<RuleProblem>* problems);
+Result<void> ReadReferences(const std::string& path, RuleOptions* options,
+                            std::vector<RuleProblem>* problems);
+
+Result<RuleSet> LoadRuleFiles(const std::vector<std::string>& paths, const RuleOptions& options,
+                              const KeywordSource& keywords);
+// Adds the rules of `text` to `set`.
+void ParseRules(std::string_view text, const std::string& file, const RuleOptions& options,
+                const KeywordSource& keywords, RuleSet* set);
+// After the last file: newest revisions win, indices are set.
+void FinishRules(RuleSet* set);
+
+// Every keyword the parser itself knows, with its help; for --list-keywords.
+std::vector<std::pair<std::string, std::string>> EngineKeywords();
+
+}  // namespace sluice

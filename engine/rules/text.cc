@@ -1,0 +1,139 @@
+#include "engine/rules/text.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace sluice {
+
+std::vector<std::string_view> Split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  bool quoted = false;
+  size_t start = 0;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size()) {
+      if (text[i] == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
+      if (quoted || text[i] != separator) continue;
+    }
+    parts.push_back(Trim(text.substr(start, i - start)));
+    start = i + 1;
+  }
+  return parts;
+}
+
+std::vector<std::string_view> SplitWords(std::string_view text) {
+  std::vector<std::string_view> words;
+  for (size_t i = 0; i < text.size();) {
+    if (std::isspace(static_cast<unsigned char>(text[i]))) {
+      ++i;
+      continue;
+    }
+    const size_t start = i;
+    while (i < text.size() && !std::isspace(static_cast<unsigned char>(text[i]))) ++i;
+    words.push_back(text.substr(start, i - start));
+  }
+  return words;
+}
+
+std::string Lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
+Result<UintTest> ParseUintTest(std::string_view text,
+                               const std::vector<std::pair<uint64_t, std::string>>& names) {
+  text = Trim(text);
+  const auto bad = [&] {
+    return Fail(Errc::kInvalidArgument,
+                "\"{}\" is not a number test; write 5, >5, <=5, !5, 1-3, 1<>3 or &0x10", text);
+  };
+  const auto number = [&](std::string_view part) -> std::optional<uint64_t> {
+    part = Trim(part);
+    if (const auto value = ParseNumber<uint64_t>(part)) return value;
+    const std::string lower = Lower(part);
+    for (const auto& [value, name] : names) {
+      if (Lower(name) == lower) return value;
+    }
+    return std::nullopt;
+  };
+  UintTest out;
+  const auto simple = [&](CompareOp op, size_t skip) -> Result<UintTest> {
+    const auto value = number(text.substr(skip));
+    if (!value) return bad();
+    out.op = op;
+    out.a = *value;
+    return out;
+  };
+  const bool negated = text.starts_with('!') && !text.starts_with("!=");
+  const std::string_view body = negated ? text.substr(1) : text;
+  if (const size_t mid = body.find("<>"); mid != body.npos) {
+    const auto low = number(body.substr(0, mid)), high = number(body.substr(mid + 2));
+    if (!low || !high || *low >= *high) return bad();
+    return UintTest{negated ? CompareOp::kNotRange : CompareOp::kRange, *low, *high};
+  }
+  if (const size_t mid = body.find('-', 1); mid != body.npos && number(body.substr(0, mid))) {
+    const auto low = number(body.substr(0, mid)), high = number(body.substr(mid + 1));
+    if (!low || !high || *low >= *high) return bad();
+    return UintTest{negated ? CompareOp::kNotRange : CompareOp::kRange, *low, *high};
+  }
+  if (body.starts_with('&')) {
+    const std::string_view rest = body.substr(1);
+    const size_t equal = rest.find('=');
+    const auto mask = number(rest.substr(0, rest.find_first_of("=!")));
+    if (!mask) return bad();
+    if (equal == rest.npos) {  // any bit of the mask
+      return UintTest{negated ? CompareOp::kMaskSet : CompareOp::kMaskNotSet, *mask, 0};
+    }
+    const auto want = number(rest.substr(equal + 1));
+    if (!want) return bad();
+    const bool differs = negated != (equal > 0 && rest[equal - 1] == '!');
+    return UintTest{differs ? CompareOp::kMaskNotSet : CompareOp::kMaskSet, *mask, *want};
+  }
+  if (text.starts_with(">=")) return simple(CompareOp::kGreaterEqual, 2);
+  if (text.starts_with("<=")) return simple(CompareOp::kLessEqual, 2);
+  if (text.starts_with("!=")) return simple(CompareOp::kNotEqual, 2);
+  if (text.starts_with('>')) return simple(CompareOp::kGreater, 1);
+  if (text.starts_with('<')) return simple(CompareOp::kLess, 1);
+  if (text.starts_with('=')) return simple(CompareOp::kEqual, 1);
+  if (negated) return simple(CompareOp::kNotEqual, 1);
+  return simple(CompareOp::kEqual, 0);
+}
+
+Result<std::string> DecodeContent(std::string_view text) {
+  const auto hex = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+  };
+  std::string out;
+  bool in_hex = false;
+  int high = -1;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '|') {
+      if (in_hex && high >= 0) return Fail(Errc::kInvalidArgument, "odd number of hex digits between |");
+      in_hex = !in_hex;
+    } else if (in_hex) {
+      if (c == ' ') continue;
+      const int digit = hex(c);
+      if (digit < 0) return Fail(Errc::kInvalidArgument, "'{}' is not a hex digit", c);
+      if (high < 0) {
+        high = digit;
+      } else {
+        out += static_cast<char>(high * 16 + digit);
+        high = -1;
+      }
+    } else if (c == '\\') {
+      if (i + 1 == text.size() || std::string_view("\\\";:").find(text[i + 1]) == std::string_view::npos) {
+        return Fail(Errc::kInvalidArgument, "backslash must be followed by one of \\ \" ; :");
+      }
+      out += text[++i];
+    } else if (c == '"') {
+      return Fail(Errc::kInvalidArgument, "a quote inside must be written \\\" or |22|");
+    } else {
+      out += c;
+    }
+  }
+  if (in_hex) return Fail(Errc::kInvalidArgument, "the hex part has no closing |");
+  return out;
+}
+
+}  // namespace sluice
