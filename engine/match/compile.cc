@@ -472,6 +472,7 @@ class Compiler {
       if (!(c.directions & 1 << d)) continue;
       for (int t = 0; t < kNumTransports; ++t) {
         if (!any && !member[t]) continue;
+        if (c.app != -1 && t != kTransportTcp && t != kTransportUdp) continue;  // only these are dissected
         // Only TCP has a stream; elsewhere the payload of the packet is all.
         if (t != kTransportTcp || !c.has_payload || c.on_packets) AddTo(&out_.packet[t][d], c, rank, best);
       }

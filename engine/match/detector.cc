@@ -613,7 +613,7 @@ struct Detector::Impl {
       const FieldValue& value = tx.values[v];
       if (Index(value.direction) != i || value.keyword == kNoKeyword) continue;
       if (value.type == FieldType::kChunks) st.growing.push_back({v, 0, false});
-      else if (value.type == FieldType::kBytes) ScanField(value.keyword, i, value.bytes);
+      else if (value.type == FieldType::kBytes || value.type == FieldType::kAddress) ScanField(value.keyword, i, value.bytes);
     }
     for (uint32_t& f = st.num_files[i]; f < tx.files.size(); ++f) {
       if (Index(tx.files[f].direction) == i) st.growing.push_back({f | Growing::kFile, 0, false});

@@ -126,7 +126,7 @@ std::string ForRe2(const PcreTest& test, Traits* traits) {
 // Hyperscan takes 0.5 ms for a median expression of a large rule set and up to
 // seconds for long or much repeated ones; RE2 takes 40 us.  Their run times
 // differ little, as expressions run on candidates alone.
-constexpr size_t kCheapForHyperscan = 120;
+constexpr size_t kCheapForHyperscan = 64;
 constexpr size_t kMostForHyperscan = 1500;
 
 // About the positions of the automaton: characters, and repeats written out.
