@@ -85,6 +85,7 @@ int ActionRank(Action action, const std::array<Action, 4>& order) {
 Order OrderOf(const Rule& rule, const CompileOptions& options) {
   bool bit_reads = false, bit_writes = false, int_reads = false, int_writes = false, x_reads = false, x_writes = false;
   const auto bit = [](FlowbitTest::Op op, bool* reads, bool* writes) {
+    if (op == FlowbitTest::Op::kUnset) return;  // behind all who ask
     const bool is_read = op == FlowbitTest::Op::kIsSet || op == FlowbitTest::Op::kIsNotSet;
     (is_read ? *reads : *writes) = true;
   };
@@ -350,8 +351,8 @@ class Compiler {
     const bool bare = c->payload.empty() && rule.packet_tests.empty();
     const bool ports = !rule.header.source_ports.any || !rule.header.destination_ports.any;
     c->kind = RuleClass::kPacket;
-    if (bare && (c->app != -1 || app_test)) c->kind = RuleClass::kProtocol;
-    else if (bare && !conditions && !c->flow_direction && !ports) c->kind = RuleClass::kAddress;
+    if (bare && app_test && c->app == -1) c->kind = RuleClass::kProtocol;
+    else if (bare && !app_test && c->app == -1 && !conditions && !c->flow_direction && !ports) c->kind = RuleClass::kAddress;
     needs_packet |= !rule.packet_tests.empty();
     if (!c->has_payload) return;
     for (const CompiledInspection& ci : c->payload) both |= ci.anchored;

@@ -170,6 +170,7 @@ struct Detector::Impl {
     const RuleHeader& h = r.rule->header;
     const Packet& p = *context.packet;
     if (h.ip_version && h.ip_version != p.ip_version) return false;
+    if (p.ip_version == 0 && h.protocol_text != "pkthdr") return false;  // ARP and the like
     if (!h.any_ip_protocol && !h.ip_protocols.empty() &&
         std::find(h.ip_protocols.begin(), h.ip_protocols.end(), p.ip_protocol) == h.ip_protocols.end()) {
       return false;
@@ -420,7 +421,8 @@ struct Detector::Impl {
     q.alert.direction = d;
     q.alert.in_stream = in_stream;
     q.alert.effective = r.rule->action;
-    q.alert.apply_to_flow = tx || in_stream || r.kind == RuleClass::kAddress || r.kind == RuleClass::kProtocol;
+    q.alert.apply_to_flow = tx || in_stream || r.kind == RuleClass::kAddress || r.kind == RuleClass::kProtocol ||
+                            r.app != -1;
     if (queue.size() < kQueue) {
       queue.push_back(q);
       return;

@@ -23,7 +23,7 @@ namespace sluice {
 // When a rule is looked at.
 enum class RuleClass : uint8_t {
   kAddress,   // header only: once per flow and direction
-  kProtocol,  // and the application protocol: once per flow and direction
+  kProtocol,  // app-layer-protocol alone: once per flow and direction, when known
   kPacket,    // each packet, its payload or the raw stream
   kFields,    // a transaction
 };

@@ -89,14 +89,36 @@ TEST(Header, PortRuleFiresOnEachPacket) {
   EXPECT_EQ(bench.Send("x"), Sids{1});
 }
 
-TEST(Header, ProtocolRuleFiresOncePerDirectionWhenKnown) {
+TEST(Header, ProtocolInTheHeaderFiresOnEachPacketOnceKnown) {
   TestProtocol p;
   Bench bench(CompileRules({MakeRule(1, "test"), MakeRule(2, "other"), MakeRule(3, "absent")}, p.options()));
   EXPECT_EQ(bench.Send("x"), Sids{});
   bench.flow.app = &p.schema;
   EXPECT_EQ(bench.Send("x"), Sids{1});
+  EXPECT_EQ(bench.Send("x"), Sids{1});
+  EXPECT_TRUE(bench.last.alerts[0].apply_to_flow);
+}
+
+TEST(Header, AppLayerProtocolAloneFiresOncePerDirectionWhenKnown) {
+  TestProtocol p;
+  Rule rule = MakeRule(1, "udp");
+  rule.flow_conditions = {AppProtocolTest{"test", false, {}}};
+  Bench bench(CompileRules({rule}, p.options()));
+  EXPECT_EQ(bench.Send("x"), Sids{});
+  bench.flow.app = &p.schema;
+  EXPECT_EQ(bench.Send("x"), Sids{1});
   EXPECT_EQ(bench.Send("x"), Sids{});
   EXPECT_EQ(bench.Send("x", Direction::kToClient), Sids{1});
+}
+
+TEST(Header, NonIpPacketsAreForPkthdrRulesAlone) {
+  Rule ip = MakeRule(1, "ip"), pkthdr = MakeRule(2, "ip");
+  pkthdr.header.protocol_text = "pkthdr";
+  Bench bench(CompileRules({ip, pkthdr}));
+  bench.with_flow = false;
+  bench.packet.ip_version = 0;
+  bench.packet.l4 = L4::kNone;
+  EXPECT_EQ(bench.Send("x"), Sids{2});
 }
 
 // ---------------------------------------------------------- packet tests
@@ -217,6 +239,16 @@ TEST(Flow, FlowbitsLastAndSettersRunFirst) {
   EXPECT_EQ(bench.Send("read either none"), (Sids{1, 3}));
   EXPECT_EQ(bench.Send("unset"), Sids{});
   EXPECT_EQ(bench.Send("read"), Sids{});
+}
+
+TEST(Flow, UnsetRunsBehindThoseWhoAsk) {
+  Rule set = PayloadRule(1, {Content("x")}), unset = PayloadRule(2, {Content("x")}), is_set = PayloadRule(3, {Content("x")});
+  set.flow_conditions = {Bit(FlowbitTest::Op::kSet, {0})};
+  unset.flow_conditions = {Bit(FlowbitTest::Op::kUnset, {0})};
+  is_set.flow_conditions = {Bit(FlowbitTest::Op::kIsSet, {0})};
+  Bench bench(CompileRules({set, unset, is_set}));
+  EXPECT_EQ(bench.Send("x"), (Sids{1, 3, 2}));
+  EXPECT_FALSE(bench.vars.GetBit(0));
 }
 
 TEST(Flow, ManyFlowbitsAreBoundedAndCounted) {
