@@ -12,7 +12,7 @@ ThresholdResult CountMatch(const Threshold& t, ThresholdCounter& c, bool created
     c.next *= std::max(t.multiplier, 2u);
     return ThresholdResult::kAlert;
   }
-  const bool fresh = created || now - c.since >= std::chrono::seconds(t.seconds) || now < c.since;
+  const bool fresh = created || now - c.since > std::chrono::seconds(t.seconds) || now < c.since;
   if (fresh) {
     c.since = now;
     c.count = 0;
@@ -22,8 +22,7 @@ ThresholdResult CountMatch(const Threshold& t, ThresholdCounter& c, bool created
     case Type::kLimit: return c.count <= t.count ? ThresholdResult::kAlert : ThresholdResult::kSilent;
     case Type::kThreshold:
       if (c.count < t.count) return ThresholdResult::kIgnore;
-      c.count = 0;
-      c.since = now;
+      c.count = 0;  // the time runs on
       return ThresholdResult::kAlert;
     case Type::kBoth:
       if (c.count == t.count) return ThresholdResult::kAlert;

@@ -36,10 +36,10 @@ TEST_P(Thresholds, Decide) {
 }
 const Case kCases[] = {
     {"LimitAlertsTheFirstN", Type::kLimit, 2, 60, {0, 1, 2, 3}, "AAss"},
-    {"LimitStartsAnewAfterItsTime", Type::kLimit, 1, 60, {0, 59, 60, 61}, "AsAs"},
+    {"LimitStartsAnewAfterItsTime", Type::kLimit, 1, 60, {0, 59, 60, 61, 62}, "AssAs"},
     {"ThresholdAlertsEachNth", Type::kThreshold, 3, 60, {0, 1, 2, 3, 4, 5}, "..A..A"},
-    {"ThresholdForgetsAfterItsTime", Type::kThreshold, 2, 10, {0, 10, 11}, "..A"},
-    {"BothAlertsOnceATime", Type::kBoth, 2, 60, {0, 1, 2, 3, 60, 61}, ".Ass.A"},
+    {"ThresholdForgetsAfterItsTime", Type::kThreshold, 2, 10, {0, 11, 12}, "..A"},
+    {"BothAlertsOnceATime", Type::kBoth, 2, 60, {0, 1, 2, 3, 61, 62}, ".Ass.A"},
     {"DetectionFilterAlertsPastN", Type::kDetectionFilter, 2, 60, {0, 1, 2, 3}, "..AA"},
     {"DetectionFilterForgets", Type::kDetectionFilter, 1, 10, {0, 1, 11, 12}, ".A.A"},
     {"BackoffAlertsAtPowers", Type::kBackoff, 1, 0, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, "AssssssssAs"},
@@ -58,7 +58,7 @@ TEST(ThresholdTrack, BySourceCountsEachHost) {
   EXPECT_EQ(bench.Send("evil"), Sids{});
   bench.client = Ip(10, 0, 0, 2);
   EXPECT_EQ(bench.Send("evil"), Sids{1});
-  bench.now += std::chrono::seconds(60);
+  bench.now += std::chrono::seconds(61);
   EXPECT_EQ(bench.Send("evil"), Sids{1});
 }
 
