@@ -14,10 +14,10 @@ constexpr size_t kJitStackBytes = 256 * 1024;
 
 // What decides whether RE2 means the same as PCRE by an expression.
 struct Traits {
-  bool dollar = false;       // $ outside a class
-  bool dollar_inner = false; // ... and not at the very end
-  bool high_bytes = false;   // bytes >= 0x80, literal or escaped
-  std::string unsafe;        // construct RE2 lacks or reads differently
+  bool dollar = false;        // $ outside a class
+  bool dollar_inner = false;  // ... and not at the very end
+  bool high_bytes = false;    // bytes >= 0x80, literal or escaped
+  std::string unsafe;         // construct RE2 lacks or reads differently
 };
 
 // Rewrites what RE2 spells differently (\s knows no VT there, \h and \R are
@@ -33,17 +33,35 @@ std::string ForRe2(const PcreTest& test, Traits* traits) {
     if (c == '\\' && i + 1 < p.size()) {
       const char e = p[++i];
       switch (e) {
-        case 's': out += in_class ? "\\t\\n\\x0b\\f\\r " : "[\\t\\n\\x0b\\f\\r ]"; continue;
+        case 's':
+          out += in_class ? "\\t\\n\\x0b\\f\\r " : "[\\t\\n\\x0b\\f\\r ]";
+          continue;
         case 'S':
           if (in_class) traits->unsafe = "\\S in a class";
           out += "[^\\t\\n\\x0b\\f\\r ]";
           continue;
-        case 'h': out += in_class ? "\\t \\xa0" : "[\\t \\xa0]"; traits->high_bytes = true; continue;
-        case 'e': out += "\\x1b"; continue;
-        case 'd': case 'D': case 'w': case 'W': case 'n': case 'r': case 't': case 'f': case 'a':
+        case 'h':
+          out += in_class ? "\\t \\xa0" : "[\\t \\xa0]";
+          traits->high_bytes = true;
+          continue;
+        case 'e':
+          out += "\\x1b";
+          continue;
+        case 'd':
+        case 'D':
+        case 'w':
+        case 'W':
+        case 'n':
+        case 'r':
+        case 't':
+        case 'f':
+        case 'a':
           break;
         case 'b':
-          if (in_class) { out += "\\x08"; continue; }
+          if (in_class) {
+            out += "\\x08";
+            continue;
+          }
           break;
         case 'B':
           if (in_class) traits->unsafe = "\\B in a class";
@@ -58,8 +76,10 @@ std::string ForRe2(const PcreTest& test, Traits* traits) {
           unsigned value = 0, digits = 0;
           const bool braces = j < p.size() && p[j] == '{';
           if (braces) ++j;
-          while (j < p.size() && digits < (braces ? 4u : 2u) && std::isxdigit(static_cast<unsigned char>(p[j]))) {
-            value = value * 16 + static_cast<unsigned>(std::stoi(std::string(1, p[j]), nullptr, 16));
+          while (j < p.size() && digits < (braces ? 4u : 2u) &&
+                 std::isxdigit(static_cast<unsigned char>(p[j]))) {
+            value =
+                value * 16 + static_cast<unsigned>(std::stoi(std::string(1, p[j]), nullptr, 16));
             ++j;
             ++digits;
           }
@@ -77,7 +97,8 @@ std::string ForRe2(const PcreTest& test, Traits* traits) {
           continue;
         }
         default:
-          if (std::isalnum(static_cast<unsigned char>(e)) || static_cast<unsigned char>(e) >= 0x80) {
+          if (std::isalnum(static_cast<unsigned char>(e)) ||
+              static_cast<unsigned char>(e) >= 0x80) {
             traits->unsafe = std::string("\\") + e;
           }
       }
@@ -92,7 +113,9 @@ std::string ForRe2(const PcreTest& test, Traits* traits) {
       }
       if (c == '[') {  // [:alpha:]
         const size_t end = p.find(":]", i);
-        if (end == std::string::npos) { traits->unsafe = "["; } else {
+        if (end == std::string::npos) {
+          traits->unsafe = "[";
+        } else {
           if (p.compare(i, end - i, "[:space:") == 0) traits->unsafe = "[:space:]";
           out.append(p, i, end + 2 - i);
           i = end + 1;
@@ -103,8 +126,14 @@ std::string ForRe2(const PcreTest& test, Traits* traits) {
     } else if (c == '[') {
       in_class = true;
       out += '[';
-      if (i + 1 < p.size() && p[i + 1] == '^') { out += '^'; ++i; }
-      if (i + 1 < p.size() && p[i + 1] == ']') { out += "\\]"; ++i; }
+      if (i + 1 < p.size() && p[i + 1] == '^') {
+        out += '^';
+        ++i;
+      }
+      if (i + 1 < p.size() && p[i + 1] == ']') {
+        out += "\\]";
+        ++i;
+      }
       continue;
     } else if (c == '$') {
       traits->dollar = true;
@@ -114,7 +143,8 @@ std::string ForRe2(const PcreTest& test, Traits* traits) {
     } else if (c == '(' && i + 1 < p.size() && (p[i + 1] == '?' || p[i + 1] == '*')) {
       const bool plain = p.compare(i, 3, "(?:") == 0;
       if (!plain) traits->unsafe = p.substr(i, 4);
-    } else if ((c == '+') && i > 0 && (p[i - 1] == '+' || p[i - 1] == '*' || p[i - 1] == '?' || p[i - 1] == '}') &&
+    } else if ((c == '+') && i > 0 &&
+               (p[i - 1] == '+' || p[i - 1] == '*' || p[i - 1] == '?' || p[i - 1] == '}') &&
                !(i > 1 && p[i - 2] == '\\')) {
       traits->unsafe = "possessive quantifier";
     }
@@ -136,8 +166,10 @@ size_t AutomatonSize(const std::string& pattern) {
     if (pattern[i] != '{' || (i > 0 && pattern[i - 1] == '\\')) continue;
     size_t number = 0;
     for (++i; i < pattern.size() && pattern[i] != '}'; ++i) {
-      if (pattern[i] == ',') size += number, number = 0;
-      else if (pattern[i] >= '0' && pattern[i] <= '9') number = std::min<size_t>(number * 10 + static_cast<size_t>(pattern[i] - '0'), 65535);
+      if (pattern[i] == ',')
+        size += number, number = 0;
+      else if (pattern[i] >= '0' && pattern[i] <= '9')
+        number = std::min<size_t>(number * 10 + static_cast<size_t>(pattern[i] - '0'), 65535);
     }
     size += number;
   }
@@ -153,10 +185,14 @@ int OnFound(unsigned, unsigned long long, unsigned long long, unsigned, void* co
 
 const char* RegexEngineName(RegexEngine engine) {
   switch (engine) {
-    case RegexEngine::kNone: return "none";
-    case RegexEngine::kHyperscan: return "hyperscan";
-    case RegexEngine::kRe2: return "re2";
-    case RegexEngine::kPcre2: return "pcre2";
+    case RegexEngine::kNone:
+      return "none";
+    case RegexEngine::kHyperscan:
+      return "hyperscan";
+    case RegexEngine::kRe2:
+      return "re2";
+    case RegexEngine::kPcre2:
+      return "pcre2";
   }
   return "none";
 }
@@ -202,7 +238,8 @@ Result<std::unique_ptr<Regex>> Regex::Compile(const PcreTest& test, bool needs_p
   if (!needs_position && size <= kCheapForHyperscan && regex->TryHyperscan(test)) return regex;
   if (size > kCheapForHyperscan) regex->reason_ = "too large to compile at each start";
   if (test.captures.empty() && regex->TryRe2(test, needs_position)) return regex;
-  if (!needs_position && size > kCheapForHyperscan && size <= kMostForHyperscan && regex->TryHyperscan(test)) {
+  if (!needs_position && size > kCheapForHyperscan && size <= kMostForHyperscan &&
+      regex->TryHyperscan(test)) {
     return regex;
   }
   if (auto used = regex->UsePcre2(test); !used) return std::unexpected(used.error());
@@ -290,8 +327,8 @@ Result<void> Regex::UsePcre2(const PcreTest& test) {
   if (test.ungreedy) options |= PCRE2_UNGREEDY;
   int code = 0;
   PCRE2_SIZE at = 0;
-  compiled_->pcre = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(test.pattern.data()), test.pattern.size(),
-                                  options, &code, &at, nullptr);
+  compiled_->pcre = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(test.pattern.data()),
+                                  test.pattern.size(), options, &code, &at, nullptr);
   if (!compiled_->pcre) {
     PCRE2_UCHAR text[128] = {0};
     pcre2_get_error_message(code, text, sizeof(text));
@@ -326,8 +363,8 @@ bool Regex::Find(Slice subject, size_t start, RegexScratch& scratch, Found* foun
   }
   pcre2_set_match_limit(scratch.pcre->context, match_limit_);
   pcre2_set_depth_limit(scratch.pcre->context, depth_limit_);
-  const int rc = pcre2_match(compiled_->pcre, reinterpret_cast<PCRE2_SPTR>(data), subject.size(), start, 0,
-                             scratch.pcre->data, scratch.pcre->context);
+  const int rc = pcre2_match(compiled_->pcre, reinterpret_cast<PCRE2_SPTR>(data), subject.size(),
+                             start, 0, scratch.pcre->data, scratch.pcre->context);
   if (rc >= 0) {
     const PCRE2_SIZE* v = pcre2_get_ovector_pointer(scratch.pcre->data);
     *found = {v[0], std::max<size_t>(v[0], v[1])};

@@ -19,7 +19,8 @@ class Random {
   bool Chance(int percent) { return Below(100) < percent; }
   // Few letters, so that things repeat and overlap; digits and small bytes for byte_*.
   char Letter() {
-    static const char kLetters[] = {'a', 'b', 'a', 'A', 'B', 'c', '1', '2', ' ', '\n', '\0', '\1', '\3', '\xe9'};
+    static const char kLetters[] = {'a', 'b', 'a',  'A',  'B',  'c',  '1',
+                                    '2', ' ', '\n', '\0', '\1', '\3', '\xe9'};
     return kLetters[Below(sizeof(kLetters))];
   }
   std::string Text(int least, int most) {
@@ -40,7 +41,8 @@ ContentTest RandomContent(Random& r, int variables) {
   }
   t.negated = r.Chance(20);
   const auto number = [&](int least, int most) {
-    return variables > 0 && r.Chance(20) ? Var(r.Below(variables)) : Num(least + r.Below(most - least + 1));
+    return variables > 0 && r.Chance(20) ? Var(r.Below(variables))
+                                         : Num(least + r.Below(most - least + 1));
   };
   const int length = static_cast<int>(t.bytes.size());
   if (r.Chance(45)) {
@@ -57,11 +59,15 @@ ContentTest RandomContent(Random& r, int variables) {
 }
 
 std::string RandomPattern(Random& r, int depth) {
-  static const char* kAtoms[] = {"a", "b", "c", "A", ".", "\\d", "\\w", "\\s", "[ab]", "[^a]", "\\x01", "1", "\\n", "\\W", "[\\s1]", "\\S", "[^\\d]"};
+  static const char* kAtoms[] = {"a",   "b",   "c",      "A",    ".",     "\\d",
+                                 "\\w", "\\s", "[ab]",   "[^a]", "\\x01", "1",
+                                 "\\n", "\\W", "[\\s1]", "\\S",  "[^\\d]"};
   std::string p;
   const int parts = 1 + r.Below(3);
   for (int i = 0; i < parts; ++i) {
-    std::string atom = depth > 0 && r.Chance(25) ? (r.Chance(50) ? "(?:" : "(") + RandomPattern(r, depth - 1) + ")" : kAtoms[r.Below(17)];
+    std::string atom = depth > 0 && r.Chance(25)
+                           ? (r.Chance(50) ? "(?:" : "(") + RandomPattern(r, depth - 1) + ")"
+                           : kAtoms[r.Below(17)];
     static const char* kRepeats[] = {"", "", "", "*", "+", "?", "{2}", "{1,3}", "*?", "+?", "++"};
     p += atom + kRepeats[r.Below(11)];
     if (r.Chance(15)) p += "|";
@@ -92,8 +98,15 @@ std::vector<BufferTest> RandomTests(Random& r) {
   std::vector<BufferTest> tests;
   int variables = 0;
   const int count = 1 + r.Below(5);
-  const auto offset = [&] { return variables > 0 && r.Chance(20) ? Var(r.Below(variables)) : Num(r.Below(8) - (r.Chance(20) ? 3 : 0)); };
-  const auto base = [&] { return r.Chance(70) ? NumberBase::kBinary : r.Chance(50) ? NumberBase::kDecimal : NumberBase::kHex; };
+  const auto offset = [&] {
+    return variables > 0 && r.Chance(20) ? Var(r.Below(variables))
+                                         : Num(r.Below(8) - (r.Chance(20) ? 3 : 0));
+  };
+  const auto base = [&] {
+    return r.Chance(70)   ? NumberBase::kBinary
+           : r.Chance(50) ? NumberBase::kDecimal
+                          : NumberBase::kHex;
+  };
   const auto endian = [&] { return r.Chance(50) ? Endian::kBig : Endian::kLittle; };
   for (int i = 0; i < count; ++i) {
     const int kind = r.Below(100);
@@ -177,14 +190,18 @@ bool Engine(const std::vector<BufferTest>& tests, const std::string& buffer) {
 
 std::string Escape(const std::string& s) {
   std::string out;
-  for (unsigned char c : s) out += c >= 32 && c < 127 ? std::string(1, static_cast<char>(c)) : fmt::format("|{:02x}|", c);
+  for (unsigned char c : s)
+    out += c >= 32 && c < 127 ? std::string(1, static_cast<char>(c)) : fmt::format("|{:02x}|", c);
   return out;
 }
-std::string Show(const Number& n) { return n.variable >= 0 ? fmt::format("var{}", n.variable) : fmt::format("{}", n.value); }
+std::string Show(const Number& n) {
+  return n.variable >= 0 ? fmt::format("var{}", n.variable) : fmt::format("{}", n.value);
+}
 std::string Show(const BufferTest& test) {
   if (const auto* t = std::get_if<ContentTest>(&test)) {
-    std::string s = fmt::format("content:{}\"{}\"{}{}{}", t->negated ? "!" : "", Escape(t->bytes), t->nocase ? " nocase" : "",
-                                t->starts_with ? " startswith" : "", t->ends_with ? " endswith" : "");
+    std::string s = fmt::format("content:{}\"{}\"{}{}{}", t->negated ? "!" : "", Escape(t->bytes),
+                                t->nocase ? " nocase" : "", t->starts_with ? " startswith" : "",
+                                t->ends_with ? " endswith" : "");
     if (t->offset) s += " offset " + Show(*t->offset);
     if (t->depth) s += " depth " + Show(*t->depth);
     if (t->distance) s += " distance " + Show(*t->distance);
@@ -192,19 +209,26 @@ std::string Show(const BufferTest& test) {
     return s;
   }
   if (const auto* t = std::get_if<PcreTest>(&test)) {
-    return fmt::format("pcre:{}/{}/{}{}{}{}{}", t->negated ? "!" : "", t->pattern, t->caseless ? "i" : "", t->dot_all ? "s" : "",
-                       t->multi_line ? "m" : "", t->relative ? "R" : "", t->anchored ? "A" : "");
+    return fmt::format("pcre:{}/{}/{}{}{}{}{}", t->negated ? "!" : "", t->pattern,
+                       t->caseless ? "i" : "", t->dot_all ? "s" : "", t->multi_line ? "m" : "",
+                       t->relative ? "R" : "", t->anchored ? "A" : "");
   }
   if (const auto* t = std::get_if<ByteTest>(&test)) {
-    return fmt::format("byte_test {} op {} {} at {} relative {} negated {} mask {} base {}", Show(t->num_bytes), static_cast<int>(t->op),
-                       Show(t->value), Show(t->offset), t->relative, t->negated, t->bitmask, static_cast<int>(t->base));
+    return fmt::format("byte_test {} op {} {} at {} relative {} negated {} mask {} base {}",
+                       Show(t->num_bytes), static_cast<int>(t->op), Show(t->value), Show(t->offset),
+                       t->relative, t->negated, t->bitmask, static_cast<int>(t->base));
   }
   if (const auto* t = std::get_if<ByteJump>(&test)) {
-    return fmt::format("byte_jump {} at {} relative {} align {} begin {} end {} x{} mask {} post {} base {}", Show(t->num_bytes), Show(t->offset),
-                       t->relative, t->align, t->from_beginning, t->from_end, t->multiplier, t->bitmask, t->post_offset, static_cast<int>(t->base));
+    return fmt::format(
+        "byte_jump {} at {} relative {} align {} begin {} end {} x{} mask {} post {} base {}",
+        Show(t->num_bytes), Show(t->offset), t->relative, t->align, t->from_beginning, t->from_end,
+        t->multiplier, t->bitmask, t->post_offset, static_cast<int>(t->base));
   }
-  if (const auto* t = std::get_if<IsDataAtTest>(&test)) return fmt::format("isdataat:{}{} relative {}", t->negated ? "!" : "", Show(t->offset), t->relative);
-  if (const auto* t = std::get_if<SizeTest>(&test)) return fmt::format("bsize op {} {}", static_cast<int>(t->test.op), t->test.a);
+  if (const auto* t = std::get_if<IsDataAtTest>(&test))
+    return fmt::format("isdataat:{}{} relative {}", t->negated ? "!" : "", Show(t->offset),
+                       t->relative);
+  if (const auto* t = std::get_if<SizeTest>(&test))
+    return fmt::format("bsize op {} {}", static_cast<int>(t->test.op), t->test.a);
   return fmt::format("test kind {}", test.index());
 }
 
@@ -237,7 +261,8 @@ TEST(MatchLaw, EngineAgreesWithTheOracle) {
   for (int n = 0; n < kPrograms; ++n) {
     Random r(static_cast<uint32_t>(n) + 1);
     std::vector<Rule> rules;
-    for (int i = 0; i < kRulesEach; ++i) rules.push_back(PayloadRule(static_cast<uint32_t>(i + 1), RandomTests(r)));
+    for (int i = 0; i < kRulesEach; ++i)
+      rules.push_back(PayloadRule(static_cast<uint32_t>(i + 1), RandomTests(r)));
     CompileOptions no_limits;
     no_limits.pcre_match_limit = no_limits.pcre_depth_limit = 1u << 30;
     auto program = CompileRules(rules, no_limits);
@@ -266,8 +291,8 @@ TEST(MatchLaw, EngineAgreesWithTheOracle) {
         Shrink(&tests, &shrunk);
         std::string text;
         for (const BufferTest& t : tests) text += "\n  " + Show(t);
-        FAIL() << "program " << n << " sid " << rule.sid << ": engine says " << engine << ", oracle " << oracle << "; on \""
-               << Escape(shrunk) << "\":" << text;
+        FAIL() << "program " << n << " sid " << rule.sid << ": engine says " << engine
+               << ", oracle " << oracle << "; on \"" << Escape(shrunk) << "\":" << text;
       }
     }
   }

@@ -30,8 +30,12 @@ class TestKeywords final : public KeywordSource {
     }
     return all;
   }
-  bool HasProtocol(std::string_view name) const override { return name == "test" || name == "other"; }
-  bool HasEvent(std::string_view protocol, std::string_view) const override { return protocol == "test"; }
+  bool HasProtocol(std::string_view name) const override {
+    return name == "test" || name == "other";
+  }
+  bool HasEvent(std::string_view protocol, std::string_view) const override {
+    return protocol == "test";
+  }
 
  private:
   TestProtocol protocol_;
@@ -55,7 +59,8 @@ struct Case {
 };
 class Parsed : public ::testing::TestWithParam<Case> {};
 TEST_P(Parsed, Decides) {
-  Bench bench(FromText(std::string("alert udp any any -> any any (msg:\"m\"; ") + GetParam().options + " sid:1;)\n"));
+  Bench bench(FromText(std::string("alert udp any any -> any any (msg:\"m\"; ") +
+                       GetParam().options + " sid:1;)\n"));
   EXPECT_EQ(!bench.Send(GetParam().payload).empty(), GetParam().matches);
 }
 const Case kCases[] = {
@@ -63,7 +68,8 @@ const Case kCases[] = {
     {"NocaseLowersThePattern", "content:\"EvIl\"; nocase;", "so eViL", true},
     {"OffsetAndDepth", "content:\"evil\"; offset:3; depth:4;", "so evil", true},
     {"DepthTooShort", "content:\"evil\"; offset:2; depth:4;", "so evil", false},
-    {"DistanceAndWithin", "content:\"so\"; content:\"evil\"; distance:1; within:4;", "so evil", true},
+    {"DistanceAndWithin", "content:\"so\"; content:\"evil\"; distance:1; within:4;", "so evil",
+     true},
     {"NegatedContent", "content:\"so\"; content:!\"evil\";", "so evil", false},
     {"FastPatternChop", "content:\"so evil\"; fast_pattern:3,4;", "so evil", true},
     {"Pcre", "content:\"so\"; pcre:\"/^\\s?EV[i]l$/Ri\";", "so evil", true},
@@ -72,16 +78,21 @@ const Case kCases[] = {
     {"ByteTest", "content:\"so\"; byte_test:1,=,32,0,relative;", "so evil", true},
     {"ByteJump", "byte_jump:1,0,string,dec; content:\"x\"; within:1;", "2..x", true},
     {"ByteExtract", "byte_extract:1,0,n,string,dec; content:\"x\"; offset:n;", "3..x", true},
-    {"Base64", "content:\"b=\"; base64_decode:relative; base64_data; content:\"evil\";", "b=c28gZXZpbA==", true},
+    {"Base64", "content:\"b=\"; base64_decode:relative; base64_data; content:\"evil\";",
+     "b=c28gZXZpbA==", true},
 };
-INSTANTIATE_TEST_SUITE_P(Match, Parsed, ::testing::ValuesIn(kCases), [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(Match, Parsed, ::testing::ValuesIn(kCases),
+                         [](const auto& c) { return c.param.name; });
 
 TEST(ParsedRules, FieldsFlowbitsAndThresholds) {
   TestProtocol p;
-  Bench bench(FromText(
-      "alert test any any -> any any (msg:\"set\"; test.name; content:\"alpha\"; flowbits:set,seen; flowbits:noalert; sid:1;)\n"
-      "alert test any any -> any any (msg:\"read\"; flowbits:isset,seen; test.note; to_lowercase; content:\"beta\"; sid:2;)\n"
-      "alert test any any -> any any (msg:\"code\"; test.code:>499; threshold:type limit, track by_src, count 1, seconds 60; sid:3;)\n"));
+  Bench bench(
+      FromText("alert test any any -> any any (msg:\"set\"; test.name; content:\"alpha\"; "
+               "flowbits:set,seen; flowbits:noalert; sid:1;)\n"
+               "alert test any any -> any any (msg:\"read\"; flowbits:isset,seen; test.note; "
+               "to_lowercase; content:\"beta\"; sid:2;)\n"
+               "alert test any any -> any any (msg:\"code\"; test.code:>499; threshold:type limit, "
+               "track by_src, count 1, seconds 60; sid:3;)\n"));
   TestTransaction t(p);
   t.Add(0, "alpha");
   t.Add(1, "BETA");
