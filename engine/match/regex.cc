@@ -20,8 +20,113 @@ struct Traits {
   std::string unsafe;         // construct RE2 lacks or reads differently
 };
 
-// Rewrites what RE2 spells differently (\s knows no VT there, \h and \R are
-// missing) and notes what cannot be rewritten.
+// \xHH or \x{HH} at p[*i] == 'x': as two hex digits; PCRE also takes one digit or none.
+void RewriteHex(const std::string& p, size_t* i, std::string* out, Traits* traits) {
+  static const char kHex[] = "0123456789abcdef";
+  size_t j = *i + 1;
+  unsigned value = 0, digits = 0;
+  const bool braces = j < p.size() && p[j] == '{';
+  if (braces) ++j;
+  while (j < p.size() && digits < (braces ? 4u : 2u) &&
+         std::isxdigit(static_cast<unsigned char>(p[j]))) {
+    const char lower = static_cast<char>(p[j] | 0x20);
+    value = value * 16 + static_cast<unsigned>(p[j] <= '9' ? p[j] - '0' : lower - 'a' + 10);
+    ++j;
+    ++digits;
+  }
+  if (braces) {
+    if (j >= p.size() || p[j] != '}') traits->unsafe = "\\x{";
+    ++j;
+  }
+  if (value > 0xff) traits->unsafe = "code point above 255";
+  if (value >= 0x80) traits->high_bytes = true;
+  *out += "\\x";
+  *out += kHex[(value >> 4) & 15];
+  *out += kHex[value & 15];
+  *i = j - 1;
+}
+
+// The escape whose letter stands at p[*i].
+void RewriteEscape(const std::string& p, size_t* i, bool in_class, std::string* out,
+                   Traits* traits) {
+  const char e = p[*i];
+  switch (e) {
+    case 's':
+      *out += in_class ? "\\t\\n\\x0b\\f\\r " : "[\\t\\n\\x0b\\f\\r ]";
+      return;
+    case 'S':
+      if (in_class) traits->unsafe = "\\S in a class";
+      *out += "[^\\t\\n\\x0b\\f\\r ]";
+      return;
+    case 'h':
+      *out += in_class ? "\\t \\xa0" : "[\\t \\xa0]";
+      traits->high_bytes = true;
+      return;
+    case 'e':
+      *out += "\\x1b";
+      return;
+    case 'x':
+      RewriteHex(p, i, out, traits);
+      return;
+    case 'b':
+      if (in_class) {
+        *out += "\\x08";
+        return;
+      }
+      break;
+    case 'B':
+    case 'A':
+      if (in_class) traits->unsafe = std::string("\\") + e + " in a class";
+      break;
+    case 'd':
+    case 'D':
+    case 'w':
+    case 'W':
+    case 'n':
+    case 'r':
+    case 't':
+    case 'f':
+    case 'a':
+    case 'z':
+      break;
+    default:
+      if (std::isalnum(static_cast<unsigned char>(e)) || static_cast<unsigned char>(e) >= 0x80) {
+        traits->unsafe = std::string("\\") + e;
+      }
+  }
+  *out += '\\';
+  *out += e;
+}
+
+// Whether the '+' at p[i] makes the quantifier before it possessive.
+bool IsPossessive(const std::string& p, size_t i) {
+  if (i == 0 || (i > 1 && p[i - 2] == '\\')) return false;
+  return p[i - 1] == '+' || p[i - 1] == '*' || p[i - 1] == '?' || p[i - 1] == '}';
+}
+
+// The character at p[*i] inside a class; false once the class has ended.
+bool RewriteInClass(const std::string& p, size_t* i, std::string* out, Traits* traits) {
+  if (p[*i] == '[' && p.compare(*i, 2, "[:") != 0) {
+    *out += "\\[";
+    return true;
+  }
+  if (p[*i] == '[') {  // [:alpha:]
+    const size_t end = p.find(":]", *i);
+    if (end == std::string::npos) {
+      traits->unsafe = "[";
+      return true;
+    }
+    if (p.compare(*i, 8, "[:space:") == 0) traits->unsafe = "[:space:]";
+    out->append(p, *i, end + 2 - *i);
+    *i = end + 1;
+    return true;
+  }
+  *out += p[*i];
+  return p[*i] != ']';
+}
+
+// Rewrites what RE2 spells differently (\s knows no VT there, \h is missing) and
+// notes what cannot be rewritten.
 std::string ForRe2(const PcreTest& test, Traits* traits) {
   const std::string& p = test.pattern;
   std::string out;
@@ -31,121 +136,32 @@ std::string ForRe2(const PcreTest& test, Traits* traits) {
     if (c >= 0x80) traits->high_bytes = true;
     if (c == 0) traits->unsafe = "NUL byte";
     if (c == '\\' && i + 1 < p.size()) {
-      const char e = p[++i];
-      switch (e) {
-        case 's':
-          out += in_class ? "\\t\\n\\x0b\\f\\r " : "[\\t\\n\\x0b\\f\\r ]";
-          continue;
-        case 'S':
-          if (in_class) traits->unsafe = "\\S in a class";
-          out += "[^\\t\\n\\x0b\\f\\r ]";
-          continue;
-        case 'h':
-          out += in_class ? "\\t \\xa0" : "[\\t \\xa0]";
-          traits->high_bytes = true;
-          continue;
-        case 'e':
-          out += "\\x1b";
-          continue;
-        case 'd':
-        case 'D':
-        case 'w':
-        case 'W':
-        case 'n':
-        case 'r':
-        case 't':
-        case 'f':
-        case 'a':
-          break;
-        case 'b':
-          if (in_class) {
-            out += "\\x08";
-            continue;
-          }
-          break;
-        case 'B':
-          if (in_class) traits->unsafe = "\\B in a class";
-          break;
-        case 'A':
-          if (in_class) traits->unsafe = "\\A in a class";
-          break;
-        case 'z':
-          break;
-        case 'x': {  // \xHH, \x{HH}; PCRE also takes one digit or none
-          size_t j = i + 1;
-          unsigned value = 0, digits = 0;
-          const bool braces = j < p.size() && p[j] == '{';
-          if (braces) ++j;
-          while (j < p.size() && digits < (braces ? 4u : 2u) &&
-                 std::isxdigit(static_cast<unsigned char>(p[j]))) {
-            value =
-                value * 16 + static_cast<unsigned>(std::stoi(std::string(1, p[j]), nullptr, 16));
-            ++j;
-            ++digits;
-          }
-          if (braces) {
-            if (j >= p.size() || p[j] != '}') traits->unsafe = "\\x{";
-            ++j;
-          }
-          if (value > 0xff) traits->unsafe = "code point above 255";
-          if (value >= 0x80) traits->high_bytes = true;
-          static const char* kHex = "0123456789abcdef";
-          out += "\\x";
-          out += kHex[(value >> 4) & 15];
-          out += kHex[value & 15];
-          i = j - 1;
-          continue;
-        }
-        default:
-          if (std::isalnum(static_cast<unsigned char>(e)) ||
-              static_cast<unsigned char>(e) >= 0x80) {
-            traits->unsafe = std::string("\\") + e;
-          }
-      }
-      out += '\\';
-      out += e;
+      ++i;
+      RewriteEscape(p, &i, in_class, &out, traits);
       continue;
     }
     if (in_class) {
-      if (c == '[' && i + 1 < p.size() && p[i + 1] != ':') {
-        out += "\\[";
-        continue;
-      }
-      if (c == '[') {  // [:alpha:]
-        const size_t end = p.find(":]", i);
-        if (end == std::string::npos) {
-          traits->unsafe = "[";
-        } else {
-          if (p.compare(i, end - i, "[:space:") == 0) traits->unsafe = "[:space:]";
-          out.append(p, i, end + 2 - i);
-          i = end + 1;
-          continue;
-        }
-      }
-      if (c == ']') in_class = false;
-    } else if (c == '[') {
+      in_class = RewriteInClass(p, &i, &out, traits);
+      continue;
+    }
+    if (c == '[') {
       in_class = true;
       out += '[';
-      if (i + 1 < p.size() && p[i + 1] == '^') {
-        out += '^';
-        ++i;
-      }
-      if (i + 1 < p.size() && p[i + 1] == ']') {
+      if (i + 1 < p.size() && p[i + 1] == '^') out += p[++i];
+      if (i + 1 < p.size() && p[i + 1] == ']') {  // a literal ] in first place
         out += "\\]";
         ++i;
       }
       continue;
-    } else if (c == '$') {
+    }
+    if (c == '$') {
       traits->dollar = true;
       if (i + 1 != p.size()) traits->dollar_inner = true;
     } else if (c == '^' && test.multi_line) {
       traits->unsafe = "^ behind a final newline";
     } else if (c == '(' && i + 1 < p.size() && (p[i + 1] == '?' || p[i + 1] == '*')) {
-      const bool plain = p.compare(i, 3, "(?:") == 0;
-      if (!plain) traits->unsafe = p.substr(i, 4);
-    } else if ((c == '+') && i > 0 &&
-               (p[i - 1] == '+' || p[i - 1] == '*' || p[i - 1] == '?' || p[i - 1] == '}') &&
-               !(i > 1 && p[i - 2] == '\\')) {
+      if (p.compare(i, 3, "(?:") != 0) traits->unsafe = p.substr(i, 4);
+    } else if (c == '+' && IsPossessive(p, i)) {
       traits->unsafe = "possessive quantifier";
     }
     out += static_cast<char>(c);
