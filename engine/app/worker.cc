@@ -81,7 +81,7 @@ struct RawWindow {
   }
 };
 
-struct Worker::FlowState {
+struct Worker::FlowWork {
   TcpSession session;
   FlowDissection* dissection = nullptr;
   FlowVars vars;
@@ -96,7 +96,7 @@ struct Worker::FlowState {
 struct Worker::StreamSink final : TcpSession::Sink {
   static constexpr size_t kMaxStreamEvents = 16;
 
-  StreamSink(Worker& w, Flow& f, FlowState& s) : worker(w), flow(f), state(s) {}
+  StreamSink(Worker& w, Flow& f, FlowWork& s) : worker(w), flow(f), state(s) {}
 
   void OnData(Direction direction, Slice bytes, uint64_t offset) override {
     KeepRaw(direction, bytes, offset);
@@ -134,7 +134,7 @@ struct Worker::StreamSink final : TcpSession::Sink {
 
   Worker& worker;
   Flow& flow;
-  FlowState& state;
+  FlowWork& state;
 };
 
 Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
@@ -237,7 +237,7 @@ void Worker::ProcessIp(Packet& packet) {
   FlowTable::Hit hit = FindFlow(packet);
   Flow* flow = hit.flow;
   Direction direction = hit.direction;
-  FlowState* state = &StateOf(*flow);
+  FlowWork* state = &StateOf(*flow);
   bool in_stream = false;
   if (packet.l4 == L4::kTcp) {
     // A SYN of another connection with the same tuple ends this one.
@@ -283,17 +283,17 @@ FlowTable::Hit Worker::FindFlow(const Packet& packet) {
   return hit;
 }
 
-Worker::FlowState& Worker::StateOf(Flow& flow) {
+Worker::FlowWork& Worker::StateOf(Flow& flow) {
   if (flow.user == nullptr) {
-    if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowState>());
+    if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowWork>());
     flow.user = free_states_.back().release();
     free_states_.pop_back();
     if (options_.eve.community_id) {
-      static_cast<FlowState*>(flow.user)->community_id =
+      static_cast<FlowWork*>(flow.user)->community_id =
           CommunityId(flow.tuple, options_.eve.community_id_seed);
     }
   }
-  return *static_cast<FlowState*>(flow.user);
+  return *static_cast<FlowWork*>(flow.user);
 }
 
 void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
@@ -315,7 +315,7 @@ void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
 }
 
 // False if the packet begins another connection: nothing was changed.
-bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowState& state, Direction direction,
+bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                         bool* in_stream) {
   StreamSink sink(*this, flow, state);
   const TcpSession::Outcome outcome = state.session.OnPacket(
@@ -331,7 +331,7 @@ bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowState& state, Dire
   return true;
 }
 
-FlowDissection& Worker::DissectionOf(Flow& flow, FlowState& state) {
+FlowDissection& Worker::DissectionOf(Flow& flow, FlowWork& state) {
   if (state.dissection == nullptr) {
     const size_t len = flow.tuple.source.version == 4 ? 4 : 16;
     FlowFacts facts;
@@ -346,14 +346,14 @@ FlowDissection& Worker::DissectionOf(Flow& flow, FlowState& state) {
   return *state.dissection;
 }
 
-void Worker::ProcessDatagram(const Packet& packet, Flow& flow, FlowState& state,
+void Worker::ProcessDatagram(const Packet& packet, Flow& flow, FlowWork& state,
                              Direction direction) {
   dissector_.Data(DissectionOf(flow, state), direction, packet.payload, now_);
 }
 
 // ---------------------------------------------------------------- detection
 
-void Worker::Inspect(const Packet& packet, Flow& flow, FlowState& state, Direction direction,
+void Worker::Inspect(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                      bool in_stream) {
   const FlowView view = state.stream_events.empty() ? FlowView{} : ViewOf(flow, state);
   for (const StreamEvent event : state.stream_events) {
@@ -410,7 +410,7 @@ void Worker::Inspect(const Packet& packet, Flow& flow, FlowState& state, Directi
   HandleResult(packet, flow, state, detector_.EndPacket());
 }
 
-void Worker::InspectStream(FlowState& state, Direction direction) {
+void Worker::InspectStream(FlowWork& state, Direction direction) {
   RawWindow& raw = state.raw[Index(direction)];
   if (!raw.fresh) return;
   raw.fresh = false;
@@ -421,7 +421,7 @@ void Worker::InspectStream(FlowState& state, Direction direction) {
   raw.at += drop;
 }
 
-void Worker::HandleResult(const Packet& packet, Flow& flow, FlowState& state,
+void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state,
                           const PacketResult& result) {
   if (!result.alerts.empty()) {
     flow.alerted = true;
@@ -485,7 +485,7 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
 
 // -------------------------------------------------------------------- logs
 
-FlowView Worker::ViewOf(const Flow& flow, FlowState& state) {
+FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   FlowView view;
   view.flow = &flow;
   view.community_id = state.community_id;
@@ -512,7 +512,7 @@ FlowView Worker::ViewOf(const Flow& flow, FlowState& state) {
   return view;
 }
 
-void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowState& state) {
+void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state) {
   FlowDissection* dissection = state.dissection;
   if (dissection == nullptr) return;
   if (const Schema* schema = dissection->schema(); schema != state.counted) {
@@ -550,7 +550,7 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   if (!tx.no_log) eve_writer_.TransactionRecord(packet, view, tx);
 }
 
-void Worker::HandleBudgets(Flow& flow, FlowState& state) {
+void Worker::HandleBudgets(Flow& flow, FlowWork& state) {
   FlowDissection* dissection = state.dissection;
   if (dissection == nullptr) return;
   const bool stop_all = dissection->opaque() || dissection->failed();
@@ -569,7 +569,7 @@ void Worker::HandleBudgets(Flow& flow, FlowState& state) {
 // ------------------------------------------------------------------- endings
 
 // The last look: what is in order is handed on, transactions are completed.
-void Worker::FlushFlow(Flow& flow, FlowState& state) {
+void Worker::FlushFlow(Flow& flow, FlowWork& state) {
   packet_events_.clear();
   state.stream_events.clear();
   StreamSink sink(*this, flow, state);
@@ -589,7 +589,7 @@ void Worker::FlushFlow(Flow& flow, FlowState& state) {
 }
 
 void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
-  std::unique_ptr<FlowState> state(static_cast<FlowState*>(flow.user));
+  std::unique_ptr<FlowWork> state(static_cast<FlowWork*>(flow.user));
   if (state != nullptr) {
     FlushFlow(flow, *state);
     eve_writer_.FlowRecord(ViewOf(flow, *state), reason, now_);
@@ -609,6 +609,19 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     free_states_.push_back(std::move(state));
   }
   flow.user = nullptr;
+}
+
+void Worker::KernelFlowEnd(const Tuple& tuple, const uint64_t (&packets)[2],
+                           const uint64_t (&bytes)[2]) {
+  Direction direction;
+  Flow* flow = table_.Find(tuple, &direction);
+  if (flow == nullptr) return;
+  for (size_t d = 0; d < 2; ++d) {
+    const size_t ours = direction == Direction::kToServer ? d : 1 - d;
+    flow->packets[ours] = std::max(flow->packets[ours], packets[d]);
+    flow->bytes[ours] = std::max(flow->bytes[ours], bytes[d]);
+  }
+  table_.End(*flow, FlowEndReason::kTimeout);
 }
 
 void Worker::Expire(Nanos now) {

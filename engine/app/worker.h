@@ -70,6 +70,8 @@ class Worker {
 
   // One frame: time, number and wire_len as the tap knows them.
   void Process(LinkType link, Slice frame, Nanos time, uint64_t number, uint32_t wire_len);
+  // The kernel's exact totals of a flow it has ended, by Direction of its initiator.
+  void KernelFlowEnd(const Tuple& tuple, const uint64_t (&packets)[2], const uint64_t (&bytes)[2]);
   // Ends flows whose time-out has passed.  Live: call it also without packets.
   void Expire(Nanos now);
   // Ends all flows: the run is over.
@@ -88,7 +90,7 @@ class Worker {
   const StreamStats& stream_stats() const { return stream_stats_; }
 
  private:
-  struct FlowState;
+  struct FlowWork;
   struct StreamSink;
 
   Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
@@ -99,24 +101,24 @@ class Worker {
   void ProcessIp(Packet& packet);
   void ProcessWithoutFlow(const Packet& packet);
   FlowTable::Hit FindFlow(const Packet& packet);
-  FlowState& StateOf(Flow& flow);
+  FlowWork& StateOf(Flow& flow);
   void UpdateFlow(const Packet& packet, Flow& flow, Direction direction);
-  bool ProcessTcp(const Packet& packet, Flow& flow, FlowState& state, Direction direction,
+  bool ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                   bool* in_stream);
-  void ProcessDatagram(const Packet& packet, Flow& flow, FlowState& state, Direction direction);
-  FlowDissection& DissectionOf(Flow& flow, FlowState& state);
-  void Inspect(const Packet& packet, Flow& flow, FlowState& state, Direction direction,
+  void ProcessDatagram(const Packet& packet, Flow& flow, FlowWork& state, Direction direction);
+  FlowDissection& DissectionOf(Flow& flow, FlowWork& state);
+  void Inspect(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                bool in_stream);
-  void InspectStream(FlowState& state, Direction direction);
-  void HandleResult(const Packet& packet, Flow& flow, FlowState& state, const PacketResult& result);
+  void InspectStream(FlowWork& state, Direction direction);
+  void HandleResult(const Packet& packet, Flow& flow, FlowWork& state, const PacketResult& result);
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
                   const PacketResult& result);
-  void FinishTransactions(const Packet& packet, Flow& flow, FlowState& state);
+  void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
-  void HandleBudgets(Flow& flow, FlowState& state);
-  FlowView ViewOf(const Flow& flow, FlowState& state);
+  void HandleBudgets(Flow& flow, FlowWork& state);
+  FlowView ViewOf(const Flow& flow, FlowWork& state);
   void EndFlow(Flow& flow, FlowEndReason reason);
-  void FlushFlow(Flow& flow, FlowState& state);
+  void FlushFlow(Flow& flow, FlowWork& state);
 
   const WorkerOptions options_;
   const Catalog& catalog_;
@@ -130,7 +132,7 @@ class Worker {
   VerdictSink* verdicts_;
   WorkerStats stats_;
   std::vector<uint64_t> alerts_by_rule_;
-  std::vector<std::unique_ptr<FlowState>> free_states_;
+  std::vector<std::unique_ptr<FlowWork>> free_states_;
   std::vector<uint16_t> packet_events_;       // scratch: event ids of this packet
   std::vector<std::string_view> flowbits_;    // scratch of ViewOf
   Nanos now_{}, last_expiry_{};

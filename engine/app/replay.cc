@@ -1,0 +1,200 @@
+// sluice replay and sluice check.
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "engine/app/runtime.h"
+#include "engine/tap/pcap_tap.h"
+
+namespace sluice {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void PrintProblems(const Runtime& runtime, bool quiet) {
+  for (const Error& problem : runtime.plugin_problems) {
+    fmt::print(stderr, "sluice: plug-in not loaded: {}\n", problem.message);
+  }
+  if (quiet) return;
+  constexpr size_t kShown = 20;
+  size_t shown = 0;
+  for (const RuleProblem& problem : runtime.rules.problems) {
+    if (problem.severity != RuleProblem::Severity::kError) continue;
+    if (++shown > kShown) continue;
+    fmt::print(stderr, "{}\n", FormatProblem(problem));
+  }
+  if (shown > kShown) {
+    fmt::print(stderr, "... and {} more; sluice check shows them all\n", shown - kShown);
+  }
+}
+
+// One line, rewritten at most five times a second, on a terminal only.
+class Progress {
+ public:
+  explicit Progress(bool on) : on_(on), start_(Clock::now()), last_(start_) {}
+
+  void Update(const PcapTap& tap, uint64_t packets) {
+    if (!on_ || (packets & 0x3ff) != 0) return;
+    const auto now = Clock::now();
+    if (now - last_ < std::chrono::milliseconds{200}) return;
+    last_ = now;
+    const double seconds = std::chrono::duration<double>(now - start_).count();
+    const double done = static_cast<double>(tap.bytes_read());
+    const double rate = done / seconds;
+    const double left = rate > 0 ? (static_cast<double>(tap.bytes_total()) - done) / rate : 0;
+    fmt::print(stderr, "\r{:3.0f} %  {} packets  {:.1f} MB/s  {:.0f} s left   ",
+               100 * done / std::max<double>(1, static_cast<double>(tap.bytes_total())), packets,
+               rate / 1e6, left);
+    shown_ = true;
+  }
+  void End() const {
+    if (shown_) fmt::print(stderr, "\r\033[K");
+  }
+
+ private:
+  const bool on_;
+  const Clock::time_point start_;
+  Clock::time_point last_;
+  bool shown_ = false;
+};
+
+void PrintSummary(const Runtime& runtime, const Worker& worker, double seconds) {
+  NamedCounters counters;
+  worker.CollectCounters(&counters);
+  std::map<std::string, uint64_t> by_name(counters.begin(), counters.end());
+  const WorkerStats& s = worker.stats();
+  fmt::print("{} packets, {} bytes in {:.2f} s ({:.2f} Gbit/s)\n", s.packets, s.bytes, seconds,
+             static_cast<double>(s.bytes) * 8 / 1e9 / std::max(seconds, 1e-9));
+  fmt::print("flows      {}", by_name["flow.total"]);
+  for (const auto& schema : runtime.catalog->schemas()) {
+    if (const uint64_t n = s.flows_by_schema[schema->id]; n > 0) {
+      fmt::print("  {} {}", schema->name, n);
+    }
+  }
+  fmt::print("\nalerts     {}", s.alerts);
+  if (s.dropped_packets > 0) fmt::print("  dropped packets {}", s.dropped_packets);
+  fmt::print("\n");
+  const auto& rules = runtime.rules.program->rules().rules;
+  std::vector<size_t> order;
+  for (size_t i = 0; i < worker.alerts_by_rule().size(); ++i) {
+    if (worker.alerts_by_rule()[i] > 0) order.push_back(i);
+  }
+  std::ranges::sort(order, std::greater{}, [&](size_t i) { return worker.alerts_by_rule()[i]; });
+  for (size_t i = 0; i < std::min<size_t>(order.size(), 10); ++i) {
+    const Rule& rule = rules[order[i]];
+    fmt::print("  {:>8} x {} {}\n", worker.alerts_by_rule()[order[i]], rule.sid, rule.message);
+  }
+  const std::pair<const char*, const char*> losses[] = {
+      {"tcp.reassembly_gap", "stream gaps"},
+      {"tcp.segment_memcap_drop", "segments at the memcap"},
+      {"tcp.no_session", "segments without a handshake"},
+      {"tcp.invalid_checksum", "bad checksums"},
+      {"flow.evicted", "flows evicted"},
+      {"dissect.memcap", "values at the memcap"},
+      {"dissect.breaches", "flows taken from a faulty plug-in"},
+      {"detect.alert_queue_overflow", "alerts past the limit"},
+      {"decoder.invalid", "packets not understood"}};
+  for (const auto& [name, text] : losses) {
+    if (by_name[name] > 0) fmt::print("not seen   {} {}\n", by_name[name], text);
+  }
+}
+
+}  // namespace
+
+int RunReplay(const CommandLine& line) {
+  if (line.capture.empty() && !line.test_only) {
+    return Complain({Errc::kInvalidArgument, "replay: -r FILE is missing; see sluice replay --help"}, 2);
+  }
+  auto created = Runtime::Create(line, !line.test_only);
+  if (!created) return Complain(created.error());
+  Runtime& runtime = **created;
+  PrintProblems(runtime, line.quiet);
+  if (runtime.options.failure_fatal && runtime.rules.num_failed > 0) {
+    return Complain({Errc::kInvalidArgument,
+                     fmt::format("{} rules do not load, and rules.strict is set", runtime.rules.num_failed)});
+  }
+  if (line.test_only) return runtime.rules.num_failed > 0 ? 1 : 0;
+  auto tap = PcapTap::Open(line.capture, line.bpf_filter);
+  if (!tap) return Complain(tap.error());
+  auto worker = Worker::Create(MakeWorkerOptions(runtime.options), *runtime.catalog,
+                               runtime.rules.program, runtime.eve.get(), runtime.fast.get(), nullptr);
+  if (!worker) return Complain(worker.error());
+  const auto start = Clock::now();
+  Progress progress(!line.quiet && isatty(STDERR_FILENO));
+  PcapTap::Frame frame;
+  int code = 0;
+  Nanos first{}, last{};
+  while (true) {
+    const auto more = (*tap)->Next(&frame);
+    if (!more) {
+      code = Complain(more.error());
+      break;
+    }
+    if (!*more) break;
+    if (first == Nanos{}) first = frame.time;
+    last = frame.time;
+    (*worker)->Process(frame.link, frame.bytes, frame.time, frame.number, frame.wire_len);
+    progress.Update(**tap, frame.number);
+  }
+  progress.End();
+  (*worker)->Shutdown();
+  NamedCounters counters;
+  (*worker)->CollectCounters(&counters);
+  counters.emplace_back("detect.engines_rules_loaded", runtime.rules.program->rules().rules.size());
+  counters.emplace_back("detect.engines_rules_failed", runtime.rules.num_failed);
+  std::ranges::sort(counters);
+  const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(last - first).count();
+  (*worker)->eve().Stats(last, static_cast<uint64_t>(std::max<int64_t>(0, uptime)), counters);
+  for (LogFile* file : {runtime.eve.get(), runtime.fast.get()}) {
+    if (file == nullptr) continue;
+    file->Flush();
+    if (file->lines_lost() > 0) {
+      code = Complain({Errc::kIo, fmt::format("{}: {} lines could not be written; free some room",
+                                              file->path(), file->lines_lost())});
+    }
+  }
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  if (!line.quiet) PrintSummary(runtime, **worker, seconds);
+  return code;
+}
+
+int RunCheck(const CommandLine& line) {
+  auto created = Runtime::Create(line, false);
+  if (!created) return Complain(created.error());
+  const Runtime& runtime = **created;
+  const RuleSet& rules = runtime.rules.program->rules();
+  if (line.json) {
+    nlohmann::ordered_json out = {{"loaded", rules.rules.size()},
+                                  {"failed", runtime.rules.num_failed},
+                                  {"inactive", runtime.rules.num_inactive},
+                                  {"problems", nlohmann::ordered_json::array()}};
+    for (const RuleProblem& p : runtime.rules.problems) {
+      out["problems"].push_back(
+          {{"file", p.place.file}, {"line", p.place.line}, {"column", p.column}, {"sid", p.sid},
+           {"severity", p.severity == RuleProblem::Severity::kError ? "error" : "warning"},
+           {"message", p.message}});
+    }
+    fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  } else {
+    for (const Error& problem : runtime.plugin_problems) fmt::print("plug-in: {}\n", problem.message);
+    for (const RuleProblem& problem : runtime.rules.problems) {
+      fmt::print("{}\n", FormatProblem(problem));
+    }
+    for (const Rule& rule : rules.rules) {
+      if (line.verbose == 0) break;
+      const auto choice = runtime.rules.program->EngineOf(rule);
+      fmt::print("sid {}: fast pattern \"{}\" regex {} {}\n", rule.sid,
+                 runtime.rules.program->FastPatternOf(rule), RegexEngineName(choice.engine),
+                 choice.reason);
+    }
+    fmt::print("{} rules loaded, {} failed, {} inactive\n", rules.rules.size(),
+               runtime.rules.num_failed, runtime.rules.num_inactive);
+  }
+  return runtime.rules.num_failed > 0 || !runtime.plugin_problems.empty() ? 1 : 0;
+}
+
+}  // namespace sluice

@@ -1,0 +1,199 @@
+#include "engine/app/runtime.h"
+
+#include <fmt/core.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "engine/app/keywords.h"
+#include "engine/app/plugins.h"
+#include "engine/rules/parser.h"
+
+#ifndef SLUICE_DATA_DIR
+#define SLUICE_DATA_DIR "/usr/local/share/sluice"
+#endif
+
+namespace sluice {
+namespace {
+
+// The shipped file of that name: beside the source tree's build, or installed.
+std::string ShippedFile(const std::string& name) {
+  std::error_code failure;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", failure);
+  if (!failure) {
+    const auto beside = self.parent_path() / "rules" / name;
+    if (std::filesystem::exists(beside, failure)) return beside.string();
+  }
+  return std::string(SLUICE_DATA_DIR "/rules/") + name;
+}
+
+OverlapPolicy ParseOverlap(const std::string& name) {
+  if (name == "first") return OverlapPolicy::kFirst;
+  if (name == "last") return OverlapPolicy::kLast;
+  if (name == "linux") return OverlapPolicy::kLinux;
+  if (name == "solaris") return OverlapPolicy::kSolaris;
+  return OverlapPolicy::kBsd;
+}
+
+Nanos Seconds(uint64_t n) { return std::chrono::seconds{static_cast<int64_t>(n)}; }
+
+}  // namespace
+
+int Complain(const Error& error, int code) {
+  fmt::print(stderr, "sluice: {}\n", error.message);
+  return code;
+}
+
+Result<Options> BuildOptions(const CommandLine& line) {
+  Options options = DefaultOptions();
+  const bool yaml = line.config.ends_with(".yaml") || line.config.ends_with(".yml");
+  // Settings first too: strictness decides how the file itself is read.
+  for (const std::string& setting : line.settings) {
+    if (setting.starts_with("engine.init-failure-fatal") || setting.starts_with("rules.strict")) {
+      if (auto ok = ApplySetting(setting, &options); !ok) return std::unexpected(ok.error());
+    }
+  }
+  if (yaml) options.fast = false;  // what such a file does not list is off
+  if (!line.config.empty()) {
+    if (auto ok = LoadConfig(line.config, &options); !ok) return std::unexpected(ok.error());
+  }
+  for (const std::string& setting : line.settings) {
+    if (auto ok = ApplySetting(setting, &options); !ok) return std::unexpected(ok.error());
+  }
+  if (const char* version = std::getenv("SURICATA_EVE_DNS_VERSION"); version != nullptr) {
+    if (std::string(version) == "2") options.compat = 7;
+  }
+  if (line.rules_exclusive) options.rule_files.clear();
+  options.rule_files.insert(options.rule_files.end(), line.rules.begin(), line.rules.end());
+  for (const std::string& directory : line.plugin_dirs) options.plugin_dirs.push_back(directory);
+  if (!line.interfaces.empty()) options.interfaces = line.interfaces;
+  if (!line.log_dir.empty()) options.log_dir = line.log_dir;
+  if (line.checksum_mode == "none") options.verify_checksums = false;
+  if (line.checksum_mode == "all") options.verify_checksums = true;
+  if (line.workers != 0) options.workers = line.workers;
+  if (line.simulate_ips) options.simulate_ips = options.stream_inline = true;
+  if (options.classification_file.empty()) {
+    options.classification_file = ShippedFile("classification.config");
+  }
+  if (options.reference_file.empty()) options.reference_file = ShippedFile("reference.config");
+  return options;
+}
+
+WorkerOptions MakeWorkerOptions(const Options& o) {
+  WorkerOptions w;
+  w.decode.verify_checksums = o.verify_checksums;
+  w.flow.capacity = static_cast<uint32_t>(o.flow_capacity);
+  w.flow.tcp = {{Seconds(o.tcp_new), Seconds(o.tcp_established), Seconds(o.tcp_closed), Seconds(100)}};
+  w.flow.udp = {{Seconds(o.udp_new), Seconds(o.udp_established), Seconds(o.udp_established), Seconds(100)}};
+  w.flow.icmp = {{Seconds(o.icmp_new), Seconds(o.icmp_established), Seconds(o.icmp_established), Seconds(100)}};
+  w.stream.inline_mode = o.stream_inline;
+  w.stream.midstream = o.midstream;
+  w.stream.async_oneside = o.async_oneside;
+  w.stream.depth = o.stream_depth;
+  w.stream.memcap = o.stream_memcap;
+  w.stream.overlap = ParseOverlap(o.overlap_policy);
+  w.dissect.hash_md5 = o.hash_md5;
+  w.dissect.hash_sha1 = o.hash_sha1;
+  w.dissect.hash_sha256 = o.hash_sha256;
+  w.detect.max_alerts = o.max_alerts;
+  w.eve.compat = o.compat;
+  w.eve.all_types = o.eve_all_types;
+  w.eve.types = o.eve_types;
+  w.eve.community_id = o.community_id;
+  w.eve.community_id_seed = static_cast<uint16_t>(o.community_id_seed);
+  w.eve.metadata = o.metadata;
+  w.eve.ethernet = o.ethernet;
+  w.eve.verdict = o.verdict;
+  w.eve.payload = o.payload;
+  w.eve.payload_printable = o.payload_printable;
+  w.eve.packet = o.packet;
+  w.eve.host = o.sensor_name;
+  w.eve.sensor_id = o.sensor_id;
+  w.inline_verdicts = o.simulate_ips;
+  return w;
+}
+
+Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog) {
+  RuleOptions rule_options;
+  rule_options.addresses = options.address_vars;
+  rule_options.ports = options.port_vars;
+  std::vector<RuleProblem> problems;
+  if (auto ok = ReadClassifications(options.classification_file, &rule_options, &problems); !ok) {
+    return std::unexpected(ok.error());
+  }
+  if (auto ok = ReadReferences(options.reference_file, &rule_options, &problems); !ok) {
+    return std::unexpected(ok.error());
+  }
+  auto set = LoadRuleFiles(options.rule_files, rule_options, CatalogKeywords(catalog));
+  if (!set) return std::unexpected(set.error());
+  LoadedRules loaded;
+  loaded.problems = std::move(problems);
+  loaded.problems.insert(loaded.problems.end(), set->problems.begin(), set->problems.end());
+  loaded.num_failed = set->num_failed;
+  loaded.num_inactive = set->num_inactive;
+  CompileOptions compile;
+  compile.keywords = catalog.keywords();
+  for (const auto& schema : catalog.schemas()) compile.schemas.push_back(schema->name);
+  auto program = RuleProgram::Compile(std::move(*set), compile);
+  if (!program) return std::unexpected(program.error());
+  loaded.program = std::move(*program);
+  for (const RuleProblem& problem : loaded.program->problems()) {
+    loaded.problems.push_back(problem);
+    loaded.num_failed += problem.severity == RuleProblem::Severity::kError;
+  }
+  return loaded;
+}
+
+std::string FormatProblem(const RuleProblem& problem) {
+  std::string out = fmt::format("{}:{}:", problem.place.file, problem.place.line);
+  if (problem.column != 0) out += fmt::format("{}:", problem.column);
+  out += problem.severity == RuleProblem::Severity::kError ? " error: " : " warning: ";
+  if (problem.sid != 0) out += fmt::format("sid {}: ", problem.sid);
+  return out + problem.message;
+}
+
+Result<std::unique_ptr<Runtime>> Runtime::Create(const CommandLine& line, bool logs) {
+  auto runtime = std::make_unique<Runtime>();
+  auto options = BuildOptions(line);
+  if (!options) return std::unexpected(options.error());
+  runtime->options = std::move(*options);
+  const Options& o = runtime->options;
+  auto catalog = LoadCatalog(o.plugin_dirs, o.plugin_options, &runtime->plugin_problems);
+  if (!catalog) return std::unexpected(catalog.error());
+  runtime->catalog = std::move(*catalog);
+  auto rules = LoadRules(o, *runtime->catalog);
+  if (!rules) return std::unexpected(rules.error());
+  runtime->rules = std::move(*rules);
+  runtime->UpdateWanted();
+  if (!logs) return runtime;
+  std::error_code failure;
+  std::filesystem::create_directories(o.log_dir, failure);
+  const auto open = [&](bool wanted, const std::string& name,
+                        std::unique_ptr<LogFile>* file) -> Result<void> {
+    if (!wanted) return {};
+    const std::string path = name.starts_with('/') ? name : o.log_dir + "/" + name;
+    auto opened = LogFile::Open(path, true);
+    if (!opened) return std::unexpected(opened.error());
+    *file = std::move(*opened);
+    return {};
+  };
+  if (auto ok = open(o.eve, o.eve_file, &runtime->eve); !ok) return std::unexpected(ok.error());
+  if (auto ok = open(o.fast, o.fast_file, &runtime->fast); !ok) return std::unexpected(ok.error());
+  return runtime;
+}
+
+void Runtime::UpdateWanted() {
+  std::vector<bool> logged(catalog->schemas().size());
+  for (const auto& schema : catalog->schemas()) {
+    logged[schema->id] = options.eve && (options.eve_all_types ||
+                                         options.eve_types.contains(schema->name) ||
+                                         options.eve_types.contains("alert") ||
+                                         options.eve_types.contains("fileinfo"));
+  }
+  catalog->SetWanted(rules.program->WantedKeywords(catalog->keywords().size()), logged);
+}
+
+}  // namespace sluice

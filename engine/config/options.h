@@ -1,0 +1,100 @@
+// engine/config/options.h
+// Everything a user can set, checked; and where it may be set.
+//
+// Sources, later ones win: built-in defaults, the file (sluice.toml, or a
+// suricata.yaml that is imported as far as it is understood), --set, the command
+// line.  In sluice.toml an unknown key is an error; in an imported YAML file it
+// is ignored and listed.
+// Threads: main thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/types.h"
+
+namespace sluice {
+
+struct PolicyOption {
+  std::string match;   // "tcp/80", "udp/*", "default"
+  std::string action;  // "inspect", "ignore", "drop"
+  uint64_t budget = UINT64_MAX;  // payload bytes per direction
+};
+
+struct Options {
+  // What is inspected.
+  std::vector<std::string> interfaces;
+  uint32_t workers = 1;
+  uint64_t ring_bytes = 8u << 20;
+  std::string pin_dir = "/run/sluice/bpf";
+  std::string control_socket = "/run/sluice/control.sock";
+  bool fail_closed = false;
+  bool keep_on_exit = false;
+  bool busy_poll = false;
+  std::vector<PolicyOption> policies;
+  std::vector<std::string> never_block;
+  Nanos drop_ttl = std::chrono::minutes{10};
+  double max_blocked_share = 0.5;  // of the sources seen
+
+  // Rules and dissectors.
+  std::vector<std::string> rule_files;
+  std::vector<std::string> plugin_dirs;
+  std::map<std::string, std::map<std::string, std::string>, std::less<>> plugin_options;
+  std::map<std::string, std::string, std::less<>> address_vars, port_vars;
+  std::string classification_file, reference_file;
+  bool failure_fatal = false;  // a bad rule or setting ends the start
+  uint32_t max_alerts = 15;    // per packet
+
+  // Flows and streams.
+  uint64_t flow_capacity = 1u << 18;
+  uint64_t tcp_new = 60, tcp_established = 600, tcp_closed = 60;  // seconds idle
+  uint64_t udp_new = 30, udp_established = 300;
+  uint64_t icmp_new = 30, icmp_established = 300;
+  bool midstream = false, async_oneside = false, stream_inline = false;
+  uint64_t stream_depth = 1u << 20, stream_memcap = 256u << 20;
+  bool verify_checksums = true;
+  std::string overlap_policy = "windows";
+
+  // Logs.
+  std::string log_dir = ".";
+  bool eve = true, fast = true;
+  std::string eve_file = "eve.json", fast_file = "fast.log";
+  int compat = 8;
+  std::set<std::string, std::less<>> eve_types;  // with eve_all_types: ignored
+  bool eve_all_types = true;
+  bool community_id = false, metadata = true, ethernet = false, verdict = true;
+  uint64_t community_id_seed = 0;
+  bool payload = false, payload_printable = false, packet = false;
+  std::string sensor_name;
+  uint64_t sensor_id = 0;
+  uint64_t stats_interval = 0;  // seconds; 0: only at the end
+  bool hash_md5 = false, hash_sha1 = false, hash_sha256 = false;
+
+  bool simulate_ips = false;
+  std::vector<std::string> ignored;  // keys of an imported file that mean nothing here
+};
+
+// The defaults, with Suricata's usual variables.
+Options DefaultOptions();
+
+// Reads `path` by its ending (.toml, .yaml, .yml).  Errors: "file:line: key:
+// value: remedy".
+Result<void> LoadConfig(const std::string& path, Options* options);
+// "key=value" in either naming.
+Result<void> ApplySetting(const std::string& setting, Options* options);
+
+// Name, Suricata's name, help: for docs and tests.
+struct SettingInfo {
+  std::string name, suricata_name, help;
+};
+std::vector<SettingInfo> AllSettings();
+
+// "1024", "64kb", "1mb", "2 GiB"; "10m", "30s", "1h".
+Result<uint64_t> ParseSize(const std::string& text);
+Result<Nanos> ParseDuration(const std::string& text);
+
+}  // namespace sluice

@@ -1,0 +1,327 @@
+#include "engine/config/settings.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+
+#include "engine/base/suggest.h"
+
+namespace sluice {
+namespace {
+
+using Apply = std::function<Result<void>(Options&, const std::string&)>;
+
+std::string Lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+Result<bool> ParseBool(const std::string& text) {
+  const std::string t = Lower(text);
+  if (t == "yes" || t == "true" || t == "on" || t == "1") return true;
+  if (t == "no" || t == "false" || t == "off" || t == "0") return false;
+  return Fail(Errc::kInvalidArgument, "{}: must be true or false", text);
+}
+
+Apply Bool(bool Options::*member) {
+  return [member](Options& o, const std::string& v) -> Result<void> {
+    const auto value = ParseBool(v);
+    if (!value) return std::unexpected(value.error());
+    o.*member = *value;
+    return {};
+  };
+}
+template <typename T>
+Apply Integer(T Options::*member, uint64_t low, uint64_t high) {
+  return [=](Options& o, const std::string& v) -> Result<void> {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(v.data(), v.data() + v.size(), value);
+    if (error != std::errc() || end != v.data() + v.size() || value < low || value > high) {
+      return Fail(Errc::kInvalidArgument, "{}: must be a number from {} to {}", v, low, high);
+    }
+    o.*member = static_cast<T>(value);
+    return {};
+  };
+}
+Apply Size(uint64_t Options::*member) {
+  return [=](Options& o, const std::string& v) -> Result<void> {
+    const auto value = ParseSize(v);
+    if (!value) return std::unexpected(value.error());
+    o.*member = *value;
+    return {};
+  };
+}
+Apply Text(std::string Options::*member) {
+  return [=](Options& o, const std::string& v) -> Result<void> {
+    o.*member = v;
+    return {};
+  };
+}
+Apply OneOf(std::string Options::*member, std::vector<std::string> allowed) {
+  return [=](Options& o, const std::string& v) -> Result<void> {
+    if (std::ranges::find(allowed, v) == allowed.end()) {
+      std::string all;
+      for (const std::string& a : allowed) all += (all.empty() ? "" : ", ") + a;
+      return Fail(Errc::kInvalidArgument, "{}: must be one of {}", v, all);
+    }
+    o.*member = v;
+    return {};
+  };
+}
+Setting List(std::string name, std::string suricata, std::string help,
+             std::vector<std::string> Options::*member) {
+  return {std::move(name), std::move(suricata), std::move(help),
+          [=](Options& o, const std::string& v) -> Result<void> {
+            (o.*member).push_back(v);
+            return {};
+          },
+          [=](Options& o) { (o.*member).clear(); }};
+}
+
+Result<void> SetPolicy(Options& o, const std::string& v) {
+  // "tcp/80=inspect:64kb"
+  const size_t equal = v.find('='), colon = v.find(':');
+  PolicyOption policy;
+  policy.match = v.substr(0, equal);
+  if (equal == v.npos) {
+    return Fail(Errc::kInvalidArgument, "{}: write \"tcp/80=inspect\", \"tcp/443=inspect:16kb\" or \"default=ignore\"", v);
+  }
+  policy.action = v.substr(equal + 1, colon == v.npos ? v.npos : colon - equal - 1);
+  if (policy.action != "inspect" && policy.action != "ignore" && policy.action != "drop") {
+    return Fail(Errc::kInvalidArgument, "{}: the action must be inspect, ignore or drop", v);
+  }
+  if (colon != v.npos) {
+    const auto budget = ParseSize(v.substr(colon + 1));
+    if (!budget) return std::unexpected(budget.error());
+    policy.budget = *budget;
+  }
+  o.policies.push_back(std::move(policy));
+  return {};
+}
+
+std::vector<Setting> MakeSettings() {
+  std::vector<Setting> s;
+  using O = Options;
+  const auto add = [&](std::string name, std::string suricata, std::string help, Apply apply) {
+    s.push_back({std::move(name), std::move(suricata), std::move(help), std::move(apply), {}});
+  };
+  s.push_back(List("interfaces", "", "interfaces to attach to", &O::interfaces));
+  add("workers", "", "worker threads, each with its own ring and flows", Integer(&O::workers, 1, 256));
+  add("tap.ring-bytes", "", "ring per worker, a power of two", Size(&O::ring_bytes));
+  add("tap.pin-dir", "", "where maps and links are pinned", Text(&O::pin_dir));
+  add("tap.fail-closed", "", "block new inspected flows while the engine is dead", Bool(&O::fail_closed));
+  add("tap.keep-on-exit", "", "leave programs and drops in the kernel at the end", Bool(&O::keep_on_exit));
+  add("tap.busy-poll", "", "never sleep: lowest latency, a core per worker", Bool(&O::busy_poll));
+  s.push_back({"tap.policy", "", "what the kernel does per protocol and port: \"tcp/80=inspect:64kb\"", SetPolicy,
+               [](Options& o) { o.policies.clear(); }});
+  add("control-socket", "", "socket of status and reload", Text(&O::control_socket));
+  s.push_back(List("verdict.never-block", "", "networks that are never dropped", &O::never_block));
+  add("verdict.drop-ttl", "", "how long a drop lasts unless the rule says", [](Options& o, const std::string& v) -> Result<void> {
+    const auto ttl = ParseDuration(v);
+    if (!ttl) return std::unexpected(ttl.error());
+    o.drop_ttl = *ttl;
+    return {};
+  });
+  s.push_back(List("rules.files", "", "rule files (.rules)", &O::rule_files));
+  add("rules.classification", "classification-file", "classes and their priorities", Text(&O::classification_file));
+  add("rules.references", "reference-config-file", "reference systems and their URLs", Text(&O::reference_file));
+  add("rules.strict", "engine.init-failure-fatal", "a bad rule or setting ends the start", Bool(&O::failure_fatal));
+  add("rules.max-alerts", "packet-alert-max", "alerts per packet", Integer(&O::max_alerts, 1, 255));
+  s.push_back(List("plugins.directories", "", "further directories of dissectors", &O::plugin_dirs));
+  add("flow.capacity", "", "flows per worker; the longest idle is evicted", Integer(&O::flow_capacity, 1, 1u << 26));
+  add("flow.tcp-new", "flow-timeouts.tcp.new", "seconds idle before the handshake is complete", Integer(&O::tcp_new, 1, 1u << 30));
+  add("flow.tcp-established", "flow-timeouts.tcp.established", "seconds idle", Integer(&O::tcp_established, 1, 1u << 30));
+  add("flow.tcp-closed", "flow-timeouts.tcp.closed", "seconds after the end", Integer(&O::tcp_closed, 0, 1u << 30));
+  add("flow.udp-new", "flow-timeouts.udp.new", "seconds idle, one side seen", Integer(&O::udp_new, 1, 1u << 30));
+  add("flow.udp-established", "flow-timeouts.udp.established", "seconds idle, both sides seen", Integer(&O::udp_established, 1, 1u << 30));
+  add("flow.icmp-new", "flow-timeouts.icmp.new", "seconds idle", Integer(&O::icmp_new, 1, 1u << 30));
+  add("flow.icmp-established", "flow-timeouts.icmp.established", "seconds idle", Integer(&O::icmp_established, 1, 1u << 30));
+  add("stream.midstream", "stream.midstream", "take up connections without their handshake", Bool(&O::midstream));
+  add("stream.async-oneside", "stream.async-oneside", "one direction only is seen", Bool(&O::async_oneside));
+  add("stream.inline", "stream.inline", "hand bytes on before they are acknowledged", [](Options& o, const std::string& v) -> Result<void> {
+    if (v == "auto") return {};
+    return Bool(&Options::stream_inline)(o, v);
+  });
+  add("stream.depth", "stream.reassembly.depth", "bytes per direction that are reassembled, 0: all", Size(&O::stream_depth));
+  add("stream.memcap", "stream.reassembly.memcap", "bytes of waiting segments per worker", Size(&O::stream_memcap));
+  add("stream.overlap", "", "which copy wins: windows, first, last, linux, solaris", OneOf(&O::overlap_policy, {"windows", "first", "last", "linux", "solaris"}));
+  add("decode.checksums", "stream.checksum-validation", "ignore segments with a wrong checksum", Bool(&O::verify_checksums));
+  add("log.directory", "default-log-dir", "where logs are written", Text(&O::log_dir));
+  add("log.fast", "outputs.fast.enabled", "write fast.log", Bool(&O::fast));
+  add("log.fast-file", "outputs.fast.filename", "its name", Text(&O::fast_file));
+  add("eve.enabled", "outputs.eve-log.enabled", "write EVE JSON", Bool(&O::eve));
+  add("eve.file", "outputs.eve-log.filename", "its name", Text(&O::eve_file));
+  add("eve.compat", "", "7 or 8: whose form where they differ", Integer(&O::compat, 7, 8));
+  s.push_back({"eve.types", "", "event types written; unset: all",
+               [](Options& o, const std::string& v) -> Result<void> {
+                 o.eve_all_types = false;
+                 o.eve_types.insert(v);
+                 return {};
+               },
+               [](Options& o) { o.eve_types.clear(); }});
+  add("eve.community-id", "outputs.eve-log.community-id", "write community_id", Bool(&O::community_id));
+  add("eve.community-id-seed", "outputs.eve-log.community-id-seed", "its seed", Integer(&O::community_id_seed, 0, 65535));
+  add("eve.metadata", "outputs.eve-log.metadata", "write flowbits and variables", Bool(&O::metadata));
+  add("eve.ethernet", "outputs.eve-log.ethernet", "write MAC addresses", Bool(&O::ethernet));
+  add("eve.payload", "outputs.eve-log.types.alert.payload", "payload in alerts, base64", Bool(&O::payload));
+  add("eve.payload-printable", "outputs.eve-log.types.alert.payload-printable", "payload in alerts, printable", Bool(&O::payload_printable));
+  add("eve.packet", "outputs.eve-log.types.alert.packet", "packet in alerts, base64", Bool(&O::packet));
+  add("eve.verdict", "outputs.eve-log.types.alert.verdict", "verdict in alerts", Bool(&O::verdict));
+  add("eve.sensor-name", "sensor-name", "written as host", Text(&O::sensor_name));
+  add("eve.sensor-id", "sensor-id", "written as sensor_id", Integer(&O::sensor_id, 0, UINT32_MAX));
+  add("stats.interval", "stats.interval", "seconds between stats events, 0: at the end only", Integer(&O::stats_interval, 0, 86400));
+  s.push_back({"files.hashes", "outputs.eve-log.types.files.force-hash", "hashes of files: md5, sha1, sha256",
+               [](Options& o, const std::string& v) -> Result<void> {
+                 if (v == "md5") o.hash_md5 = true;
+                 else if (v == "sha1") o.hash_sha1 = true;
+                 else if (v == "sha256") o.hash_sha256 = true;
+                 else return Fail(Errc::kInvalidArgument, "{}: must be md5, sha1 or sha256", v);
+                 return {};
+               },
+               {}});
+  return s;
+}
+
+// Settings whose last part is the user's own name.
+struct Prefix {
+  std::string_view name, suricata;
+  Result<void> (*apply)(Options&, const std::string& key, const std::string& value);
+};
+const Prefix kPrefixes[] = {
+    {"vars.addresses.", "vars.address-groups.",
+     [](Options& o, const std::string& key, const std::string& value) -> Result<void> {
+       o.address_vars[key] = value;
+       return {};
+     }},
+    {"vars.ports.", "vars.port-groups.",
+     [](Options& o, const std::string& key, const std::string& value) -> Result<void> {
+       o.port_vars[key] = value;
+       return {};
+     }},
+    // plugins.<name>.<key>, app-layer.protocols.<name>.<key>
+    {"plugins.", "app-layer.protocols.",
+     [](Options& o, const std::string& key, const std::string& value) -> Result<void> {
+       const size_t dot = key.find('.');
+       if (dot == key.npos) return {};
+       o.plugin_options[key.substr(0, dot)][key.substr(dot + 1)] = value;
+       return {};
+     }},
+};
+
+}  // namespace
+
+const std::vector<Setting>& Settings() {
+  static const std::vector<Setting> settings = MakeSettings();
+  return settings;
+}
+
+const Setting* FindSetting(std::string_view name, bool suricata) {
+  for (const Setting& setting : Settings()) {
+    if ((suricata ? setting.suricata_name : setting.name) == name) return &setting;
+  }
+  return nullptr;
+}
+
+Result<bool> ApplyScalar(Options* options, const std::string& name, const std::string& value,
+                         bool suricata) {
+  if (const Setting* setting = FindSetting(name, suricata)) {
+    if (auto ok = setting->apply(*options, value); !ok) return std::unexpected(ok.error());
+    return true;
+  }
+  for (const Prefix& prefix : kPrefixes) {
+    const std::string_view start = suricata ? prefix.suricata : prefix.name;
+    if (!name.starts_with(start)) continue;
+    if (auto ok = prefix.apply(*options, name.substr(start.size()), value); !ok) {
+      return std::unexpected(ok.error());
+    }
+    return true;
+  }
+  return false;
+}
+
+std::vector<SettingInfo> AllSettings() {
+  std::vector<SettingInfo> all;
+  for (const Setting& s : Settings()) all.push_back({s.name, s.suricata_name, s.help});
+  return all;
+}
+
+Options DefaultOptions() {
+  Options o;
+  o.address_vars = {{"HOME_NET", "[192.168.0.0/16,10.0.0.0/8,172.16.0.0/12]"},
+                    {"EXTERNAL_NET", "!$HOME_NET"},
+                    {"HTTP_SERVERS", "$HOME_NET"}, {"SMTP_SERVERS", "$HOME_NET"},
+                    {"SQL_SERVERS", "$HOME_NET"},  {"DNS_SERVERS", "$HOME_NET"},
+                    {"TELNET_SERVERS", "$HOME_NET"}, {"AIM_SERVERS", "$EXTERNAL_NET"},
+                    {"DC_SERVERS", "$HOME_NET"},   {"DNP3_SERVER", "$HOME_NET"},
+                    {"DNP3_CLIENT", "$HOME_NET"},  {"MODBUS_CLIENT", "$HOME_NET"},
+                    {"MODBUS_SERVER", "$HOME_NET"}, {"ENIP_CLIENT", "$HOME_NET"},
+                    {"ENIP_SERVER", "$HOME_NET"}};
+  o.port_vars = {{"HTTP_PORTS", "80"}, {"SHELLCODE_PORTS", "!80"}, {"ORACLE_PORTS", "1521"},
+                 {"SSH_PORTS", "22"}, {"DNP3_PORTS", "20000"}, {"MODBUS_PORTS", "502"},
+                 {"FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"}, {"FTP_PORTS", "21"},
+                 {"GENEVE_PORTS", "6081"}, {"VXLAN_PORTS", "4789"}, {"TEREDO_PORTS", "3544"}};
+  return o;
+}
+
+Result<uint64_t> ParseSize(const std::string& text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  std::string unit = Lower(std::string(end, text.data() + text.size()));
+  std::erase(unit, ' ');
+  static const std::map<std::string, uint64_t> kUnits = {
+      {"", 1}, {"b", 1}, {"kb", 1u << 10}, {"kib", 1u << 10}, {"k", 1u << 10}, {"mb", 1u << 20},
+      {"mib", 1u << 20}, {"m", 1u << 20}, {"gb", 1u << 30}, {"gib", 1u << 30}, {"g", 1u << 30}};
+  const auto it = kUnits.find(unit);
+  if (error != std::errc() || it == kUnits.end() || value > UINT64_MAX / it->second) {
+    return Fail(Errc::kInvalidArgument, "{}: must be a size such as 4096, 64kb or 1mb", text);
+  }
+  return value * it->second;
+}
+
+Result<Nanos> ParseDuration(const std::string& text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string unit(end, text.data() + text.size());
+  static const std::map<std::string, Nanos> kUnits = {
+      {"", std::chrono::seconds{1}}, {"ms", std::chrono::milliseconds{1}},
+      {"s", std::chrono::seconds{1}}, {"m", std::chrono::minutes{1}},
+      {"h", std::chrono::hours{1}},   {"d", std::chrono::hours{24}}};
+  const auto it = kUnits.find(unit);
+  if (error != std::errc() || it == kUnits.end() || value < 0 || value > 1'000'000'000) {
+    return Fail(Errc::kInvalidArgument, "{}: must be a duration such as 30s, 10m or 1h", text);
+  }
+  return it->second * value;
+}
+
+Result<void> LoadConfig(const std::string& path, Options* options) {
+  if (path.ends_with(".yaml") || path.ends_with(".yml")) return LoadYaml(path, options);
+  if (path.ends_with(".toml")) return LoadToml(path, options);
+  return Fail(Errc::kInvalidArgument, "{}: the configuration must end in .toml, .yaml or .yml", path);
+}
+
+Result<void> ApplySetting(const std::string& setting, Options* options) {
+  const size_t equal = setting.find('=');
+  if (equal == setting.npos) {
+    return Fail(Errc::kInvalidArgument, "--set {}: write --set key=value", setting);
+  }
+  const std::string key = setting.substr(0, equal), value = setting.substr(equal + 1);
+  // Suricata's "outputs.1.eve-log" names an element of a list by its number.
+  std::string plain;
+  for (size_t at = 0; at <= key.size();) {
+    const size_t dot = std::min(key.find('.', at), key.size());
+    const std::string part = key.substr(at, dot - at);
+    if (!std::ranges::all_of(part, [](unsigned char c) { return std::isdigit(c); })) {
+      plain += (plain.empty() ? "" : ".") + part;
+    }
+    at = dot + 1;
+  }
+  for (const bool suricata : {true, false}) {
+    const auto done = ApplyScalar(options, plain, value, suricata);
+    if (!done) return Fail(Errc::kInvalidArgument, "--set {}: {}", key, done.error().message);
+    if (*done) return {};
+  }
+  options->ignored.push_back(key);
+  return {};
+}
+
+}  // namespace sluice

@@ -1,0 +1,124 @@
+// Import of a suricata.yaml, as far as its keys mean something here.
+#include <yaml.h>
+
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "engine/config/settings.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr int kMaxDepth = 32;
+constexpr std::string_view kEveTypes = "outputs.eve-log.types.";
+
+class Importer {
+ public:
+  Importer(std::string path, yaml_document_t* document, Options* options)
+      : path_(std::move(path)), document_(document), options_(options) {}
+
+  Result<void> Run() {
+    const yaml_node_t* root = yaml_document_get_root_node(document_);
+    if (root == nullptr) return {};
+    return Walk(*root, "", 0);
+  }
+
+ private:
+  Result<void> Walk(const yaml_node_t& node, const std::string& name, int depth) {
+    if (depth > kMaxDepth) {
+      return Fail(Errc::kInvalidArgument, "{}:{}: nested deeper than {}", path_, Line(node), kMaxDepth);
+    }
+    if (node.type == YAML_SCALAR_NODE) return Scalar(node, name);
+    if (node.type == YAML_MAPPING_NODE) {
+      for (auto* pair = node.data.mapping.pairs.start; pair < node.data.mapping.pairs.top; ++pair) {
+        const yaml_node_t* key = yaml_document_get_node(document_, pair->key);
+        const yaml_node_t* value = yaml_document_get_node(document_, pair->value);
+        if (key == nullptr || value == nullptr || key->type != YAML_SCALAR_NODE) continue;
+        const std::string path = (name.empty() ? "" : name + ".") + Text(*key);
+        NoteEveType(path);
+        if (auto ok = Walk(*value, path, depth + 1); !ok) return ok;
+      }
+    } else if (node.type == YAML_SEQUENCE_NODE) {
+      for (auto* item = node.data.sequence.items.start; item < node.data.sequence.items.top; ++item) {
+        const yaml_node_t* value = yaml_document_get_node(document_, *item);
+        if (value == nullptr) continue;
+        // "- http2" in a list of types is one that has no options.
+        if (value->type == YAML_SCALAR_NODE) NoteEveType(name + "." + Text(*value));
+        if (auto ok = Walk(*value, name, depth + 1); !ok) return ok;
+      }
+    }
+    return {};
+  }
+
+  // Listing types turns those not listed off.
+  void NoteEveType(const std::string& path) {
+    if (!path.starts_with(kEveTypes)) return;
+    std::string type = path.substr(kEveTypes.size());
+    if (type.empty() || type.find('.') != type.npos) return;
+    if (options_->eve_all_types) {
+      options_->eve_all_types = false;
+      options_->eve_types.clear();
+    }
+    options_->eve_types.insert(type == "files" ? "fileinfo" : type);
+  }
+
+  Result<void> Scalar(const yaml_node_t& node, const std::string& name) {
+    const std::string value = Text(node);
+    if (name == "suricata-version") {
+      options_->compat = value.starts_with("7") ? 7 : 8;
+      return {};
+    }
+    if (name.starts_with(kEveTypes) && name.ends_with(".enabled")) {
+      const std::string type = name.substr(kEveTypes.size(), name.size() - kEveTypes.size() - 8);
+      if (value == "no") options_->eve_types.erase(type == "files" ? "fileinfo" : type);
+      return {};
+    }
+    if (name == "outputs.eve-log.types.dns.version" && value == "2") options_->compat = 7;
+    const auto done = ApplyScalar(options_, name, value, true);
+    if (!done) {
+      if (!options_->failure_fatal) {
+        options_->ignored.push_back(name);
+        return {};
+      }
+      return Fail(Errc::kInvalidArgument, "{}:{}: {}: {}", path_, Line(node), name, done.error().message);
+    }
+    if (!*done) options_->ignored.push_back(name);
+    return {};
+  }
+
+  static std::string Text(const yaml_node_t& node) {
+    return std::string(reinterpret_cast<const char*>(node.data.scalar.value), node.data.scalar.length);
+  }
+  static size_t Line(const yaml_node_t& node) { return node.start_mark.line + 1; }
+
+  const std::string path_;
+  yaml_document_t* document_;
+  Options* options_;
+};
+
+}  // namespace
+
+Result<void> LoadYaml(const std::string& path, Options* options) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  if (file == nullptr) {
+    return Fail(Errc::kIo, "{}: {}", path, std::strerror(errno));
+  }
+  yaml_parser_t parser;
+  yaml_document_t document;
+  if (!yaml_parser_initialize(&parser)) return Fail(Errc::kOutOfMemory, "{}: no memory", path);
+  yaml_parser_set_input_file(&parser, file.get());
+  Result<void> result;
+  if (!yaml_parser_load(&parser, &document)) {
+    result = Fail(Errc::kInvalidArgument, "{}:{}: {}", path, parser.problem_mark.line + 1,
+                  parser.problem ? parser.problem : "not YAML");
+  } else {
+    result = Importer(path, &document, options).Run();
+    yaml_document_delete(&document);
+  }
+  yaml_parser_delete(&parser);
+  return result;
+}
+
+}  // namespace sluice
