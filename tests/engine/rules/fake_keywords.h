@@ -44,7 +44,7 @@ class FakeKeywords final : public KeywordSource {
              {"http_header", "http.header"}, {"http_raw_header", "http.header.raw"},
              {"http_cookie", "http.cookie"}, {"http_stat_code", "http.stat_code"},
              {"http_stat_msg", "http.stat_msg"}, {"uricontent_field", "http.uri"},
-             {"urilen", "http.uri"}, {"pcre_U", "http.uri"}, {"pcre_I", "http.uri.raw"},
+             {"urilen_norm", "http.uri"}, {"urilen_raw", "http.uri.raw"}, {"pcre_U", "http.uri"}, {"pcre_I", "http.uri.raw"},
              {"pcre_P", "http.request_body"}, {"pcre_H", "http.header"},
              {"pcre_D", "http.header.raw"}, {"pcre_M", "http.method"},
              {"pcre_C", "http.cookie"}, {"pcre_S", "http.stat_code"},

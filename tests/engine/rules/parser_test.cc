@@ -72,7 +72,20 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"fast_pattern_only_negated", "content:!\"ab\"; fast_pattern:only;", "without negation"},
         Case{"misspelt", "contnet:\"abc\";", "did you mean content"},
         Case{"unsupported", "lua:a.lua;", "not supported"},
-        Case{"no_semicolon_in_quotes", "content:\"abc;", "closing semicolon"}),
+        Case{"modifier_behind_isdataat", "content:\"abc\"; isdataat:!1,relative; nocase;", nullptr},
+        Case{"modifier_behind_pcre", "content:\"abc\"; pcre:\"/x/R\"; distance:0;", nullptr},
+        Case{"modifier_in_fresh_buffer", "content:\"abc\"; http.uri; nocase;", "modifies a content"},
+        Case{"pcre_with_a_quote_mark", "pcre:\"/[\"']a/\";", nullptr},
+        Case{"pcre_flag_in_its_sticky_buffer", "http.uri; pcre:\"/a/U\";", nullptr},
+        Case{"byte_test_of_a_whole_string", "byte_test:0,=,0,0,string,dec;", nullptr},
+        Case{"byte_test_of_no_bytes", "byte_test:0,=,0,0;", "not 0"},
+        Case{"urilen", "urilen:>5,raw;", nullptr},
+        Case{"threshold_and_filter",
+             "threshold:type limit,track by_src,count 1,seconds 6; "
+             "detection_filter:track by_src,count 1,seconds 6;",
+             "one threshold"},
+        Case{"quote_not_closed", "content:\"abc;", "double quotes"},
+        Case{"no_semicolon", "nonsense", "not a keyword"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Parser, OldModifierMovesTheContentIntoItsField) {
