@@ -182,10 +182,13 @@ KeywordResult ThresholdKeyword(RuleContext& c, std::string_view value, std::stri
   using Track = Threshold::Track;
   bool type = filter, track = false, count = false, seconds = false;
   if (filter) out.type = Type::kDetectionFilter;
+  bool ignore_rest = false;
   for (const std::string_view part : Split(value, ',')) {
+    if (ignore_rest) break;
     const auto words = SplitWords(part);
     if (words.size() < 2) return Bad(fmt::format("\"{}\": write name value", part));
     if (words.size() > 2) {
+      ignore_rest = true;  // as Suricata does; published rules rely on it
       c.Warn(fmt::format("{}: what follows \"{} {}\" is ignored; is a semicolon missing?", name, words[0], words[1]));
     }
     const std::string_view word = words[0], arg = words[1];

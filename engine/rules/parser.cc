@@ -96,7 +96,6 @@ KeywordResult ParseOptions(RuleContext& c, std::string_view body, size_t* column
   for (size_t at = 0; at < body.size();) {
     const size_t end = OptionEnd(body, at);
     if (Trim(body.substr(at)).empty()) break;
-    *column += 0;
     if (end == body.npos) return Bad(fmt::format("\"{}\" has no closing semicolon", Trim(body.substr(at)).substr(0, 40)));
     const std::string_view option = body.substr(at, end - at);
     const size_t lead = option.find_first_not_of(" \t");
@@ -183,11 +182,14 @@ void ParseRule(std::string_view text, const Place& place, const RuleOptions& opt
     return Report(set, {RuleProblem::Severity::kWarning, place, 1, sid,
                         fmt::format("no dissector named {} is loaded; the rule is inactive", app)});
   }
+  const size_t warnings = set->problems.size();
   size_t column = 0;
   const std::string_view body = text.substr(open + 1, text.size() - open - 2);
   if (auto ok = ParseOptions(context, body, &column); !ok) {
     return fail(open + 2 + column, ok.error().message);
   }
+  // The sid may stand behind what was warned about.
+  for (size_t i = warnings; i < set->problems.size(); ++i) set->problems[i].sid = rule.sid;
   if (auto ok = Validate(context); !ok) return fail(0, ok.error().message);
   rule.text = std::string(text);
   set->rules.push_back(std::move(rule));

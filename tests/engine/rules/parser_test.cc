@@ -120,6 +120,15 @@ TEST(Parser, MissingSidIsRefused) {
   ASSERT_EQ(set.problems.size(), 1u);
   EXPECT_THAT(set.problems[0].message, HasSubstr("sid is missing"));
 }
+TEST(Parser, WarningNamesTheSidThatFollows) {
+  const RuleSet set = Parse(Tcp(
+      "threshold:type limit,count 1,seconds 9,track by_src reference:url,x/y/; tag:session,5,packets;"));
+  EXPECT_EQ(set.rules.size(), 1u);
+  ASSERT_EQ(set.problems.size(), 2u);
+  EXPECT_EQ(set.problems[0].sid, 1u);
+  EXPECT_EQ(set.problems[0].severity, RuleProblem::Severity::kWarning);
+  EXPECT_THAT(set.problems[0].message, HasSubstr("semicolon missing"));
+}
 TEST(Parser, RandomBytesAreSurvived) {
   std::mt19937 random(1);
   for (int i = 0; i < 2000; ++i) {
