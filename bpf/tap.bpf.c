@@ -163,6 +163,19 @@ static __always_inline void guess_flow(struct __sk_buff *skb, const struct work 
 		apply_policy(f, policy);
 }
 
+/* Whether the acknowledgement is news: user space hands on what the peer sent only
+ * once it is acknowledged.  So it is told while the peer is inspected, and after
+ * that until all that was sent of the peer is covered. */
+static __always_inline int tells_ack(const struct tap_pkt *p, const struct tap_flow_side *s,
+				     const struct tap_flow_side *peer)
+{
+	if (p->ack == s->last_ack)
+		return 0;
+	if (budget_left(peer))
+		return 1;
+	return peer->budget_used && (!s->last_ack || (__s32)(peer->sliced_end - s->last_ack) > 0);
+}
+
 /* Payload bytes to send, or -1: no record.  *exit says why not. */
 static __always_inline __s64 wanted(const struct work *w, const struct tap_flow *f,
 				    const struct tap_flow_side *s,
@@ -184,9 +197,8 @@ static __always_inline __s64 wanted(const struct work *w, const struct tap_flow 
 	if (control)
 		return 0;
 	*exit = left ? TAP_EXIT_NOTHING : TAP_EXIT_PAST_BUDGET;
-	/* What the peer sent and user space reads has been acknowledged. */
 	if (p->protocol == IPPROTO_TCP && p->has_l4)
-		return budget_left(peer) && p->ack != s->last_ack ? 0 : -1;
+		return tells_ack(p, s, peer) ? 0 : -1;
 	return left ? 0 : -1;
 }
 
@@ -242,8 +254,13 @@ __noinline int slice(struct __sk_buff *skb, struct work *w, struct tap_flow *f,
 	e.tcp_flags = p->tcp_flags;
 	exit = emit(&e);
 	s->lost_slices = e.lost_slices;
+	if (e.sent && (!s->budget_used || (__s32)(p->seq + e.sent - s->sliced_end) > 0))
+		s->sliced_end = p->seq + e.sent;
 	__sync_fetch_and_add(&s->budget_used, e.sent);
-	if (exit == TAP_EXIT_SENT)
+	/* An acknowledgement of what was never sent is forged: it must not hide the
+	 * true ones that follow. */
+	if (exit == TAP_EXIT_SENT &&
+	    (!peer->tcp_flags || (__s32)(p->ack - peer->next_seq) <= 0))
 		s->last_ack = p->ack;
 	return exit;
 }

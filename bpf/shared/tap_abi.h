@@ -90,9 +90,11 @@ struct tap_flow_side {		/* packets sent by this side */
 	__u32 retransmissions;	/* skbs that begin below next_seq */
 	__u32 out_of_order;	/* skbs that begin above next_seq */
 	__u32 lost_slices;	/* records that did not fit the ring */
+	__u32 sliced_end;	/* TCP: end of the payload sent to user space, once
+				 * budget_used is not 0 */
 	__u8  tcp_flags;	/* all flags seen, or-ed */
 	__u8  guess;		/* enum tap_guess from this side's first payload */
-	__u8  pad[6];
+	__u8  pad[2];
 };
 TAP_ASSERT(sizeof(struct tap_flow_side) == 80, "tap_flow_side layout");
 

@@ -10,7 +10,7 @@
 namespace sluice {
 namespace {
 
-using Value = unsigned __int128;
+__extension__ using Value = unsigned __int128;
 struct Span {
   Value first, last;  // inclusive
 };

@@ -148,6 +148,12 @@ Result<void> RemoveTapDirectory(const std::string& path) {
   return RemovePinDirectory(path);
 }
 
+Result<std::string> FindTapDirectory(const std::string& pin_dir) {
+  const auto names = ListDirectory(pin_dir, fmt::format("tap-v{}-", TAP_ABI_VERSION));
+  if (names.empty()) return Fail(Errc::kNotFound, "{}: no tap is pinned here", pin_dir);
+  return pin_dir + "/" + names.front();
+}
+
 }  // namespace
 
 std::vector<TapPolicy> DefaultTapPolicies() {
@@ -543,13 +549,43 @@ const char* TapCounterHelp(tap_counter counter) noexcept {
 }
 
 Result<TapCounters> ReadPinnedCounters(const std::string& pin_dir) {
-  for (const std::string& name :
-       ListDirectory(pin_dir, fmt::format("tap-v{}-", TAP_ABI_VERSION))) {
-    const std::string path = pin_dir + "/" + name + "/tap_counters";
-    const FileDescriptor fd(bpf_obj_get(path.c_str()));
-    if (fd) return SumCounters(fd.get());
+  auto path = FindTapDirectory(pin_dir);
+  if (!path) return std::unexpected(path.error());
+  const FileDescriptor fd(bpf_obj_get((*path + "/tap_counters").c_str()));
+  if (!fd) return Fail(ErrnoCode(errno), "{}: no counters: {}", *path, ErrnoText(errno));
+  return SumCounters(fd.get());
+}
+
+Result<PinnedStatus> ReadPinnedStatus(const std::string& pin_dir) {
+  auto path = FindTapDirectory(pin_dir);
+  if (!path) return std::unexpected(path.error());
+  auto counters = ReadPinnedCounters(pin_dir);
+  if (!counters) return std::unexpected(counters.error());
+  PinnedStatus status;
+  status.counters = *counters;
+  const FileDescriptor fd(bpf_obj_get((*path + "/tap_config").c_str()));
+  tap_config config{};
+  const uint32_t zero = 0;
+  if (!fd || bpf_map_lookup_elem(fd.get(), &zero, &config) != 0) {
+    return Fail(ErrnoCode(errno), "{}: no configuration: {}", *path, ErrnoText(errno));
   }
-  return Fail(Errc::kNotFound, "{}: no tap is pinned here", pin_dir);
+  status.num_workers = config.num_rings;
+  status.fail_mode = static_cast<FailMode>(config.fail_mode);
+  status.heartbeat_age = MonotonicNow() - Nanos{static_cast<int64_t>(config.heartbeat_ns)};
+  status.engine_alive =
+      status.heartbeat_age <= Nanos{static_cast<int64_t>(config.heartbeat_timeout_ns)};
+  for (const std::string& name : ListDirectory(*path, "link_")) {
+    InterfaceStatus one;
+    if (std::sscanf(name.c_str(), "link_%u_ingress", &one.ifindex) != 1 ||
+        !name.ends_with("_ingress")) {
+      continue;
+    }
+    char text[IF_NAMESIZE] = "";
+    if (if_indextoname(one.ifindex, text) != nullptr) one.name = text;
+    one.tcx = one.adopted = true;
+    status.interfaces.push_back(one);
+  }
+  return status;
 }
 
 Result<void> RemoveAllPins(const std::string& pin_dir) {

@@ -167,6 +167,16 @@ const char* TapCounterHelp(tap_counter counter) noexcept;
 
 // For `status` without an engine: counters of whichever tap is pinned below pin_dir.
 Result<TapCounters> ReadPinnedCounters(const std::string& pin_dir);
+// What runs in the kernel, engine or not; bpftool and tc do not list TCX programs.
+struct PinnedStatus {
+  TapCounters counters{};
+  std::vector<InterfaceStatus> interfaces;  // by TCX link; empty name: the interface is gone
+  uint32_t num_workers = 0;
+  FailMode fail_mode = FailMode::kOpen;
+  Nanos heartbeat_age{};                    // since the engine's last sign of life
+  bool engine_alive = false;                // heartbeat_age is within the time-out
+};
+Result<PinnedStatus> ReadPinnedStatus(const std::string& pin_dir);
 // Detaches and removes every pin below pin_dir, drop maps included.  For `uninstall` and tests.
 Result<void> RemoveAllPins(const std::string& pin_dir);
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 
+#include "engine/stream/tcp_session.h"
 #include "tests/bpf/bpf_fixture.h"
 #include "tests/bpf/namespaces.h"
 
@@ -222,6 +223,74 @@ TEST_P(Bulk, EveryPayloadByteArrivesExactlyOnce) {
 INSTANTIATE_TEST_SUITE_P(Ip, Bulk, ::testing::Bool(),
                          [](const auto& c) { return c.param ? "V6" : "V4"; });
 
+// What the engine's TCP makes of the records.
+struct StreamSink final : TcpSession::Sink {
+  void OnData(Direction direction, Slice bytes, uint64_t offset) override {
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      wrong += bytes[i] != Pattern(offset + i, direction == Direction::kToClient);
+    }
+    if (!gap[Index(direction)]) in_order[Index(direction)] += bytes.size();
+  }
+  void OnGap(Direction direction, uint64_t, uint64_t) override { gap[Index(direction)] = true; }
+  void OnEnd(Direction direction) override { end[Index(direction)] = true; }
+  void OnStreamEvent(StreamEvent) override { ++events; }
+  uint64_t in_order[2] = {0, 0};
+  bool gap[2] = {false, false}, end[2] = {false, false};
+  size_t wrong = 0, events = 0;
+};
+
+struct BudgetCase {
+  const char* name;
+  uint64_t to_server, to_client;  // bytes
+  bool v6;
+};
+class Streams : public LiveTapTest, public ::testing::WithParamInterface<BudgetCase> {};
+
+// Reassembly in passive mode hands bytes on when they are acknowledged: it gets all that the budget
+// allows, in order, and nothing that is wrong.
+TEST_P(Streams, AreReassembledUpToTheBudget) {
+  constexpr size_t kUp = 900000, kDown = 700000;
+  auto options = LiveOptions();
+  options.ring_bytes = 16u << 20;
+  options.policies = {{.kind = TapPolicy::Kind::kPort, .ip_protocol = 6, .value = 8000,
+                       .budget_to_server = GetParam().to_server,
+                       .budget_to_client = GetParam().to_client}};
+  OpenLive(options);
+  Talk(GetParam().v6, 1, kUp, kDown);
+  const StreamOptions stream_options{.depth = 0};
+  SegmentPool pool(stream_options.memcap);
+  StreamStats stats;
+  StreamSink sink;
+  TcpSession session;
+  for (const Record& record : Records()) {
+    Packet packet;
+    Decode(LinkType::kEthernet, record.data, {.verify_checksums = false}, &packet);
+    if (record.header.type != TAP_RECORD_PACKET || packet.l4 != L4::kTcp) continue;
+    const Direction direction = record.header.side == record.header.initiator
+                                    ? Direction::kToServer : Direction::kToClient;
+    session.OnPacket(packet, direction, stream_options, pool, stats, sink);
+  }
+  EXPECT_EQ(sink.wrong, 0u);
+  EXPECT_EQ(sink.in_order[0], std::min<uint64_t>(kUp, GetParam().to_server));
+  EXPECT_EQ(sink.in_order[1], std::min<uint64_t>(kDown, GetParam().to_client));
+  if (GetParam().to_server > kUp && GetParam().to_client > kDown) {
+    EXPECT_FALSE(sink.gap[0] || sink.gap[1]);
+    EXPECT_TRUE(sink.end[0] && sink.end[1]);
+  }
+  session.Release(pool);
+}
+constexpr uint64_t kAllBytes = TAP_BUDGET_ALL;
+const BudgetCase kBudgets[] = {
+    {"Everything", kAllBytes, kAllBytes, false},
+    {"EverythingV6", kAllBytes, kAllBytes, true},
+    {"FirstBytesOfBoth", 4096, 4096, false},
+    {"ToServerOnly", kAllBytes, 0, false},
+    {"ToClientOnly", 0, 100001, true},
+    {"MoreThanOnePiece", 50000, 50000, true},
+};
+INSTANTIATE_TEST_SUITE_P(Budget, Streams, ::testing::ValuesIn(kBudgets),
+                         [](const auto& c) { return c.param.name; });
+
 TEST_F(LiveTapTest, TwoRingsKeepEachConnectionTogether) {
   auto options = LiveOptions();
   options.num_workers = 2;
@@ -261,7 +330,9 @@ TEST_P(Crash, DropsStayEnforcedAfterKillAndTheNextRunAdopts) {
   int ready[2];
   ASSERT_EQ(pipe(ready), 0);
   const pid_t engine = pair_->server.Fork([&] {
-    auto tap = LiveTap::Create(LiveOptions());
+    auto crashing = LiveOptions();
+    crashing.heartbeat_timeout = Nanos{1};
+    auto tap = LiveTap::Create(crashing);
     if (!tap || !(*tap)->drops().AddSource(*ParsePrefix(attacker), {.sid = 77})) return 1;
     (void)!write(ready[1], "y", 1);
     for (;;) pause();
@@ -281,6 +352,16 @@ TEST_P(Crash, DropsStayEnforcedAfterKillAndTheNextRunAdopts) {
   const auto after = ReadPinnedCounters(pins_.path());
   ASSERT_TRUE(after);
   EXPECT_GE((*after)[TAP_EXIT_DROP_SOURCE] - (*before)[TAP_EXIT_DROP_SOURCE], 20u);
+
+  pair_->server.Inside([&] {
+    const auto status = ReadPinnedStatus(pins_.path());
+    ASSERT_TRUE(status) << status.error().message;
+    ASSERT_EQ(status->interfaces.size(), 1u);
+    EXPECT_EQ(status->interfaces[0].name, "s0");
+    EXPECT_EQ(status->num_workers, 1u);
+    EXPECT_GT(status->heartbeat_age, Nanos{0});
+    EXPECT_FALSE(status->engine_alive);
+  });
 
   OpenLive();
   ASSERT_EQ(tap_->interfaces().size(), 1u);

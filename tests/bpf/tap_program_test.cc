@@ -506,6 +506,30 @@ TEST_F(Classifier, PureAcknowledgementsAreSentOncePerAdvance) {
   EXPECT_EQ(Delta(TAP_EXIT_NOTHING), 1u);
 }
 
+// User space hands bytes on once they are acknowledged: the last ones, too.
+TEST_F(Classifier, TheAcknowledgementOfTheLastInspectedByteIsSent) {
+  auto options = Options();
+  options.policies = {Port(80, Action::kInspect, 60)};
+  options.policies[0].budget_to_client = 0;
+  Open(options);
+  Run(Build({.seq = 1000, .ack = 5000, .payload = std::string(100, 'a')}));  // 60 of 100 bytes
+  Frame ack{.source = "10.0.0.2", .destination = "10.0.0.1", .sport = 80, .dport = 40000,
+            .seq = 5000, .ack = 999999};
+  EXPECT_EQ(Records().size(), 1u);
+  Run(ack);  // forged: must not hide the true ones
+  ack.ack = 1040;
+  Run(ack);
+  ack.ack = 1100;
+  Run(ack);
+  EXPECT_EQ(Records().size(), 3u);
+  Run(Build({.seq = 1100, .ack = 5000, .payload = std::string(100, 'b')}));  // past the budget
+  ack.ack = 1200;
+  Run(ack);
+  ack.payload = "and so on";
+  Run(ack);
+  EXPECT_TRUE(Records().empty());
+}
+
 TEST_F(Classifier, PolicyIgnoresDropsAndDefaultsToIgnore) {
   auto options = Options();
   options.policies = {Port(443, Action::kIgnore), Port(23, Action::kDrop),
