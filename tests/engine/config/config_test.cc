@@ -34,6 +34,13 @@ TEST(Config, UnknownKeyIsNamedWithItsLine) {
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().message, HasSubstr(".toml:2: no_such_key_at_all: unknown key"));
 }
+TEST(Config, ShippedSampleLoads) {
+  Options options = DefaultOptions();
+  const auto result = LoadConfig("docs/sluice.toml", &options);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(options.interfaces, std::vector<std::string>{"eth0"});
+  EXPECT_EQ(options.policies.size(), 3u);
+}
 TEST(Config, BrokenTomlNamesItsLine) {
   const auto result = Load(".toml", "\n\nx = [\n");
   ASSERT_FALSE(result);
