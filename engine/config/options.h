@@ -38,7 +38,6 @@ struct Options {
   std::vector<PolicyOption> policies;
   std::vector<std::string> never_block;
   Nanos drop_ttl = std::chrono::minutes{10};
-  double max_blocked_share = 0.5;  // of the sources seen
 
   // Rules and dissectors.
   std::vector<std::string> rule_files;

@@ -158,6 +158,12 @@ TcpSession::Outcome TcpSession::OnPacket(const Packet& packet, Direction d,
   return outcome;
 }
 
+// How far ahead a number may be.  Live, the kernel leaves bytes out past a slice
+// budget, so that a long jump is no surprise there.
+uint64_t TcpSession::Room(const Side& receiver, const StreamOptions& options) {
+  return options.inline_mode ? uint64_t{1} << 30 : std::max<uint64_t>(receiver.window, 1u << 20);
+}
+
 void TcpSession::HandleAck(const Packet& packet, Direction d, const StreamOptions& options,
                            SegmentPool& pool, StreamStats& stats, Sink& sink) {
   Side& other = side_[Index(Opposite(d))];
@@ -165,7 +171,7 @@ void TcpSession::HandleAck(const Packet& packet, Direction d, const StreamOption
   const uint64_t ack = Unwrap(other, packet.tcp.ack);
   // Acknowledges what was never sent, or lies far before the start: not of this
   // connection.  Some room is left for segments that the tap lost.
-  const uint64_t room = std::max<uint64_t>(side_[Index(d)].window, 1u << 20);
+  const uint64_t room = Room(side_[Index(d)], options);
   if (static_cast<int64_t>(ack) < 0 || ack > other.next + room) {
     sink.OnStreamEvent(StreamEvent::kPktInvalidAck);
     return;
@@ -205,7 +211,7 @@ void TcpSession::HandlePayload(const Packet& packet, Direction d, const StreamOp
     bytes = bytes.subspan(before);
     offset = 0;
   }
-  const uint64_t room = std::max<uint64_t>(side_[Index(Opposite(d))].window, 1u << 20);
+  const uint64_t room = Room(side_[Index(Opposite(d))], options);
   if (offset > std::max(side.acked, side.next) + room) {
     ++stats.out_of_window;
     sink.OnStreamEvent(StreamEvent::kEstPacketOutOfWindow);

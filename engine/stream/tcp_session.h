@@ -96,6 +96,7 @@ class TcpSession {
   };
   friend struct SideSink;
 
+  static uint64_t Room(const Side& receiver, const StreamOptions& options);
   uint64_t Unwrap(const Side& side, uint32_t seq) const;
   bool HandleSyn(const Packet& packet, Direction d, const StreamOptions& options,
                  StreamStats& stats, Sink& sink, Outcome* outcome);

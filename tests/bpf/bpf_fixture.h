@@ -19,7 +19,7 @@
 #include "engine/decode/decode.h"
 #include "engine/tap/flow_key.h"
 #include "engine/tap/live_tap.h"
-#include "tests/bpf/packets.h"
+#include "tests/support/packets.h"
 
 namespace sluice::testing {
 

@@ -6,8 +6,8 @@
 #include "engine/decode/decode.h"
 #include "engine/tap/flow_key.h"
 #include "tests/bpf/bpf_fixture.h"
-#include "tests/bpf/packets.h"
-#include "tests/bpf/random_packets.h"
+#include "tests/support/packets.h"
+#include "tests/support/random_packets.h"
 
 #include "bpf/shared/tap_pkt.h"
 #include "parse_probe.skel.h"

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "tests/bpf/bpf_fixture.h"
-#include "tests/bpf/random_packets.h"
+#include "tests/support/random_packets.h"
 
 namespace sluice::testing {
 namespace {

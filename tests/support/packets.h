@@ -1,4 +1,4 @@
-// tests/bpf/packets.h
+// tests/support/packets.h
 // Builds Ethernet frames: Build({.payload = "GET / "}) is a TCP segment over IPv4.
 // Threads: pure functions.
 #pragma once

@@ -1,4 +1,4 @@
-// tests/bpf/random_packets.h
+// tests/support/random_packets.h
 // Packets of every shape the parsers know, some with lies in them, some noise.
 // Threads: one generator per thread.
 #pragma once
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <random>
 
-#include "tests/bpf/packets.h"
+#include "tests/support/packets.h"
 
 namespace sluice::testing {
 

@@ -1,0 +1,190 @@
+#include "engine/stream/tcp_session.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+
+namespace sluice {
+namespace {
+
+constexpr Direction kC = Direction::kToServer, kS = Direction::kToClient;
+
+struct Recorder final : TcpSession::Sink {
+  void OnData(Direction d, Slice bytes, uint64_t) override { data[Index(d)].append(AsText(bytes)); }
+  void OnGap(Direction d, uint64_t, uint64_t n) override {
+    data[Index(d)] += "<" + std::to_string(n) + ">";
+  }
+  void OnEnd(Direction d) override { ended[Index(d)] = true; }
+  void OnStreamEvent(StreamEvent event) override { events.push_back(event); }
+  std::string data[2];
+  bool ended[2] = {false, false};
+  std::vector<StreamEvent> events;
+};
+
+class Session : public ::testing::Test {
+ protected:
+  TcpSession::Outcome Send(Direction d, uint8_t flags, uint32_t seq, uint32_t ack,
+                           std::string_view payload = "") {
+    Packet packet;
+    packet.l4 = L4::kTcp;
+    packet.tcp.flags = flags;
+    packet.tcp.seq = seq;
+    packet.tcp.ack = ack;
+    packet.tcp.window = 65535;
+    packet.payload = AsSlice(payload);
+    return session.OnPacket(packet, d, options, pool, stats, to);
+  }
+  void Handshake(uint32_t client = 1000, uint32_t server = 5000) {
+    Send(kC, kTcpSyn, client, 0);
+    Send(kS, kTcpSyn | kTcpAck, server, client + 1);
+    Send(kC, kTcpAck, client + 1, server + 1);
+  }
+  ~Session() override { session.Release(pool); }
+
+  StreamOptions options;
+  SegmentPool pool{1 << 20};
+  StreamStats stats;
+  TcpSession session;
+  Recorder to;
+};
+
+TEST_F(Session, PassiveHandsOnWhatIsAcknowledged) {
+  Handshake();
+  EXPECT_TRUE(session.established());
+  Send(kC, kTcpAck | kTcpPsh, 1001, 5001, "GET");
+  EXPECT_EQ(to.data[0], "");
+  Send(kS, kTcpAck, 5001, 1004);
+  EXPECT_EQ(to.data[0], "GET");
+}
+
+TEST_F(Session, InlineHandsOnAtOnce) {
+  options.inline_mode = true;
+  Handshake();
+  Send(kC, kTcpAck | kTcpPsh, 1001, 5001, "GET");
+  EXPECT_EQ(to.data[0], "GET");
+}
+
+TEST_F(Session, GapIsToldOnceThePeerHasAckedPastIt) {
+  Handshake();
+  Send(kC, kTcpAck, 1001, 5001, "aa");
+  Send(kC, kTcpAck, 1006, 5001, "bb");  // three bytes never seen
+  Send(kS, kTcpAck, 5001, 1003);
+  EXPECT_EQ(to.data[0], "aa");
+  Send(kS, kTcpAck, 5001, 1008);
+  EXPECT_EQ(to.data[0], "aa<3>bb");
+  EXPECT_EQ(stats.gaps, 1u);
+  EXPECT_TRUE(session.had_gap(kC));
+}
+
+TEST_F(Session, SequenceNumbersMayWrap) {
+  Handshake(0xfffffffd, 0xffffffff);
+  Send(kC, kTcpAck, 0xfffffffe, 0, "abcd");
+  Send(kC, kTcpAck, 2, 0, "ef");
+  Send(kS, kTcpAck, 0, 4);
+  EXPECT_EQ(to.data[0], "abcdef");
+}
+
+TEST_F(Session, WithoutHandshakeNothingIsTakenUp) {
+  const auto outcome = Send(kC, kTcpAck, 1, 1, "x");
+  EXPECT_FALSE(outcome.accepted);
+  EXPECT_EQ(stats.no_session, 1u);
+}
+
+TEST_F(Session, MidstreamIsTakenUpWhenAsked) {
+  options.midstream = true;
+  Send(kC, kTcpAck, 100, 900, "x");
+  Send(kS, kTcpAck, 900, 101, "y");
+  EXPECT_EQ(to.data[0], "x");
+  EXPECT_EQ(stats.midstream_pickups, 1u);
+}
+
+TEST_F(Session, ResetHandsOnTheRestAndEnds) {
+  Handshake();
+  Send(kC, kTcpAck, 1001, 5001, "last");
+  Send(kS, kTcpRst | kTcpAck, 5001, 1001);
+  EXPECT_EQ(to.data[0], "last");
+  EXPECT_TRUE(to.ended[0] && to.ended[1]);
+  EXPECT_EQ(session.state(), TcpState::kClosed);
+}
+
+TEST_F(Session, FinsOfBothSidesClose) {
+  Handshake();
+  Send(kC, kTcpFin | kTcpAck, 1001, 5001);
+  EXPECT_EQ(session.state(), TcpState::kFinWait1);
+  Send(kS, kTcpFin | kTcpAck, 5001, 1002);
+  Send(kC, kTcpAck, 1002, 5002);
+  EXPECT_EQ(session.state(), TcpState::kClosed);
+  EXPECT_TRUE(to.ended[0] && to.ended[1]);
+}
+
+TEST_F(Session, ASynOfAnotherConnectionIsReuse) {
+  Handshake();
+  EXPECT_TRUE(Send(kC, kTcpSyn, 77, 0).reuse);
+}
+
+TEST_F(Session, DepthEndsReassemblyAndCountsOnce) {
+  options.depth = 4;
+  Handshake();
+  Send(kC, kTcpAck, 1001, 5001, "abcdef");
+  Send(kC, kTcpAck, 1007, 5001, "gh");
+  Send(kS, kTcpAck, 5001, 1009);
+  EXPECT_EQ(to.data[0], "abcd");
+  EXPECT_EQ(stats.depth_reached, 1u);
+}
+
+TEST_F(Session, FarOutOfWindowIsIgnoredWithAnEvent) {
+  Handshake();
+  Send(kC, kTcpAck, 1001 + (1u << 25), 5001, "x");
+  EXPECT_EQ(stats.out_of_window, 1u);
+  ASSERT_FALSE(to.events.empty());
+  EXPECT_EQ(to.events[0], StreamEvent::kEstPacketOutOfWindow);
+}
+
+TEST_F(Session, LiveALongJumpIsAGapNotAnError) {
+  options.inline_mode = true;
+  options.depth = 0;
+  Handshake();
+  Send(kC, kTcpAck, 1001 + (1u << 25), 5001, "x");
+  Send(kS, kTcpAck, 5001, 1002 + (1u << 25));
+  EXPECT_EQ(to.data[0], "<33554432>x");
+}
+
+TEST_F(Session, BadChecksumIsNotOfTheStream) {
+  Handshake();
+  Packet packet;
+  packet.tcp.flags = kTcpAck;
+  packet.bad_l4_checksum = true;
+  EXPECT_FALSE(session.OnPacket(packet, kC, options, pool, stats, to).accepted);
+  EXPECT_EQ(stats.invalid_checksum, 1u);
+}
+
+// Any cut and any order of the segments gives the same bytes, both ways to hand on.
+TEST_F(Session, EveryCutAndOrderGivesTheSameBytes) {
+  std::mt19937 random(11);
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += static_cast<char>('a' + i % 26);
+  for (int round = 0; round < 400; ++round) {
+    session.Release(pool);
+    session = TcpSession{};
+    to = Recorder{};
+    options.inline_mode = round % 2 == 0;
+    Handshake();
+    std::vector<std::pair<size_t, size_t>> parts;  // offset, length
+    for (size_t at = 0; at < text.size();) {
+      const size_t len = std::min<size_t>(1 + random() % 40, text.size() - at);
+      parts.emplace_back(at, len);
+      at += len;
+    }
+    std::shuffle(parts.begin(), parts.end(), random);
+    for (const auto& [at, len] : parts) {
+      Send(kC, kTcpAck, static_cast<uint32_t>(1001 + at), 5001, std::string_view(text).substr(at, len));
+    }
+    Send(kS, kTcpAck, 5001, static_cast<uint32_t>(1001 + text.size()));
+    ASSERT_EQ(to.data[0], text) << round;
+  }
+}
+
+}  // namespace
+}  // namespace sluice
