@@ -21,8 +21,10 @@ std::string Word(std::mt19937& r, size_t least, size_t most) {
 Rule ContentRule(uint32_t sid, std::vector<std::string> contents, bool field, bool udp = false) {
   Rule rule;
   rule.sid = sid;
-  if (field) rule.header.any_ip_protocol = true;
-  else rule.header.ip_protocols = {static_cast<uint8_t>(udp ? 17 : 6)};
+  if (field)
+    rule.header.any_ip_protocol = true;
+  else
+    rule.header.ip_protocols = {static_cast<uint8_t>(udp ? 17 : 6)};
   Inspection i;
   i.kind = field ? BufferKind::kField : BufferKind::kPayload;
   for (std::string& bytes : contents) {
@@ -73,7 +75,8 @@ struct World {
 std::vector<Rule> Many(uint32_t count, bool field) {
   std::mt19937 r(1);
   std::vector<Rule> rules;
-  for (uint32_t i = 0; i < count; ++i) rules.push_back(ContentRule(i + 1, {Word(r, 5, 20), Word(r, 4, 8)}, field));
+  for (uint32_t i = 0; i < count; ++i)
+    rules.push_back(ContentRule(i + 1, {Word(r, 5, 20), Word(r, 4, 8)}, field));
   return rules;
 }
 
@@ -103,7 +106,8 @@ void BM_Candidate(benchmark::State& state) {
     world.Send(false, 0);
     benchmark::DoNotOptimize(world.detector->EndPacket().alerts.size());
   }
-  state.counters["candidates"] = benchmark::Counter(static_cast<double>(world.detector->stats().confirms), benchmark::Counter::kIsRate);
+  state.counters["candidates"] = benchmark::Counter(
+      static_cast<double>(world.detector->stats().confirms), benchmark::Counter::kIsRate);
 }
 BENCHMARK(BM_Candidate);
 

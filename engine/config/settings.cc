@@ -287,7 +287,8 @@ Result<Nanos> ParseDuration(const std::string& text) {
       {"s", std::chrono::seconds{1}}, {"m", std::chrono::minutes{1}},
       {"h", std::chrono::hours{1}},   {"d", std::chrono::hours{24}}};
   const auto it = kUnits.find(unit);
-  if (error != std::errc() || it == kUnits.end() || value < 0 || value > 1'000'000'000) {
+  if (error != std::errc() || it == kUnits.end() || value < 0 ||
+      value > Nanos::max() / it->second) {
     return Fail(Errc::kInvalidArgument, "{}: must be a duration such as 30s, 10m or 1h", text);
   }
   return it->second * value;

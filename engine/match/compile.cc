@@ -12,14 +12,15 @@ namespace sluice {
 
 bool ContainsAddress(const AddressSet& set, const Address& address) {
   if (set.any) return true;
-  auto it = std::upper_bound(set.ranges.begin(), set.ranges.end(), address,
-                             [](const Address& a, const AddressRange& r) {
-                               return std::tie(a.version, a.bytes) < std::tie(r.first.version, r.first.bytes);
-                             });
+  auto it = std::upper_bound(
+      set.ranges.begin(), set.ranges.end(), address, [](const Address& a, const AddressRange& r) {
+        return std::tie(a.version, a.bytes) < std::tie(r.first.version, r.first.bytes);
+      });
   // Ranges may be sorted with either version first: look at the neighbour, then at all.
   if (it != set.ranges.begin()) {
     const AddressRange& r = *std::prev(it);
-    if (r.first.version == address.version && r.first.bytes <= address.bytes && address.bytes <= r.last.bytes) {
+    if (r.first.version == address.version && r.first.bytes <= address.bytes &&
+        address.bytes <= r.last.bytes) {
       return true;
     }
   }
@@ -46,8 +47,10 @@ void PortIndex::Add(uint32_t rule, const RuleHeader& header) {
       for (uint32_t p = first; p <= last; ++p) entries.emplace_back(static_cast<uint16_t>(p), rule);
     }
   };
-  if (!header.bidirectional && narrow(header.destination_ports)) return add(by_destination_, header.destination_ports);
-  if (!header.bidirectional && narrow(header.source_ports)) return add(by_source_, header.source_ports);
+  if (!header.bidirectional && narrow(header.destination_ports))
+    return add(by_destination_, header.destination_ports);
+  if (!header.bidirectional && narrow(header.source_ports))
+    return add(by_source_, header.source_ports);
   any_.push_back(rule);
 }
 
@@ -76,15 +79,18 @@ struct Order {
 };
 
 int ActionRank(Action action, const std::array<Action, 4>& order) {
-  if (action == Action::kRejectSource || action == Action::kRejectDestination || action == Action::kRejectBoth) {
+  if (action == Action::kRejectSource || action == Action::kRejectDestination ||
+      action == Action::kRejectBoth) {
     action = Action::kReject;
   }
   return static_cast<int>(std::find(order.begin(), order.end(), action) - order.begin());
 }
 
 Order OrderOf(const Rule& rule, const CompileOptions& options) {
-  bool bit_reads = false, bit_writes = false, int_reads = false, int_writes = false, x_reads = false, x_writes = false;
+  bool bit_reads = false, bit_writes = false, int_reads = false, int_writes = false,
+       x_reads = false, x_writes = false;
   const auto bit = [](FlowbitTest::Op op, bool* reads, bool* writes) {
+    if (op == FlowbitTest::Op::kUnset) return;  // behind all who ask
     const bool is_read = op == FlowbitTest::Op::kIsSet || op == FlowbitTest::Op::kIsNotSet;
     (is_read ? *reads : *writes) = true;
   };
@@ -97,16 +103,23 @@ Order OrderOf(const Rule& rule, const CompileOptions& options) {
       (is_write ? int_writes : int_reads) = true;
     }
   }
-  return {ActionRank(rule.action, options.action_order), VariableRank(bit_reads, bit_writes),
-          VariableRank(int_reads, int_writes), VariableRank(x_reads, x_writes), rule.priority,
-          rule.gid, rule.sid, rule.index};
+  return {ActionRank(rule.action, options.action_order),
+          VariableRank(bit_reads, bit_writes),
+          VariableRank(int_reads, int_writes),
+          VariableRank(x_reads, x_writes),
+          rule.priority,
+          rule.gid,
+          rule.sid,
+          rule.index};
 }
 
 bool ReadsVariable(const BufferTest& test) {
   const auto is = [](const Number& n) { return n.variable >= 0; };
   const auto opt = [&](const std::optional<Number>& n) { return n && is(*n); };
   return std::visit(
-      Overloaded{[&](const ContentTest& t) { return opt(t.offset) || opt(t.depth) || opt(t.distance) || opt(t.within); },
+      Overloaded{[&](const ContentTest& t) {
+                   return opt(t.offset) || opt(t.depth) || opt(t.distance) || opt(t.within);
+                 },
                  [&](const IsDataAtTest& t) { return is(t.offset); },
                  [&](const ByteTest& t) { return is(t.num_bytes) || is(t.value) || is(t.offset); },
                  [&](const ByteJump& t) { return is(t.num_bytes) || is(t.offset); },
@@ -117,10 +130,10 @@ bool ReadsVariable(const BufferTest& test) {
 }
 
 bool IsRelative(const BufferTest& test) {
-  return std::visit(Overloaded{[](const ContentTest& t) { return t.distance || t.within; },
-                               [](const SizeTest&) { return false; },
-                               [](const auto& t) { return t.relative; }},
-                    test);
+  return std::visit(
+      Overloaded{[](const ContentTest& t) { return t.distance || t.within; },
+                 [](const SizeTest&) { return false; }, [](const auto& t) { return t.relative; }},
+      test);
 }
 
 bool MovesAnchor(const BufferTest& test) {
@@ -152,11 +165,16 @@ class Compiler {
 
   Result<void> Run() {
     out_.chains.emplace_back();
-    for (const std::string_view name : options_.schemas) out_.schema_names.emplace_back(name);
+    for (const std::string& name : out_.rules.xbit_names) {
+      uint64_t h = 0xcbf29ce484222325u;  // FNV-1a
+      for (const char c : name) h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
+      out_.xbit_keys.push_back(h);
+    }
     for (int d = 0; d < 2; ++d) {
       out_.always_fields[d].resize(options_.schemas.size() + 1);
       out_.keyword_stage[d].resize(options_.keywords.size());
-      for (size_t k = 0; k < options_.keywords.size(); ++k) out_.keyword_stage[d][k] = options_.keywords[k].stage[d];
+      for (size_t k = 0; k < options_.keywords.size(); ++k)
+        out_.keyword_stage[d][k] = options_.keywords[k].stage[d];
     }
     std::vector<std::pair<Order, uint32_t>> order;
     for (uint32_t i = 0; i < out_.rules.rules.size(); ++i) {
@@ -167,7 +185,8 @@ class Compiler {
     for (const auto& [key, i] : order) {
       if (auto added = AddRule(out_.rules.rules[i]); !added) {
         const Rule& rule = out_.rules.rules[i];
-        out_.problems.push_back({RuleProblem::Severity::kError, rule.place, 0, rule.sid, added.error().message});
+        out_.problems.push_back(
+            {RuleProblem::Severity::kError, rule.place, 0, rule.sid, added.error().message});
       } else {
         out_.rank_of[i] = static_cast<uint32_t>(out_.compiled.size() - 1);
       }
@@ -185,7 +204,8 @@ class Compiler {
     c.source_ports = PortSetId(rule.header.source_ports);
     c.destination_ports = PortSetId(rule.header.destination_ports);
     if (rule.num_variables > kMaxVariables) {
-      return Fail(Errc::kInvalidArgument, "{} byte variables; at most {} in a rule", rule.num_variables, kMaxVariables);
+      return Fail(Errc::kInvalidArgument, "{} byte variables; at most {} in a rule",
+                  rule.num_variables, kMaxVariables);
     }
     for (const FlowCondition& condition : rule.flow_conditions) {
       if (const auto* flow = std::get_if<FlowTest>(&condition)) {
@@ -205,7 +225,8 @@ class Compiler {
     }
     Classify(rule, &c);
     if (c.directions == 0) {
-      return Fail(Errc::kInvalidArgument, "its fields and flow directions exclude each other; it can never match");
+      return Fail(Errc::kInvalidArgument,
+                  "its fields and flow directions exclude each other; it can never match");
     }
     Place(c, static_cast<uint32_t>(out_.compiled.size()));
     out_.compiled.push_back(std::move(c));
@@ -224,7 +245,8 @@ class Compiler {
     ConfirmProgram* decoder = nullptr;  // of the last base64_decode seen
     for (const Inspection& inspection : rule.inspections) {
       if (inspection.kind == BufferKind::kBase64) {
-        if (!decoder) return Fail(Errc::kInvalidArgument, "base64_data without base64_decode before it");
+        if (!decoder)
+          return Fail(Errc::kInvalidArgument, "base64_data without base64_decode before it");
         if (auto done = AddOps(inspection, decoder, nullptr, c); !done) return done;
         continue;
       }
@@ -241,7 +263,8 @@ class Compiler {
       ci.chain = *chain;
       if (auto done = AddOps(inspection, &ci.confirm, &decoder, c); !done) return done;
       for (const BufferTest& test : inspection.tests) {
-        if (const auto* t = std::get_if<ContentTest>(&test)) ci.anchored |= t->offset || t->depth || t->starts_with;
+        if (const auto* t = std::get_if<ContentTest>(&test))
+          ci.anchored |= t->offset || t->depth || t->starts_with;
       }
       const bool payload = ci.kind == BufferKind::kPayload || ci.kind == BufferKind::kHeader;
       if (ci.kind == BufferKind::kPayload) c->has_payload = true;
@@ -250,8 +273,8 @@ class Compiler {
     return {};
   }
 
-  Result<void> AddOps(const Inspection& inspection, ConfirmProgram* program, ConfirmProgram** decoder,
-                      CompiledRule* c) {
+  Result<void> AddOps(const Inspection& inspection, ConfirmProgram* program,
+                      ConfirmProgram** decoder, CompiledRule* c) {
     for (size_t i = 0; i < inspection.tests.size(); ++i) {
       const BufferTest& test = inspection.tests[i];
       Op op;
@@ -298,13 +321,15 @@ class Compiler {
 
   Result<const Regex*> RegexFor(const PcreTest& test, bool needs_position, CompiledRule* c) {
     std::string key = test.pattern;
-    for (bool flag : {test.caseless, test.dot_all, test.multi_line, test.extended, test.anchored,
-                      test.dollar_end_only, test.ungreedy, needs_position, !test.captures.empty()}) {
+    for (bool flag :
+         {test.caseless, test.dot_all, test.multi_line, test.extended, test.anchored,
+          test.dollar_end_only, test.ungreedy, needs_position, !test.captures.empty()}) {
       key += flag ? '1' : '0';
     }
     auto [it, added] = regex_by_key_.try_emplace(std::move(key), nullptr);
     if (added) {
-      auto compiled = Regex::Compile(test, needs_position, options_.pcre_match_limit, options_.pcre_depth_limit);
+      auto compiled = Regex::Compile(test, needs_position, options_.pcre_match_limit,
+                                     options_.pcre_depth_limit);
       if (!compiled) {
         regex_by_key_.erase(it);
         return std::unexpected(compiled.error());
@@ -331,14 +356,19 @@ class Compiler {
     bool conditions = false, app_test = false, needs_packet = rule.header.packet_only;
     bool wants_stream_only = rule.header.stream_only, both = false;
     for (const FlowCondition& condition : rule.flow_conditions) {
-      if (std::holds_alternative<AppProtocolTest>(condition)) { app_test = true; continue; }
+      if (std::holds_alternative<AppProtocolTest>(condition)) {
+        app_test = true;
+        continue;
+      }
       const auto* flow = std::get_if<FlowTest>(&condition);
       if (flow) {
         needs_packet |= flow->no_stream;
         wants_stream_only |= flow->only_stream;
-        conditions |= flow->established || flow->not_established || flow->only_frag || flow->no_frag;
+        conditions |=
+            flow->established || flow->not_established || flow->only_frag || flow->no_frag;
       } else {
-        conditions |= !std::holds_alternative<FlowbitTest>(condition) && !std::holds_alternative<XbitTest>(condition) &&
+        conditions |= !std::holds_alternative<FlowbitTest>(condition) &&
+                      !std::holds_alternative<XbitTest>(condition) &&
                       !std::holds_alternative<FlowintTest>(condition);
       }
       if (std::holds_alternative<StreamSizeTest>(condition)) both = true;
@@ -346,8 +376,10 @@ class Compiler {
     const bool bare = c->payload.empty() && rule.packet_tests.empty();
     const bool ports = !rule.header.source_ports.any || !rule.header.destination_ports.any;
     c->kind = RuleClass::kPacket;
-    if (bare && (c->app != -1 || app_test)) c->kind = RuleClass::kProtocol;
-    else if (bare && !conditions && !c->flow_direction && !ports) c->kind = RuleClass::kAddress;
+    if (bare && app_test && c->app == -1)
+      c->kind = RuleClass::kProtocol;
+    else if (bare && !app_test && c->app == -1 && !conditions && !c->flow_direction && !ports)
+      c->kind = RuleClass::kAddress;
     needs_packet |= !rule.packet_tests.empty();
     if (!c->has_payload) return;
     for (const CompiledInspection& ci : c->payload) both |= ci.anchored;
@@ -362,12 +394,15 @@ class Compiler {
     int common = 0;
     for (char ch : bytes) {
       seen.set(static_cast<uint8_t>(ch));
-      common += ch == 0 || ch == ' ' || ch == '\r' || ch == '\n' || static_cast<uint8_t>(ch) == 0xff;
+      common +=
+          ch == 0 || ch == ' ' || ch == '\r' || ch == '\n' || static_cast<uint8_t>(ch) == 0xff;
     }
-    return 4 * static_cast<int>(std::min<size_t>(bytes.size(), 24)) + 2 * static_cast<int>(seen.count()) - 3 * common;
+    return 4 * static_cast<int>(std::min<size_t>(bytes.size(), 24)) +
+           2 * static_cast<int>(seen.count()) - 3 * common;
   }
 
-  static void Consider(const std::vector<CompiledInspection>& inspections, bool payload, FastPattern* best, int* score) {
+  static void Consider(const std::vector<CompiledInspection>& inspections, bool payload,
+                       FastPattern* best, int* score) {
     for (size_t i = 0; i < inspections.size(); ++i) {
       if (inspections[i].kind == BufferKind::kHeader) continue;
       for (const Op& op : inspections[i].confirm.ops) {
@@ -377,7 +412,9 @@ class Compiler {
         const int s = t.fast_pattern || t.fast_pattern_only ? 1'000'000 : Score(t.bytes);
         if (s <= *score) continue;
         *score = s;
-        best->literal = t.fast_pattern_length ? t.bytes.substr(t.fast_pattern_offset, t.fast_pattern_length) : t.bytes;
+        best->literal = t.fast_pattern_length
+                            ? t.bytes.substr(t.fast_pattern_offset, t.fast_pattern_length)
+                            : t.bytes;
         if (best->literal.size() > kMaxLiteral) best->literal.resize(kMaxLiteral);
         best->nocase = t.nocase;
         best->in_payload = payload;
@@ -387,7 +424,8 @@ class Compiler {
         if (fixed) {
           const int64_t offset = t.offset ? t.offset->value : 0;
           const int64_t span = t.depth ? t.depth->value : static_cast<int64_t>(t.bytes.size());
-          if (offset >= 0 && offset + span <= static_cast<int64_t>(kHeadBytes)) best->head = static_cast<uint32_t>(offset + span);
+          if (offset >= 0 && offset + span <= static_cast<int64_t>(kHeadBytes))
+            best->head = static_cast<uint32_t>(offset + span);
         }
       }
     }
@@ -400,10 +438,18 @@ class Compiler {
     if (c.kind == RuleClass::kPacket) Consider(c.payload, true, &best, &score);
     c.fast_pattern = best.literal;
     switch (c.kind) {
-      case RuleClass::kAddress: out_.address_rules.push_back(rank); return;
-      case RuleClass::kProtocol: out_.protocol_rules.push_back(rank); return;
-      case RuleClass::kFields: PlaceFields(c, rank, best); return;
-      case RuleClass::kPacket: PlacePacket(c, rank, best); return;
+      case RuleClass::kAddress:
+        out_.address_rules.push_back(rank);
+        return;
+      case RuleClass::kProtocol:
+        out_.protocol_rules.push_back(rank);
+        return;
+      case RuleClass::kFields:
+        PlaceFields(c, rank, best);
+        return;
+      case RuleClass::kPacket:
+        PlacePacket(c, rank, best);
+        return;
     }
   }
 
@@ -417,8 +463,10 @@ class Compiler {
       if (!(c.directions & 1 << d)) continue;
       if (best.literal.empty()) {
         const int schema = SchemaOf(c);
-        if (schema < 0) out_.always_files[d].push_back(rank);
-        else out_.always_fields[d][static_cast<size_t>(schema)].push_back(rank);
+        if (schema < 0)
+          out_.always_files[d].push_back(rank);
+        else
+          out_.always_fields[d][static_cast<size_t>(schema)].push_back(rank);
         continue;
       }
       Group(c.fields[best.inspection], d).literals.Add(best.literal, best.nocase, rank);
@@ -440,7 +488,8 @@ class Compiler {
   FieldGroup& Group(const CompiledInspection& inspection, int d) {
     std::vector<uint16_t>* ids = &out_.file_groups[d];
     if (inspection.kind == BufferKind::kField) {
-      if (inspection.keyword >= out_.groups_of[d].size()) out_.groups_of[d].resize(inspection.keyword + 1u);
+      if (inspection.keyword >= out_.groups_of[d].size())
+        out_.groups_of[d].resize(inspection.keyword + 1u);
       ids = &out_.groups_of[d][inspection.keyword];
     }
     for (uint16_t id : *ids) {
@@ -462,14 +511,21 @@ class Compiler {
     bool member[kNumTransports] = {};
     const bool any = h.any_ip_protocol || h.ip_protocols.empty();
     for (uint8_t p : h.ip_protocols) {
-      member[p == 6 ? kTransportTcp : p == 17 ? kTransportUdp : p == 1 ? kTransportIcmp : p == 58 ? kTransportIcmp6 : kTransportOther] = true;
+      member[p == 6    ? kTransportTcp
+             : p == 17 ? kTransportUdp
+             : p == 1  ? kTransportIcmp
+             : p == 58 ? kTransportIcmp6
+                       : kTransportOther] = true;
     }
     for (int d = 0; d < 2; ++d) {
       if (!(c.directions & 1 << d)) continue;
       for (int t = 0; t < kNumTransports; ++t) {
         if (!any && !member[t]) continue;
+        if (c.app != -1 && t != kTransportTcp && t != kTransportUdp)
+          continue;  // only these are dissected
         // Only TCP has a stream; elsewhere the payload of the packet is all.
-        if (t != kTransportTcp || !c.has_payload || c.on_packets) AddTo(&out_.packet[t][d], c, rank, best);
+        if (t != kTransportTcp || !c.has_payload || c.on_packets)
+          AddTo(&out_.packet[t][d], c, rank, best);
       }
       if ((any || member[kTransportTcp]) && c.has_payload && c.on_stream) {
         AddTo(&out_.stream[d], c, rank, best);
@@ -501,7 +557,8 @@ class Compiler {
     return -2;
   }
   uint16_t EventId(const std::string& name) {
-    return static_cast<uint16_t>(out_.event_ids.try_emplace(name, static_cast<int>(out_.event_ids.size())).first->second);
+    return static_cast<uint16_t>(
+        out_.event_ids.try_emplace(name, static_cast<int>(out_.event_ids.size())).first->second);
   }
   Result<uint16_t> ChainId(const std::vector<Transform>& transforms) {
     if (transforms.empty()) return uint16_t{0};
@@ -524,12 +581,15 @@ class Compiler {
         key.append(reinterpret_cast<const char*>(r.last.bytes.data()), 16);
       }
     }
-    const auto [it, added] = address_by_key_.try_emplace(key, static_cast<uint32_t>(out_.address_sets.size()));
+    const auto [it, added] =
+        address_by_key_.try_emplace(key, static_cast<uint32_t>(out_.address_sets.size()));
     if (added) {
       AddressSet sorted = set;
-      std::sort(sorted.ranges.begin(), sorted.ranges.end(), [](const AddressRange& a, const AddressRange& b) {
-        return std::tie(a.first.version, a.first.bytes) < std::tie(b.first.version, b.first.bytes);
-      });
+      std::sort(sorted.ranges.begin(), sorted.ranges.end(),
+                [](const AddressRange& a, const AddressRange& b) {
+                  return std::tie(a.first.version, a.first.bytes) <
+                         std::tie(b.first.version, b.first.bytes);
+                });
       out_.address_sets.push_back(std::move(sorted));
     }
     return it->second;
@@ -537,9 +597,11 @@ class Compiler {
   uint32_t PortSetId(const PortSet& set) {
     std::string key = set.any ? "any" : "";
     if (!set.any) {
-      for (const auto& [first, last] : set.ranges) key += std::to_string(first) + "-" + std::to_string(last) + ",";
+      for (const auto& [first, last] : set.ranges)
+        key += std::to_string(first) + "-" + std::to_string(last) + ",";
     }
-    const auto [it, added] = ports_by_key_.try_emplace(key, static_cast<uint32_t>(out_.port_sets.size()));
+    const auto [it, added] =
+        ports_by_key_.try_emplace(key, static_cast<uint32_t>(out_.port_sets.size()));
     if (added) out_.port_sets.push_back(set);
     return it->second;
   }
@@ -551,7 +613,8 @@ class Compiler {
       ++out_.summary.databases;
       out_.summary.literals += db.num_literals();
       size_t bytes = 0;
-      if (hs_database_size(db.database(), &bytes) == HS_SUCCESS) out_.summary.database_bytes += bytes;
+      if (hs_database_size(db.database(), &bytes) == HS_SUCCESS)
+        out_.summary.database_bytes += bytes;
       return {};
     };
     const auto group = [&](PayloadGroup& g) -> Result<void> {
@@ -584,13 +647,16 @@ class Compiler {
 RuleProgram::RuleProgram() : impl_(std::make_unique<Impl>()) {}
 RuleProgram::~RuleProgram() = default;
 
-Result<std::shared_ptr<const RuleProgram>> RuleProgram::Compile(RuleSet rules, const CompileOptions& options) {
+Result<std::shared_ptr<const RuleProgram>> RuleProgram::Compile(RuleSet rules,
+                                                                const CompileOptions& options) {
   static std::atomic<uint32_t> next_generation{1};
   std::shared_ptr<RuleProgram> program(new RuleProgram);
   program->impl_->rules = std::move(rules);
-  for (uint32_t i = 0; i < program->impl_->rules.rules.size(); ++i) program->impl_->rules.rules[i].index = i;
+  for (uint32_t i = 0; i < program->impl_->rules.rules.size(); ++i)
+    program->impl_->rules.rules[i].index = i;
   program->impl_->generation = next_generation.fetch_add(1);
-  if (auto done = Compiler(*program->impl_, options).Run(); !done) return std::unexpected(done.error());
+  if (auto done = Compiler(*program->impl_, options).Run(); !done)
+    return std::unexpected(done.error());
   return std::shared_ptr<const RuleProgram>(std::move(program));
 }
 

@@ -19,7 +19,9 @@ bool EqualNocase(const uint8_t* text, std::string_view lower) {
   return true;
 }
 
-uint32_t TrailingZeros(uint32_t mask) { return mask ? static_cast<uint32_t>(__builtin_ctz(mask)) : 0; }
+uint32_t TrailingZeros(uint32_t mask) {
+  return mask ? static_cast<uint32_t>(__builtin_ctz(mask)) : 0;
+}
 
 struct Extracted {
   bool ok = false;
@@ -65,17 +67,23 @@ class Run {
     }
     const Op& op = ops_[index];
     switch (op.kind) {
-      case Op::Kind::kContent: return Content(op, index, anchor);
-      case Op::Kind::kRegex: return Expression(op, index, anchor);
-      case Op::Kind::kIsDataAt: return Then(IsDataAt(std::get<IsDataAtTest>(*op.test), anchor), op, index, anchor);
-      case Op::Kind::kByteTest: return Then(Test(std::get<ByteTest>(*op.test), anchor), op, index, anchor);
+      case Op::Kind::kContent:
+        return Content(op, index, anchor);
+      case Op::Kind::kRegex:
+        return Expression(op, index, anchor);
+      case Op::Kind::kIsDataAt:
+        return Then(IsDataAt(std::get<IsDataAtTest>(*op.test), anchor), op, index, anchor);
+      case Op::Kind::kByteTest:
+        return Then(Test(std::get<ByteTest>(*op.test), anchor), op, index, anchor);
       case Op::Kind::kByteJump: {
         size_t to = 0;
         if (!Jump(std::get<ByteJump>(*op.test), anchor, &to)) return Failed(op);
         return From(index + 1, to);
       }
-      case Op::Kind::kExtract: return Then(Extract(std::get<ByteExtract>(*op.test), anchor), op, index, anchor);
-      case Op::Kind::kMath: return Then(Math(std::get<ByteMath>(*op.test), anchor), op, index, anchor);
+      case Op::Kind::kExtract:
+        return Then(Extract(std::get<ByteExtract>(*op.test), anchor), op, index, anchor);
+      case Op::Kind::kMath:
+        return Then(Math(std::get<ByteMath>(*op.test), anchor), op, index, anchor);
       case Op::Kind::kSize:
         return Then(std::get<SizeTest>(*op.test).test.Matches(buffer_.size()), op, index, anchor);
       case Op::Kind::kBase64:
@@ -85,7 +93,9 @@ class Run {
   }
 
  private:
-  static Outcome Failed(const Op& op) { return op.independent ? Outcome::kFinal : Outcome::kNoMatch; }
+  static Outcome Failed(const Op& op) {
+    return op.independent ? Outcome::kFinal : Outcome::kNoMatch;
+  }
   Outcome Then(bool holds, const Op& op, size_t index, size_t anchor) {
     return holds ? From(index + 1, anchor) : Failed(op);
   }
@@ -108,7 +118,8 @@ class Run {
       *from = std::max<int64_t>(*from, 0);
       if (c.offset) *from = std::max(*from, Value(*c.offset));
       if (c.depth) {
-        *to = std::min(*to, static_cast<int64_t>(anchor) + (c.offset ? Value(*c.offset) : 0) + Value(*c.depth));
+        *to = std::min(*to, static_cast<int64_t>(anchor) + (c.offset ? Value(*c.offset) : 0) +
+                                Value(*c.depth));
       }
     } else {
       if (c.offset) *from = Value(*c.offset);
@@ -149,7 +160,8 @@ class Run {
   }
 
   Outcome Expression(const Op& op, size_t index, size_t anchor) {
-    if (op.relative && anchor > buffer_.size()) return op.negated ? From(index + 1, anchor) : Outcome::kNoMatch;
+    if (op.relative && anchor > buffer_.size())
+      return op.negated ? From(index + 1, anchor) : Outcome::kNoMatch;
     const size_t base = op.relative ? anchor : 0;
     const Slice subject = buffer_.subspan(base);
     Regex::Found match;
@@ -191,17 +203,32 @@ class Run {
     if (!got.ok) return false;
     uint64_t value = got.value;
     if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
-    const uint64_t want = t.value.variable >= 0 ? state_.variables[static_cast<size_t>(t.value.variable)]
-                                                : static_cast<uint64_t>(t.value.value);
+    const uint64_t want = t.value.variable >= 0
+                              ? state_.variables[static_cast<size_t>(t.value.variable)]
+                              : static_cast<uint64_t>(t.value.value);
     bool holds = false;
     switch (t.op) {
-      case ByteTest::Op::kLess: holds = value < want; break;
-      case ByteTest::Op::kGreater: holds = value > want; break;
-      case ByteTest::Op::kEqual: holds = value == want; break;
-      case ByteTest::Op::kLessEqual: holds = value <= want; break;
-      case ByteTest::Op::kGreaterEqual: holds = value >= want; break;
-      case ByteTest::Op::kAnd: holds = (value & want) != 0; break;
-      case ByteTest::Op::kOr: holds = (value ^ want) != 0; break;
+      case ByteTest::Op::kLess:
+        holds = value < want;
+        break;
+      case ByteTest::Op::kGreater:
+        holds = value > want;
+        break;
+      case ByteTest::Op::kEqual:
+        holds = value == want;
+        break;
+      case ByteTest::Op::kLessEqual:
+        holds = value <= want;
+        break;
+      case ByteTest::Op::kGreaterEqual:
+        holds = value >= want;
+        break;
+      case ByteTest::Op::kAnd:
+        holds = (value & want) != 0;
+        break;
+      case ByteTest::Op::kOr:
+        holds = (value ^ want) != 0;
+        break;
     }
     return holds != t.negated;
   }
@@ -228,7 +255,9 @@ class Run {
     value += static_cast<uint64_t>(static_cast<int64_t>(t.post_offset));
     if (!t.from_beginning && !t.from_end) value += used;
     // Two's complement: a negative post_offset moves back.
-    const uint64_t base = t.from_beginning ? 0 : t.from_end ? buffer_.size() : static_cast<uint64_t>(start);
+    const uint64_t base = t.from_beginning ? 0
+                          : t.from_end     ? buffer_.size()
+                                           : static_cast<uint64_t>(start);
     const uint64_t target = base + value;
     if (target >= buffer_.size()) return false;
     *to = static_cast<size_t>(target);
@@ -254,18 +283,29 @@ class Run {
     const Extracted got = ExtractNumber(at, t.num_bytes, t.endian, t.base);
     if (!got.ok) return false;
     uint64_t value = got.value;
-    const uint64_t r = t.rvalue.variable >= 0 ? state_.variables[static_cast<size_t>(t.rvalue.variable)]
-                                              : static_cast<uint64_t>(t.rvalue.value);
+    const uint64_t r = t.rvalue.variable >= 0
+                           ? state_.variables[static_cast<size_t>(t.rvalue.variable)]
+                           : static_cast<uint64_t>(t.rvalue.value);
     switch (t.op) {
-      case ByteMath::Op::kAdd: value += r; break;
-      case ByteMath::Op::kSubtract: value -= r; break;
-      case ByteMath::Op::kMultiply: value *= r; break;
+      case ByteMath::Op::kAdd:
+        value += r;
+        break;
+      case ByteMath::Op::kSubtract:
+        value -= r;
+        break;
+      case ByteMath::Op::kMultiply:
+        value *= r;
+        break;
       case ByteMath::Op::kDivide:
         if (r == 0) return false;
         value /= r;
         break;
-      case ByteMath::Op::kShiftLeft: value = r < 64 ? value << r : 0; break;
-      case ByteMath::Op::kShiftRight: value = r < 64 ? value >> r : 0; break;
+      case ByteMath::Op::kShiftLeft:
+        value = r < 64 ? value << r : 0;
+        break;
+      case ByteMath::Op::kShiftRight:
+        value = r < 64 ? value >> r : 0;
+        break;
     }
     if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
     state_.variables[t.variable % kMaxVariables] = value;
@@ -278,7 +318,8 @@ class Run {
     Slice in = buffer_.subspan(at);
     if (t.bytes && in.size() > t.bytes) in = in.first(t.bytes);
     state_.base64.clear();
-    if (!Spend(in.size()) || DecodeBase64(in, &state_.base64, kMaxTransformBytes) == 0) return false;
+    if (!Spend(in.size()) || DecodeBase64(in, &state_.base64, kMaxTransformBytes) == 0)
+      return false;
     if (op.decoded->ops.empty()) return true;
     // Decoded tests never decode again, so `base64` stays put.
     Run inner(*op.decoded, {state_.base64.data(), state_.base64.size()}, state_);

@@ -27,12 +27,22 @@ inline constexpr uint32_t kMaxVariables = 32;
 class ConfirmProgram;
 
 struct Op {
-  enum class Kind : uint8_t { kContent, kRegex, kIsDataAt, kByteTest, kByteJump, kExtract, kMath, kSize, kBase64 };
+  enum class Kind : uint8_t {
+    kContent,
+    kRegex,
+    kIsDataAt,
+    kByteTest,
+    kByteJump,
+    kExtract,
+    kMath,
+    kSize,
+    kBase64
+  };
   Kind kind = Kind::kContent;
   bool relative = false;
   bool negated = false;
-  bool independent = false;  // neither relative nor reading a variable: failing is final
-  bool retry = false;        // a later test is relative to this match
+  bool independent = false;          // neither relative nor reading a variable: failing is final
+  bool retry = false;                // a later test is relative to this match
   const BufferTest* test = nullptr;  // in the rule
   const Regex* regex = nullptr;
   const ConfirmProgram* decoded = nullptr;  // kBase64: tests of the decoded bytes

@@ -8,18 +8,22 @@ namespace sluice {
 
 namespace {
 
-constexpr size_t kQueue = 256;        // matches of one packet before ordering
-constexpr uint32_t kPendingTries = 8; // looks at more stream bytes for one candidate
-constexpr uint32_t kHasFired = 1000;  // in Pending::tries: matched at the stream's start
+constexpr size_t kQueue = 256;         // matches of one packet before ordering
+constexpr uint32_t kPendingTries = 8;  // looks at more stream bytes for one candidate
+constexpr uint32_t kHasFired = 1000;   // in Pending::tries: matched at the stream's start
 
 enum class Look : uint8_t { kMatch, kWait, kNever };
 
 bool FlagsMatch(TcpFlagsTest::Mode mode, uint8_t have, uint8_t want) {
   switch (mode) {
-    case TcpFlagsTest::Mode::kExact: return have == want;
-    case TcpFlagsTest::Mode::kAll: return (have & want) == want;
-    case TcpFlagsTest::Mode::kAny: return (have & want) != 0;
-    case TcpFlagsTest::Mode::kNot: return (have & want) != want;
+    case TcpFlagsTest::Mode::kExact:
+      return have == want;
+    case TcpFlagsTest::Mode::kAll:
+      return (have & want) == want;
+    case TcpFlagsTest::Mode::kAny:
+      return (have & want) != 0;
+    case TcpFlagsTest::Mode::kNot:
+      return (have & want) != want;
   }
   return false;
 }
@@ -27,20 +31,48 @@ bool FlagsMatch(TcpFlagsTest::Mode mode, uint8_t have, uint8_t want) {
 bool NumberOf(const Packet& p, PacketField field, uint64_t* value) {
   const bool tcp = p.l4 == L4::kTcp, icmp = p.l4 == L4::kIcmp || p.l4 == L4::kIcmp6;
   switch (field) {
-    case PacketField::kTtl: *value = p.ttl; return p.ip_version != 0;
-    case PacketField::kIpId: *value = p.ip_id; return p.ip_version == 4;
-    case PacketField::kIpProto: *value = p.ip_protocol; return p.ip_version != 0;
-    case PacketField::kTos: *value = p.tos; return p.ip_version != 0;
-    case PacketField::kTcpSeq: *value = p.tcp.seq; return tcp;
-    case PacketField::kTcpAck: *value = p.tcp.ack; return tcp;
-    case PacketField::kTcpWindow: *value = p.tcp.window; return tcp;
-    case PacketField::kTcpMss: *value = p.tcp.mss; return tcp && p.tcp.has_mss;
-    case PacketField::kIcmpType: *value = p.icmp_type; return icmp;
-    case PacketField::kIcmpCode: *value = p.icmp_code; return icmp;
-    case PacketField::kIcmpId: *value = p.icmp_id; return icmp;
-    case PacketField::kIcmpSeq: *value = p.icmp_seq; return icmp;
-    case PacketField::kDsize: *value = p.payload.size(); return p.l4 != L4::kNone;
-    case PacketField::kPacketLen: *value = p.wire_len ? p.wire_len : p.frame.size(); return true;
+    case PacketField::kTtl:
+      *value = p.ttl;
+      return p.ip_version != 0;
+    case PacketField::kIpId:
+      *value = p.ip_id;
+      return p.ip_version == 4;
+    case PacketField::kIpProto:
+      *value = p.ip_protocol;
+      return p.ip_version != 0;
+    case PacketField::kTos:
+      *value = p.tos;
+      return p.ip_version != 0;
+    case PacketField::kTcpSeq:
+      *value = p.tcp.seq;
+      return tcp;
+    case PacketField::kTcpAck:
+      *value = p.tcp.ack;
+      return tcp;
+    case PacketField::kTcpWindow:
+      *value = p.tcp.window;
+      return tcp;
+    case PacketField::kTcpMss:
+      *value = p.tcp.mss;
+      return tcp && p.tcp.has_mss;
+    case PacketField::kIcmpType:
+      *value = p.icmp_type;
+      return icmp;
+    case PacketField::kIcmpCode:
+      *value = p.icmp_code;
+      return icmp;
+    case PacketField::kIcmpId:
+      *value = p.icmp_id;
+      return icmp;
+    case PacketField::kIcmpSeq:
+      *value = p.icmp_seq;
+      return icmp;
+    case PacketField::kDsize:
+      *value = p.payload.size();
+      return p.l4 != L4::kNone;
+    case PacketField::kPacketLen:
+      *value = p.wire_len ? p.wire_len : p.frame.size();
+      return true;
     case PacketField::kIcmpv6Mtu: {  // RFC 4443 §3.2: packet too big
       if (p.l4 != L4::kIcmp6 || p.icmp_type != 2 || p.ip_payload.size() < 8) return false;
       const uint8_t* b = p.ip_payload.data() + 4;
@@ -69,29 +101,44 @@ bool HasIpOption(Slice options, uint8_t wanted, bool any) {
 
 Slice HeaderOf(const Packet& p, HeaderBuffer header) {
   switch (header) {
-    case HeaderBuffer::kNone: return {};
-    case HeaderBuffer::kIpv4: return p.ip_version == 4 ? p.ip_header : Slice{};
-    case HeaderBuffer::kIpv6: return p.ip_version == 6 ? p.ip_header : Slice{};
-    case HeaderBuffer::kTcp: return p.l4 == L4::kTcp ? p.l4_header : Slice{};
-    case HeaderBuffer::kUdp: return p.l4 == L4::kUdp ? p.l4_header : Slice{};
-    case HeaderBuffer::kIcmpv4: return p.l4 == L4::kIcmp ? p.l4_header : Slice{};
-    case HeaderBuffer::kIcmpv6: return p.l4 == L4::kIcmp6 ? p.l4_header : Slice{};
-    case HeaderBuffer::kEther: return p.ethernet;
+    case HeaderBuffer::kNone:
+      return {};
+    case HeaderBuffer::kIpv4:
+      return p.ip_version == 4 ? p.ip_header : Slice{};
+    case HeaderBuffer::kIpv6:
+      return p.ip_version == 6 ? p.ip_header : Slice{};
+    case HeaderBuffer::kTcp:
+      return p.l4 == L4::kTcp ? p.l4_header : Slice{};
+    case HeaderBuffer::kUdp:
+      return p.l4 == L4::kUdp ? p.l4_header : Slice{};
+    case HeaderBuffer::kIcmpv4:
+      return p.l4 == L4::kIcmp ? p.l4_header : Slice{};
+    case HeaderBuffer::kIcmpv6:
+      return p.l4 == L4::kIcmp6 ? p.l4_header : Slice{};
+    case HeaderBuffer::kEther:
+      return p.ethernet;
   }
   return {};
 }
 
 Transport TransportOf(const Packet& p) {
   switch (p.l4) {
-    case L4::kTcp: return kTransportTcp;
-    case L4::kUdp: return kTransportUdp;
-    case L4::kIcmp: return kTransportIcmp;
-    case L4::kIcmp6: return kTransportIcmp6;
-    default: return kTransportOther;
+    case L4::kTcp:
+      return kTransportTcp;
+    case L4::kUdp:
+      return kTransportUdp;
+    case L4::kIcmp:
+      return kTransportIcmp;
+    case L4::kIcmp6:
+      return kTransportIcmp6;
+    default:
+      return kTransportOther;
   }
 }
 
-bool IsTestOp(FlowbitTest::Op op) { return op == FlowbitTest::Op::kIsSet || op == FlowbitTest::Op::kIsNotSet; }
+bool IsTestOp(FlowbitTest::Op op) {
+  return op == FlowbitTest::Op::kIsSet || op == FlowbitTest::Op::kIsNotSet;
+}
 
 }  // namespace
 
@@ -156,8 +203,8 @@ struct Detector::Impl {
     if (!has_ports) return false;
     uint64_t& slot = ports.slots[set * 2 + endpoint];
     if (slot >> 1 != packet_no) {
-      slot = packet_no << 1 |
-             ContainsPort(s, endpoint == 0 ? context.packet->source_port : context.packet->destination_port);
+      slot = packet_no << 1 | ContainsPort(s, endpoint == 0 ? context.packet->source_port
+                                                            : context.packet->destination_port);
     }
     return slot & 1;
   }
@@ -170,8 +217,10 @@ struct Detector::Impl {
     const RuleHeader& h = r.rule->header;
     const Packet& p = *context.packet;
     if (h.ip_version && h.ip_version != p.ip_version) return false;
+    if (p.ip_version == 0 && h.protocol_text != "pkthdr") return false;  // ARP and the like
     if (!h.any_ip_protocol && !h.ip_protocols.empty() &&
-        std::find(h.ip_protocols.begin(), h.ip_protocols.end(), p.ip_protocol) == h.ip_protocols.end()) {
+        std::find(h.ip_protocols.begin(), h.ip_protocols.end(), p.ip_protocol) ==
+            h.ip_protocols.end()) {
       return false;
     }
     return Side(r, source) || (h.bidirectional && Side(r, 1 - source));
@@ -196,11 +245,16 @@ struct Detector::Impl {
 
   HostKey XbitKey(const XbitTest& t) const {
     HostKey key;
-    key.what = uint64_t{t.name} << 2 | static_cast<uint64_t>(t.track);
+    key.what = (t.name < rp->xbit_keys.size() ? rp->xbit_keys[t.name] : t.name) << 2 |
+               static_cast<uint64_t>(t.track);
     const Packet& p = *context.packet;
     switch (t.track) {
-      case XbitTest::Track::kSource: key.first = p.source; break;
-      case XbitTest::Track::kDestination: key.first = p.destination; break;
+      case XbitTest::Track::kSource:
+        key.first = p.source;
+        break;
+      case XbitTest::Track::kDestination:
+        key.first = p.destination;
+        break;
       case XbitTest::Track::kPair:  // either way round
         key.first = std::min(p.source, p.destination);
         key.second = std::max(p.source, p.destination);
@@ -227,13 +281,20 @@ struct Detector::Impl {
       other = *o;
     }
     switch (t.op) {
-      case Op::kLess: return *value < other;
-      case Op::kLessEqual: return *value <= other;
-      case Op::kEqual: return *value == other;
-      case Op::kNotEqual: return *value != other;
-      case Op::kGreaterEqual: return *value >= other;
-      case Op::kGreater: return *value > other;
-      default: return true;
+      case Op::kLess:
+        return *value < other;
+      case Op::kLessEqual:
+        return *value <= other;
+      case Op::kEqual:
+        return *value == other;
+      case Op::kNotEqual:
+        return *value != other;
+      case Op::kGreaterEqual:
+        return *value >= other;
+      case Op::kGreater:
+        return *value > other;
+      default:
+        return true;
     }
   }
 
@@ -242,10 +303,14 @@ struct Detector::Impl {
     const bool server = t.test.Matches(context.flow->stream_bytes[Index(Direction::kToClient)]);
     const bool client = t.test.Matches(context.flow->stream_bytes[Index(Direction::kToServer)]);
     switch (t.side) {
-      case StreamSizeTest::Side::kServer: return server;
-      case StreamSizeTest::Side::kClient: return client;
-      case StreamSizeTest::Side::kBoth: return server && client;
-      case StreamSizeTest::Side::kEither: return server || client;
+      case StreamSizeTest::Side::kServer:
+        return server;
+      case StreamSizeTest::Side::kClient:
+        return client;
+      case StreamSizeTest::Side::kBoth:
+        return server && client;
+      case StreamSizeTest::Side::kEither:
+        return server || client;
     }
     return false;
   }
@@ -257,15 +322,29 @@ struct Detector::Impl {
     switch (t.field) {
       case FlowField::kAge:
         v = context.now > f->started
-                ? static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(context.now - f->started).count())
+                ? static_cast<uint64_t>(
+                      std::chrono::duration_cast<std::chrono::seconds>(context.now - f->started)
+                          .count())
                 : 0;
         break;
-      case FlowField::kPktsToServer: v = f->packets[0]; break;
-      case FlowField::kPktsToClient: v = f->packets[1]; break;
-      case FlowField::kBytesToServer: v = f->bytes[0]; break;
-      case FlowField::kBytesToClient: v = f->bytes[1]; break;
-      case FlowField::kPkts: v = f->packets[0] + f->packets[1]; break;
-      case FlowField::kBytes: v = f->bytes[0] + f->bytes[1]; break;
+      case FlowField::kPktsToServer:
+        v = f->packets[0];
+        break;
+      case FlowField::kPktsToClient:
+        v = f->packets[1];
+        break;
+      case FlowField::kBytesToServer:
+        v = f->bytes[0];
+        break;
+      case FlowField::kBytesToClient:
+        v = f->bytes[1];
+        break;
+      case FlowField::kPkts:
+        v = f->packets[0] + f->packets[1];
+        break;
+      case FlowField::kBytes:
+        v = f->bytes[0] + f->bytes[1];
+        break;
     }
     return t.test.Matches(v);
   }
@@ -276,7 +355,8 @@ struct Detector::Impl {
     if (t.protocol == "failed") return f->app_failed != t.negated;
     if (t.protocol == "unknown") return (!f->app && !f->app_failed) != t.negated;
     const Schema* app = f->app;
-    if (t.side == AppProtocolTest::Side::kOriginal) app = f->app_original ? f->app_original : f->app;
+    if (t.side == AppProtocolTest::Side::kOriginal)
+      app = f->app_original ? f->app_original : f->app;
     if (!app && !f->app_failed) return false;  // too early to say
     return (app && app->name == t.protocol) != t.negated;
   }
@@ -288,9 +368,10 @@ struct Detector::Impl {
         holds = FlowMatches(*flow, d);
       } else if (const auto* bit = std::get_if<FlowbitTest>(&condition)) {
         if (IsTestOp(bit->op)) {
-          const bool set = context.flow && std::any_of(bit->bits.begin(), bit->bits.end(), [this](uint32_t id) {
-                             return context.flow->vars->GetBit(id);
-                           });
+          const bool set =
+              context.flow && std::any_of(bit->bits.begin(), bit->bits.end(), [this](uint32_t id) {
+                return context.flow->vars->GetBit(id);
+              });
           holds = context.flow && set == (bit->op == FlowbitTest::Op::kIsSet);
         }
       } else if (const auto* number = std::get_if<FlowintTest>(&condition)) {
@@ -312,7 +393,8 @@ struct Detector::Impl {
   bool PacketTestsHold(const CompiledRule& r) const {
     const Packet& p = *context.packet;
     for (uint16_t id : r.events) {
-      if (std::find(context.events.begin(), context.events.end(), id) == context.events.end()) return false;
+      if (std::find(context.events.begin(), context.events.end(), id) == context.events.end())
+        return false;
     }
     for (const PacketTest& test : r.rule->packet_tests) {
       bool holds = true;
@@ -320,13 +402,15 @@ struct Detector::Impl {
         uint64_t value = 0;
         holds = NumberOf(p, n->field, &value) && n->test.Matches(value);
       } else if (const auto* f = std::get_if<TcpFlagsTest>(&test)) {
-        holds = p.l4 == L4::kTcp && FlagsMatch(f->mode, p.tcp.flags & static_cast<uint8_t>(~f->ignore_mask), f->flags);
+        holds = p.l4 == L4::kTcp &&
+                FlagsMatch(f->mode, p.tcp.flags & static_cast<uint8_t>(~f->ignore_mask), f->flags);
       } else if (std::holds_alternative<SameIpTest>(test)) {
         holds = p.ip_version && p.source == p.destination;
       } else if (const auto* o = std::get_if<IpOptsTest>(&test)) {
         holds = HasIpOption(p.ip_options, o->option, o->any);
       } else if (const auto* b = std::get_if<FragBitsTest>(&test)) {
-        const uint8_t have = static_cast<uint8_t>(p.more_fragments | p.dont_fragment << 1 | p.reserved_bit << 2);
+        const uint8_t have =
+            static_cast<uint8_t>(p.more_fragments | p.dont_fragment << 1 | p.reserved_bit << 2);
         holds = p.ip_version == 4 && FlagsMatch(b->mode, have, b->bits);
       } else if (const auto* fo = std::get_if<FragOffsetTest>(&test)) {
         holds = p.ip_version && fo->test.Matches(p.fragment_offset / 8);
@@ -344,7 +428,9 @@ struct Detector::Impl {
   }
   bool PayloadMatches(const CompiledRule& r, Slice buffer) {
     for (const CompiledInspection& inspection : r.payload) {
-      const Slice bytes = inspection.kind == BufferKind::kHeader ? HeaderOf(*context.packet, inspection.header) : buffer;
+      const Slice bytes = inspection.kind == BufferKind::kHeader
+                              ? HeaderOf(*context.packet, inspection.header)
+                              : buffer;
       if (bytes.empty() || !BufferMatches(inspection, bytes)) return false;
     }
     return true;
@@ -375,19 +461,28 @@ struct Detector::Impl {
   void AfterMatch(const CompiledRule& r) {
     FlowVars* vars = context.flow ? context.flow->vars : nullptr;
     for (const FlowCondition& condition : r.rule->flow_conditions) {
-      if (const auto* bit = std::get_if<FlowbitTest>(&condition); bit && vars && !IsTestOp(bit->op)) {
+      if (const auto* bit = std::get_if<FlowbitTest>(&condition);
+          bit && vars && !IsTestOp(bit->op)) {
         for (uint32_t id : bit->bits) {
-          const bool set = bit->op == FlowbitTest::Op::kSet || (bit->op == FlowbitTest::Op::kToggle && !vars->GetBit(id));
-          if (!set) vars->ClearBit(id);
-          else if (!vars->SetBit(id)) ++stats.flow_vars_full;
+          const bool set = bit->op == FlowbitTest::Op::kSet ||
+                           (bit->op == FlowbitTest::Op::kToggle && !vars->GetBit(id));
+          if (!set)
+            vars->ClearBit(id);
+          else if (!vars->SetBit(id))
+            ++stats.flow_vars_full;
         }
       } else if (const auto* number = std::get_if<FlowintTest>(&condition); number && vars) {
         SetFlowint(*number, *vars);
-      } else if (const auto* xbit = std::get_if<XbitTest>(&condition); xbit && !IsTestOp(xbit->op)) {
-        const bool set = xbit->op == FlowbitTest::Op::kSet || (xbit->op == FlowbitTest::Op::kToggle && !XbitIsSet(*xbit));
+      } else if (const auto* xbit = std::get_if<XbitTest>(&condition);
+                 xbit && !IsTestOp(xbit->op)) {
+        const bool set = xbit->op == FlowbitTest::Op::kSet ||
+                         (xbit->op == FlowbitTest::Op::kToggle && !XbitIsSet(*xbit));
         bool created = false;
-        if (set) host_bits.Touch(XbitKey(*xbit), &created) = context.now + std::chrono::seconds(xbit->expire_seconds);
-        else host_bits.Erase(XbitKey(*xbit));
+        if (set)
+          host_bits.Touch(XbitKey(*xbit), &created) =
+              context.now + std::chrono::seconds(xbit->expire_seconds);
+        else
+          host_bits.Erase(XbitKey(*xbit));
       }
     }
   }
@@ -402,7 +497,9 @@ struct Detector::Impl {
     }
     const uint32_t* old = vars.GetInt(t.variable);
     const uint32_t before = old ? *old : 0;
-    const uint32_t value = t.op == Op::kSet ? operand : t.op == Op::kAdd ? before + operand : before - operand;
+    const uint32_t value = t.op == Op::kSet   ? operand
+                           : t.op == Op::kAdd ? before + operand
+                                              : before - operand;
     if (!vars.SetInt(t.variable, value)) ++stats.flow_vars_full;
   }
 
@@ -420,13 +517,15 @@ struct Detector::Impl {
     q.alert.direction = d;
     q.alert.in_stream = in_stream;
     q.alert.effective = r.rule->action;
-    q.alert.apply_to_flow = tx || in_stream || r.kind == RuleClass::kAddress || r.kind == RuleClass::kProtocol;
+    q.alert.apply_to_flow = tx || in_stream || r.kind == RuleClass::kAddress ||
+                            r.kind == RuleClass::kProtocol || r.app != -1;
     if (queue.size() < kQueue) {
       queue.push_back(q);
       return;
     }
     ++stats.alerts_overflow;
-    auto worst = std::max_element(queue.begin(), queue.end(), [](const Queued& a, const Queued& b) { return a.rank < b.rank; });
+    auto worst = std::max_element(queue.begin(), queue.end(),
+                                  [](const Queued& a, const Queued& b) { return a.rank < b.rank; });
     if (rank < worst->rank) *worst = q;
   }
 
@@ -461,7 +560,8 @@ struct Detector::Impl {
   void ScanGroup(const PayloadGroup& group, Slice bytes) {
     Scan(group.literals, bytes);
     Scan(group.head, bytes.first(std::min(bytes.size(), kHeadBytes)));
-    group.always.ForEach(context.packet->source_port, context.packet->destination_port, [this](uint32_t rank) { Hit(rank); });
+    group.always.ForEach(context.packet->source_port, context.packet->destination_port,
+                         [this](uint32_t rank) { Hit(rank); });
   }
 
   void InspectPayload(bool in_stream) {
@@ -470,7 +570,8 @@ struct Detector::Impl {
     StartHits();
     const Transport transport = TransportOf(p);
     ScanGroup(rp->packet[transport][d()], p.payload);
-    if (transport == kTransportTcp && !in_stream && !p.payload.empty()) ScanGroup(rp->stream[d()], p.payload);
+    if (transport == kTransportTcp && !in_stream && !p.payload.empty())
+      ScanGroup(rp->stream[d()], p.payload);
     if (!context.events.empty()) {
       for (uint32_t rank : rp->packet_event_rules) Hit(rank);
     }
@@ -506,10 +607,11 @@ struct Detector::Impl {
       const Slice bytes = window.subspan(static_cast<size_t>(from - at));
       ++stats.scans;
       stats.scanned_bytes += bytes.size();
-      group.literals.Scan(bytes, confirm.regex.hs, [&](std::span<const uint32_t> rules, uint64_t to) {
-        if (from + to <= seen) return;
-        for (uint32_t rank : rules) Hit(rank);
-      });
+      group.literals.Scan(bytes, confirm.regex.hs,
+                          [&](std::span<const uint32_t> rules, uint64_t to) {
+                            if (from + to <= seen) return;
+                            for (uint32_t rank : rules) Hit(rank);
+                          });
     }
     if (at == 0 && seen < kHeadBytes && !group.head.empty()) {
       group.head.Scan(window.first(std::min(window.size(), kHeadBytes)), confirm.regex.hs,
@@ -525,11 +627,14 @@ struct Detector::Impl {
     group.always.ForEach(p.destination_port, p.source_port, [this](uint32_t rank) { Hit(rank); });
   }
 
-  void TryStreamRule(uint32_t rank, Direction direction, Slice window, uint64_t at, uint64_t seen, FlowVars& vars) {
+  void TryStreamRule(uint32_t rank, Direction direction, Slice window, uint64_t at, uint64_t seen,
+                     FlowVars& vars) {
     const CompiledRule& r = rp->compiled[rank];
     const size_t source = direction == context.direction ? 0 : 1;
     FlowVars::Pending* pending = FindPending(vars, Index(direction), rank);
-    if (fired[rank] == packet_no || !(r.directions & 1 << Index(direction)) || !HeaderMatches(r, source) || !AppMatches(r)) return;
+    if (fired[rank] == packet_no || !(r.directions & 1 << Index(direction)) ||
+        !HeaderMatches(r, source) || !AppMatches(r))
+      return;
     ++stats.candidates;
     if (!ConditionsHold(r, direction) || !PacketTestsHold(r)) return;
     Slice buffer = window;
@@ -586,14 +691,16 @@ struct Detector::Impl {
   // so all looks together cost a few times its length.
   bool Due(Growing& g, size_t size, bool whole, size_t i) const {
     if (g.final) return false;
-    if (!whole && (g.scanned == 0 ? size < options.min_chunk[i] : size < 2u * g.scanned)) return false;
+    if (!whole && (g.scanned == 0 ? size < options.min_chunk[i] : size < 2u * g.scanned))
+      return false;
     g.scanned = static_cast<uint32_t>(size);
     g.final = whole;
     return true;
   }
   static bool Ready(const InspectionState& st, uint32_t owner) {
-    return std::any_of(st.growing.begin(), st.growing.end(),
-                       [owner](const Growing& g) { return g.owner == owner && (g.scanned || g.final); });
+    return std::any_of(st.growing.begin(), st.growing.end(), [owner](const Growing& g) {
+      return g.owner == owner && (g.scanned || g.final);
+    });
   }
 
   void ScanField(KeywordId keyword, size_t i, Slice bytes) {
@@ -612,8 +719,10 @@ struct Detector::Impl {
     for (uint32_t& v = st.num_scanned[i]; v < tx.values.size(); ++v) {
       const FieldValue& value = tx.values[v];
       if (Index(value.direction) != i || value.keyword == kNoKeyword) continue;
-      if (value.type == FieldType::kChunks) st.growing.push_back({v, 0, false});
-      else if (value.type == FieldType::kBytes) ScanField(value.keyword, i, value.bytes);
+      if (value.type == FieldType::kChunks)
+        st.growing.push_back({v, 0, false});
+      else if (value.type == FieldType::kBytes || value.type == FieldType::kAddress)
+        ScanField(value.keyword, i, value.bytes);
     }
     for (uint32_t& f = st.num_files[i]; f < tx.files.size(); ++f) {
       if (Index(tx.files[f].direction) == i) st.growing.push_back({f | Growing::kFile, 0, false});
@@ -636,8 +745,9 @@ struct Detector::Impl {
 
   static uint64_t Fingerprint(const Transaction& tx, size_t i) {
     uint64_t h = 1;
-    for (uint64_t part : {uint64_t{tx.values.size()}, uint64_t{tx.events.size()}, uint64_t{tx.files.size()},
-                          uint64_t{tx.stage[i]}, uint64_t{tx.complete[i]}}) {
+    for (uint64_t part :
+         {uint64_t{tx.values.size()}, uint64_t{tx.events.size()}, uint64_t{tx.files.size()},
+          uint64_t{tx.stage[i]}, uint64_t{tx.complete[i]}}) {
       h = (h ^ part) * 0x9e3779b97f4a7c15u;
       h ^= h >> 29;
     }
@@ -679,7 +789,8 @@ struct Detector::Impl {
       st.candidates.push_back(rank << 1 | static_cast<uint32_t>(i));
     }
     std::sort(st.candidates.begin(), st.candidates.end());
-    st.candidates.erase(std::unique(st.candidates.begin(), st.candidates.end()), st.candidates.end());
+    st.candidates.erase(std::unique(st.candidates.begin(), st.candidates.end()),
+                        st.candidates.end());
   }
 
   void EvaluateCandidates(Transaction& tx, Direction direction) {
@@ -712,14 +823,17 @@ struct Detector::Impl {
       if (look == Look::kWait) all = look;
     }
     for (const CompiledInspection& inspection : r.fields) {
-      const Look look = inspection.kind == BufferKind::kFileData ? TryFiles(inspection, tx, i) : TryField(inspection, tx, i);
+      const Look look = inspection.kind == BufferKind::kFileData ? TryFiles(inspection, tx, i)
+                                                                 : TryField(inspection, tx, i);
       if (look == Look::kNever) return look;
       if (look == Look::kWait) all = look;
     }
     if (all != Look::kMatch) return all;
     if (!ConditionsHold(r, direction) || !PacketTestsHold(r)) return Look::kWait;
     if (!r.payload.empty()) {
-      const Slice bytes = !stream_window[i].empty() ? stream_window[i] : i == d() ? context.packet->payload : Slice{};
+      const Slice bytes = !stream_window[i].empty() ? stream_window[i]
+                          : i == d()                ? context.packet->payload
+                                                    : Slice{};
       if (!PayloadMatches(r, bytes)) return Look::kWait;
     }
     return Look::kMatch;
@@ -730,9 +844,11 @@ struct Detector::Impl {
       const auto* want = std::get_if<AppEventTest>(&condition);
       if (!want) continue;
       if (want->protocol != tx.schema->name) return false;
-      const bool set = std::any_of(tx.events.begin(), tx.events.end(), [&](const TransactionEvent& e) {
-        return e.direction == direction && e.index < tx.schema->events.size() && tx.schema->events[e.index].name == want->event;
-      });
+      const bool set =
+          std::any_of(tx.events.begin(), tx.events.end(), [&](const TransactionEvent& e) {
+            return e.direction == direction && e.index < tx.schema->events.size() &&
+                   tx.schema->events[e.index].name == want->event;
+          });
       if (!set) return false;
     }
     return true;
@@ -746,7 +862,8 @@ struct Detector::Impl {
 
   Look TryNumber(const NumberInspection& n, const Transaction& tx, size_t i) const {
     for (const FieldValue& value : tx.values) {
-      if (value.keyword == n.keyword && Index(value.direction) == i && n.test.Matches(value.number)) return Look::kMatch;
+      if (value.keyword == n.keyword && Index(value.direction) == i && n.test.Matches(value.number))
+        return Look::kMatch;
     }
     return IsOver(tx, n.keyword, i) ? Look::kNever : Look::kWait;
   }
@@ -785,13 +902,18 @@ struct Detector::Impl {
       for (uint32_t rank : rp->event_rules) {
         const CompiledRule& r = rp->compiled[rank];
         if (!r.fields.empty() || !r.rule->numbers.empty() || fired[rank] == packet_no) continue;
-        const bool asked = std::all_of(r.rule->flow_conditions.begin(), r.rule->flow_conditions.end(), [&](const FlowCondition& c) {
-          const auto* want = std::get_if<AppEventTest>(&c);
-          return !want || (want->protocol == event.schema->name && want->event == event.schema->events[event.index].name);
-        });
+        const bool asked =
+            std::all_of(r.rule->flow_conditions.begin(), r.rule->flow_conditions.end(),
+                        [&](const FlowCondition& c) {
+                          const auto* want = std::get_if<AppEventTest>(&c);
+                          return !want || (want->protocol == event.schema->name &&
+                                           want->event == event.schema->events[event.index].name);
+                        });
         const size_t source = event.direction == context.direction ? 0 : 1;
-        if (!asked || !(r.directions & 1 << Index(event.direction)) || !HeaderMatches(r, source)) continue;
-        if (ConditionsHold(r, event.direction) && PacketTestsHold(r)) Fire(rank, nullptr, event.direction, false);
+        if (!asked || !(r.directions & 1 << Index(event.direction)) || !HeaderMatches(r, source))
+          continue;
+        if (ConditionsHold(r, event.direction) && PacketTestsHold(r))
+          Fire(rank, nullptr, event.direction, false);
       }
     }
   }
@@ -802,8 +924,10 @@ struct Detector::Impl {
     if (!threshold) return ThresholdResult::kAlert;
     const Packet& p = *context.packet;
     bool created = false;
-    ThresholdCounter& counter = thresholds.Touch(
-        ThresholdKey(rule, *threshold, p.source, p.destination, context.flow ? context.flow->id : 0), &created);
+    ThresholdCounter& counter =
+        thresholds.Touch(ThresholdKey(rule, *threshold, p.source, p.destination,
+                                      context.flow ? context.flow->id : 0),
+                         &created);
     return CountMatch(*threshold, counter, created, context.now);
   }
 
@@ -875,7 +999,9 @@ Detector::Detector(std::shared_ptr<const RuleProgram> program, const DetectorOpt
     : impl_(std::make_unique<Impl>(std::move(program), options)) {}
 Detector::~Detector() = default;
 
-void Detector::SetProgram(std::shared_ptr<const RuleProgram> program) { impl_->Use(std::move(program)); }
+void Detector::SetProgram(std::shared_ptr<const RuleProgram> program) {
+  impl_->Use(std::move(program));
+}
 const RuleProgram& Detector::program() const { return *impl_->program; }
 const DetectorStats& Detector::stats() const { return impl_->stats; }
 
@@ -897,9 +1023,15 @@ void Detector::BeginPacket(const PacketContext& context) {
 }
 
 void Detector::InspectPayload(bool in_stream) { impl_->InspectPayload(in_stream); }
-void Detector::InspectStream(Direction direction, Slice window, uint64_t at) { impl_->InspectStream(direction, window, at); }
-void Detector::InspectFlowEvents(std::span<const FlowEvent> events) { impl_->InspectFlowEvents(events); }
-void Detector::InspectTransaction(Transaction& tx, Direction direction) { impl_->InspectTransaction(tx, direction); }
+void Detector::InspectStream(Direction direction, Slice window, uint64_t at) {
+  impl_->InspectStream(direction, window, at);
+}
+void Detector::InspectFlowEvents(std::span<const FlowEvent> events) {
+  impl_->InspectFlowEvents(events);
+}
+void Detector::InspectTransaction(Transaction& tx, Direction direction) {
+  impl_->InspectTransaction(tx, direction);
+}
 const PacketResult& Detector::EndPacket() { return impl_->EndPacket(); }
 
 }  // namespace sluice

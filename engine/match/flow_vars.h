@@ -56,7 +56,8 @@ class FlowVars {
   // For EVE's flow variables: calls f(id, is_int, value).
   template <typename F>
   void ForEach(F&& f) const {
-    for (uint32_t i = 0; i < num_; ++i) f(inline_[i].key / 2, (inline_[i].key & 1) != 0, inline_[i].value);
+    for (uint32_t i = 0; i < num_; ++i)
+      f(inline_[i].key / 2, (inline_[i].key & 1) != 0, inline_[i].value);
     for (const Entry& e : more_) f(e.key / 2, (e.key & 1) != 0, e.value);
   }
   bool empty() const { return num_ == 0 && more_.empty(); }

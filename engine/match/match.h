@@ -42,7 +42,8 @@ struct CompileOptions {
   std::span<const KeywordInfo> keywords;
   std::vector<std::string_view> schemas;
   // Order in which actions win; each action named once.  The three rejects rank together.
-  std::array<Action, 4> action_order = {Action::kPass, Action::kDrop, Action::kReject, Action::kAlert};
+  std::array<Action, 4> action_order = {Action::kPass, Action::kDrop, Action::kReject,
+                                        Action::kAlert};
   uint32_t pcre_match_limit = 100'000;
   uint32_t pcre_depth_limit = 2'000;
   // Seam for the cache of compiled databases: called with the serialised form's
@@ -56,7 +57,8 @@ const char* RegexEngineName(RegexEngine engine);
 
 class RuleProgram {
  public:
-  static Result<std::shared_ptr<const RuleProgram>> Compile(RuleSet rules, const CompileOptions& options);
+  static Result<std::shared_ptr<const RuleProgram>> Compile(RuleSet rules,
+                                                            const CompileOptions& options);
   ~RuleProgram();
 
   const RuleSet& rules() const;
@@ -118,7 +120,7 @@ struct FlowContext {
 struct PacketContext {
   const Packet* packet = nullptr;
   Direction direction = Direction::kToServer;
-  FlowContext* flow = nullptr;  // null: the packet belongs to no flow
+  FlowContext* flow = nullptr;       // null: the packet belongs to no flow
   std::span<const uint16_t> events;  // EventId() of decode and stream events of this packet
   Nanos now{};
 };
@@ -128,8 +130,8 @@ struct Alert {
   Transaction* tx = nullptr;  // null for packet and stream rules
   uint64_t tx_id = 0;
   Direction direction = Direction::kToServer;
-  bool in_stream = false;     // matched reassembled bytes
-  bool apply_to_flow = false; // drop and pass: hold for the rest of the flow
+  bool in_stream = false;      // matched reassembled bytes
+  bool apply_to_flow = false;  // drop and pass: hold for the rest of the flow
   Action effective = Action::kAlert;
 };
 
@@ -138,32 +140,33 @@ struct PacketResult {
   bool pass = false;              // a pass rule matched: log and drop nothing
   bool pass_flow = false;         // and nothing more of the flow needs inspection
   bool drop = false, drop_flow = false;
-  const Rule* cause = nullptr;    // of pass, drop or reject
-  Action action = Action::kAlert; // of cause
+  const Rule* cause = nullptr;     // of pass, drop or reject
+  Action action = Action::kAlert;  // of cause
 };
 
 struct DetectorOptions {
-  uint32_t max_alerts = 15;               // per packet, 1 .. 255
-  uint32_t max_recursion = 3000;          // test evaluations for one rule and buffer
-  uint64_t max_confirm_bytes = 16u << 20; // searched for one rule and buffer
-  uint32_t threshold_entries = 65536;     // tracked (rule, host); oldest is evicted
-  uint32_t host_bits = 16384;             // xbits and hostbits tracked
-  uint32_t min_chunk[2] = {32 * 1024, 40 * 1024};  // by Direction: a growing body is first inspected
+  uint32_t max_alerts = 15;                // per packet, 1 .. 255
+  uint32_t max_recursion = 3000;           // test evaluations for one rule and buffer
+  uint64_t max_confirm_bytes = 16u << 20;  // searched for one rule and buffer
+  uint32_t threshold_entries = 65536;      // tracked (rule, host); oldest is evicted
+  uint32_t host_bits = 16384;              // xbits and hostbits tracked
+  uint32_t min_chunk[2] = {32 * 1024,
+                           40 * 1024};  // by Direction: a growing body is first inspected
 };
 
 struct DetectorStats {
   uint64_t packets = 0;
-  uint64_t scans = 0, scanned_bytes = 0;   // prefilter
-  uint64_t candidates = 0, confirms = 0;   // header matched / contents tried
+  uint64_t scans = 0, scanned_bytes = 0;  // prefilter
+  uint64_t candidates = 0, confirms = 0;  // header matched / contents tried
   uint64_t matches = 0, alerts = 0;
-  uint64_t alerts_suppressed = 0;          // by threshold
-  uint64_t alerts_overflow = 0;            // past max_alerts
-  uint64_t recursion_limit = 0;            // a rule gave up at max_recursion
-  uint64_t confirm_limit = 0;              // ... at max_confirm_bytes
-  uint64_t regex_limit = 0;                // PCRE2 gave up
+  uint64_t alerts_suppressed = 0;  // by threshold
+  uint64_t alerts_overflow = 0;    // past max_alerts
+  uint64_t recursion_limit = 0;    // a rule gave up at max_recursion
+  uint64_t confirm_limit = 0;      // ... at max_confirm_bytes
+  uint64_t regex_limit = 0;        // PCRE2 gave up
   uint64_t threshold_evicted = 0, host_bits_evicted = 0;
-  uint64_t stream_pending_lost = 0;        // candidates waiting for more stream bytes
-  uint64_t flow_vars_full = 0;             // flowbits past FlowVars::kMax
+  uint64_t stream_pending_lost = 0;  // candidates waiting for more stream bytes
+  uint64_t flow_vars_full = 0;       // flowbits past FlowVars::kMax
 };
 
 class Detector {

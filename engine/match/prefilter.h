@@ -32,7 +32,9 @@ class LiteralDatabase {
 
   bool empty() const { return first_.size() <= 1; }
   const hs_database_t* database() const { return database_; }
-  uint32_t num_literals() const { return first_.empty() ? 0 : static_cast<uint32_t>(first_.size() - 1); }
+  uint32_t num_literals() const {
+    return first_.empty() ? 0 : static_cast<uint32_t>(first_.size() - 1);
+  }
   uint32_t max_length() const { return max_length_; }
 
   // Calls f(rules of the literal, offset behind it) for each occurrence.
@@ -46,17 +48,19 @@ class LiteralDatabase {
                              void* context) -> int {
       const Call& c = *static_cast<Call*>(context);
       const uint32_t* rules = c.self->rules_.data();
-      (*c.f)(std::span<const uint32_t>(rules + c.self->first_[id], rules + c.self->first_[id + 1]), to);
+      (*c.f)(std::span<const uint32_t>(rules + c.self->first_[id], rules + c.self->first_[id + 1]),
+             to);
       return 0;
     };
-    hs_scan(database_, reinterpret_cast<const char*>(bytes.data()), static_cast<unsigned>(bytes.size()), 0,
-            scratch, on_match, &call);
+    hs_scan(database_, reinterpret_cast<const char*>(bytes.data()),
+            static_cast<unsigned>(bytes.size()), 0, scratch, on_match, &call);
   }
 
  private:
   std::map<std::pair<std::string, bool>, std::vector<uint32_t>> building_;  // empty once compiled
   hs_database_t* database_ = nullptr;
-  std::vector<uint32_t> first_;  // by literal: its rules are rules_[first_[i]] .. rules_[first_[i + 1]]
+  std::vector<uint32_t>
+      first_;  // by literal: its rules are rules_[first_[i]] .. rules_[first_[i + 1]]
   std::vector<uint32_t> rules_;
   uint32_t max_length_ = 0;
 };

@@ -23,7 +23,7 @@ namespace sluice {
 // When a rule is looked at.
 enum class RuleClass : uint8_t {
   kAddress,   // header only: once per flow and direction
-  kProtocol,  // and the application protocol: once per flow and direction
+  kProtocol,  // app-layer-protocol alone: once per flow and direction, when known
   kPacket,    // each packet, its payload or the raw stream
   kFields,    // a transaction
 };
@@ -32,25 +32,25 @@ struct CompiledInspection {
   BufferKind kind = BufferKind::kPayload;
   KeywordId keyword = kNoKeyword;
   HeaderBuffer header = HeaderBuffer::kNone;
-  bool anchored = false;      // offset or depth count from the buffer's start
-  uint16_t chain = 0;         // of Impl::chains; 0 is the empty one
+  bool anchored = false;  // offset or depth count from the buffer's start
+  uint16_t chain = 0;     // of Impl::chains; 0 is the empty one
   ConfirmProgram confirm;
 };
 
 struct CompiledRule {
   const Rule* rule = nullptr;
   RuleClass kind = RuleClass::kPacket;
-  uint8_t directions = 3;     // bit per Direction
-  bool flow_direction = false;  // flow:to_server or to_client given
+  uint8_t directions = 3;                     // bit per Direction
+  bool flow_direction = false;                // flow:to_server or to_client given
   bool on_packets = true, on_stream = false;  // kPacket with payload tests
   bool has_payload = false;
-  bool has_event = false;     // app-layer-event
-  int32_t app = -1;           // schema id; -2: named but not loaded
+  bool has_event = false;                            // app-layer-event
+  int32_t app = -1;                                  // schema id; -2: named but not loaded
   uint32_t sources = 0, destinations = 0;            // address sets
   uint32_t source_ports = 0, destination_ports = 0;  // port sets
-  std::vector<CompiledInspection> payload;  // kPayload and kHeader
-  std::vector<CompiledInspection> fields;   // kField and kFileData
-  std::vector<uint16_t> events;             // packet event ids asked for
+  std::vector<CompiledInspection> payload;           // kPayload and kHeader
+  std::vector<CompiledInspection> fields;            // kField and kFileData
+  std::vector<uint16_t> events;                      // packet event ids asked for
   std::string fast_pattern;
   RegexEngine engine = RegexEngine::kNone;
   std::string engine_reason;
@@ -73,7 +73,8 @@ class PortIndex {
   using Entries = std::vector<std::pair<uint16_t, uint32_t>>;  // sorted
   template <typename F>
   static void Range(const Entries& entries, uint16_t port, F&& f) {
-    auto it = std::lower_bound(entries.begin(), entries.end(), std::pair<uint16_t, uint32_t>(port, 0));
+    auto it =
+        std::lower_bound(entries.begin(), entries.end(), std::pair<uint16_t, uint32_t>(port, 0));
     for (; it != entries.end() && it->first == port; ++it) f(it->second);
   }
   std::vector<uint32_t> any_;
@@ -91,7 +92,14 @@ inline constexpr size_t kHeadBytes = 256;
 inline constexpr size_t kShortLiteral = 4;  // below: costs more to scan for than it saves
 inline constexpr size_t kMaxLiteral = 64;
 
-enum Transport : uint8_t { kTransportTcp, kTransportUdp, kTransportIcmp, kTransportIcmp6, kTransportOther, kNumTransports };
+enum Transport : uint8_t {
+  kTransportTcp,
+  kTransportUdp,
+  kTransportIcmp,
+  kTransportIcmp6,
+  kTransportOther,
+  kNumTransports
+};
 
 // One field (or file data) in one direction through one transform chain.
 struct FieldGroup {
@@ -102,11 +110,11 @@ struct FieldGroup {
 struct RuleProgram::Impl {
   RuleSet rules;
   std::vector<RuleProblem> problems;
-  std::vector<CompiledRule> compiled;          // by rank
-  std::vector<uint32_t> rank_of;               // by Rule::index; UINT32_MAX: left out
+  std::vector<CompiledRule> compiled;  // by rank
+  std::vector<uint32_t> rank_of;       // by Rule::index; UINT32_MAX: left out
   std::vector<std::unique_ptr<Regex>> regexes;
   std::vector<std::unique_ptr<ConfirmProgram>> decoded;  // of base64_decode
-  std::vector<TransformChain> chains;          // [0] is empty
+  std::vector<TransformChain> chains;                    // [0] is empty
   std::vector<AddressSet> address_sets;
   std::vector<PortSet> port_sets;
 
@@ -117,10 +125,11 @@ struct RuleProgram::Impl {
   std::vector<FieldGroup> field_groups;
   std::vector<std::vector<uint16_t>> groups_of[2];  // by direction, KeywordId: field groups
   std::vector<uint16_t> file_groups[2];
-  std::vector<std::vector<uint32_t>> always_fields[2];  // by direction, schema: rules without literal
-  std::vector<uint32_t> always_files[2];                // no keyword, no protocol
-  std::vector<uint8_t> keyword_stage[2];                // by KeywordId
-  std::vector<std::string> schema_names;
+  std::vector<std::vector<uint32_t>>
+      always_fields[2];                   // by direction, schema: rules without literal
+  std::vector<uint32_t> always_files[2];  // no keyword, no protocol
+  std::vector<uint8_t> keyword_stage[2];  // by KeywordId
+  std::vector<uint64_t> xbit_keys;        // by xbit name index: the same after a reload
   std::unordered_map<std::string, int> event_ids;
   std::vector<bool> wanted;
   bool wants_stream = false;

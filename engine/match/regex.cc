@@ -14,14 +14,119 @@ constexpr size_t kJitStackBytes = 256 * 1024;
 
 // What decides whether RE2 means the same as PCRE by an expression.
 struct Traits {
-  bool dollar = false;       // $ outside a class
-  bool dollar_inner = false; // ... and not at the very end
-  bool high_bytes = false;   // bytes >= 0x80, literal or escaped
-  std::string unsafe;        // construct RE2 lacks or reads differently
+  bool dollar = false;        // $ outside a class
+  bool dollar_inner = false;  // ... and not at the very end
+  bool high_bytes = false;    // bytes >= 0x80, literal or escaped
+  std::string unsafe;         // construct RE2 lacks or reads differently
 };
 
-// Rewrites what RE2 spells differently (\s knows no VT there, \h and \R are
-// missing) and notes what cannot be rewritten.
+// \xHH or \x{HH} at p[*i] == 'x': as two hex digits; PCRE also takes one digit or none.
+void RewriteHex(const std::string& p, size_t* i, std::string* out, Traits* traits) {
+  static const char kHex[] = "0123456789abcdef";
+  size_t j = *i + 1;
+  unsigned value = 0, digits = 0;
+  const bool braces = j < p.size() && p[j] == '{';
+  if (braces) ++j;
+  while (j < p.size() && digits < (braces ? 4u : 2u) &&
+         std::isxdigit(static_cast<unsigned char>(p[j]))) {
+    const char lower = static_cast<char>(p[j] | 0x20);
+    value = value * 16 + static_cast<unsigned>(p[j] <= '9' ? p[j] - '0' : lower - 'a' + 10);
+    ++j;
+    ++digits;
+  }
+  if (braces) {
+    if (j >= p.size() || p[j] != '}') traits->unsafe = "\\x{";
+    ++j;
+  }
+  if (value > 0xff) traits->unsafe = "code point above 255";
+  if (value >= 0x80) traits->high_bytes = true;
+  *out += "\\x";
+  *out += kHex[(value >> 4) & 15];
+  *out += kHex[value & 15];
+  *i = j - 1;
+}
+
+// The escape whose letter stands at p[*i].
+void RewriteEscape(const std::string& p, size_t* i, bool in_class, std::string* out,
+                   Traits* traits) {
+  const char e = p[*i];
+  switch (e) {
+    case 's':
+      *out += in_class ? "\\t\\n\\x0b\\f\\r " : "[\\t\\n\\x0b\\f\\r ]";
+      return;
+    case 'S':
+      if (in_class) traits->unsafe = "\\S in a class";
+      *out += "[^\\t\\n\\x0b\\f\\r ]";
+      return;
+    case 'h':
+      *out += in_class ? "\\t \\xa0" : "[\\t \\xa0]";
+      traits->high_bytes = true;
+      return;
+    case 'e':
+      *out += "\\x1b";
+      return;
+    case 'x':
+      RewriteHex(p, i, out, traits);
+      return;
+    case 'b':
+      if (in_class) {
+        *out += "\\x08";
+        return;
+      }
+      break;
+    case 'B':
+    case 'A':
+      if (in_class) traits->unsafe = std::string("\\") + e + " in a class";
+      break;
+    case 'd':
+    case 'D':
+    case 'w':
+    case 'W':
+    case 'n':
+    case 'r':
+    case 't':
+    case 'f':
+    case 'a':
+    case 'z':
+      break;
+    default:
+      if (std::isalnum(static_cast<unsigned char>(e)) || static_cast<unsigned char>(e) >= 0x80) {
+        traits->unsafe = std::string("\\") + e;
+      }
+  }
+  *out += '\\';
+  *out += e;
+}
+
+// Whether the '+' at p[i] makes the quantifier before it possessive.
+bool IsPossessive(const std::string& p, size_t i) {
+  if (i == 0 || (i > 1 && p[i - 2] == '\\')) return false;
+  return p[i - 1] == '+' || p[i - 1] == '*' || p[i - 1] == '?' || p[i - 1] == '}';
+}
+
+// The character at p[*i] inside a class; false once the class has ended.
+bool RewriteInClass(const std::string& p, size_t* i, std::string* out, Traits* traits) {
+  if (p[*i] == '[' && p.compare(*i, 2, "[:") != 0) {
+    *out += "\\[";
+    return true;
+  }
+  if (p[*i] == '[') {  // [:alpha:]
+    const size_t end = p.find(":]", *i);
+    if (end == std::string::npos) {
+      traits->unsafe = "[";
+      return true;
+    }
+    if (p.compare(*i, 8, "[:space:") == 0) traits->unsafe = "[:space:]";
+    out->append(p, *i, end + 2 - *i);
+    *i = end + 1;
+    return true;
+  }
+  *out += p[*i];
+  return p[*i] != ']';
+}
+
+// Rewrites what RE2 spells differently (\s knows no VT there, \h is missing) and
+// notes what cannot be rewritten.
 std::string ForRe2(const PcreTest& test, Traits* traits) {
   const std::string& p = test.pattern;
   std::string out;
@@ -31,96 +136,60 @@ std::string ForRe2(const PcreTest& test, Traits* traits) {
     if (c >= 0x80) traits->high_bytes = true;
     if (c == 0) traits->unsafe = "NUL byte";
     if (c == '\\' && i + 1 < p.size()) {
-      const char e = p[++i];
-      switch (e) {
-        case 's': out += in_class ? "\\t\\n\\x0b\\f\\r " : "[\\t\\n\\x0b\\f\\r ]"; continue;
-        case 'S':
-          if (in_class) traits->unsafe = "\\S in a class";
-          out += "[^\\t\\n\\x0b\\f\\r ]";
-          continue;
-        case 'h': out += in_class ? "\\t \\xa0" : "[\\t \\xa0]"; traits->high_bytes = true; continue;
-        case 'e': out += "\\x1b"; continue;
-        case 'd': case 'D': case 'w': case 'W': case 'n': case 'r': case 't': case 'f': case 'a':
-          break;
-        case 'b':
-          if (in_class) { out += "\\x08"; continue; }
-          break;
-        case 'B':
-          if (in_class) traits->unsafe = "\\B in a class";
-          break;
-        case 'A':
-          if (in_class) traits->unsafe = "\\A in a class";
-          break;
-        case 'z':
-          break;
-        case 'x': {  // \xHH, \x{HH}; PCRE also takes one digit or none
-          size_t j = i + 1;
-          unsigned value = 0, digits = 0;
-          const bool braces = j < p.size() && p[j] == '{';
-          if (braces) ++j;
-          while (j < p.size() && digits < (braces ? 4u : 2u) && std::isxdigit(static_cast<unsigned char>(p[j]))) {
-            value = value * 16 + static_cast<unsigned>(std::stoi(std::string(1, p[j]), nullptr, 16));
-            ++j;
-            ++digits;
-          }
-          if (braces) {
-            if (j >= p.size() || p[j] != '}') traits->unsafe = "\\x{";
-            ++j;
-          }
-          if (value > 0xff) traits->unsafe = "code point above 255";
-          if (value >= 0x80) traits->high_bytes = true;
-          static const char* kHex = "0123456789abcdef";
-          out += "\\x";
-          out += kHex[(value >> 4) & 15];
-          out += kHex[value & 15];
-          i = j - 1;
-          continue;
-        }
-        default:
-          if (std::isalnum(static_cast<unsigned char>(e)) || static_cast<unsigned char>(e) >= 0x80) {
-            traits->unsafe = std::string("\\") + e;
-          }
-      }
-      out += '\\';
-      out += e;
+      ++i;
+      RewriteEscape(p, &i, in_class, &out, traits);
       continue;
     }
     if (in_class) {
-      if (c == '[' && i + 1 < p.size() && p[i + 1] != ':') {
-        out += "\\[";
-        continue;
-      }
-      if (c == '[') {  // [:alpha:]
-        const size_t end = p.find(":]", i);
-        if (end == std::string::npos) { traits->unsafe = "["; } else {
-          if (p.compare(i, end - i, "[:space:") == 0) traits->unsafe = "[:space:]";
-          out.append(p, i, end + 2 - i);
-          i = end + 1;
-          continue;
-        }
-      }
-      if (c == ']') in_class = false;
-    } else if (c == '[') {
+      in_class = RewriteInClass(p, &i, &out, traits);
+      continue;
+    }
+    if (c == '[') {
       in_class = true;
       out += '[';
-      if (i + 1 < p.size() && p[i + 1] == '^') { out += '^'; ++i; }
-      if (i + 1 < p.size() && p[i + 1] == ']') { out += "\\]"; ++i; }
+      if (i + 1 < p.size() && p[i + 1] == '^') out += p[++i];
+      if (i + 1 < p.size() && p[i + 1] == ']') {  // a literal ] in first place
+        out += "\\]";
+        ++i;
+      }
       continue;
-    } else if (c == '$') {
+    }
+    if (c == '$') {
       traits->dollar = true;
       if (i + 1 != p.size()) traits->dollar_inner = true;
     } else if (c == '^' && test.multi_line) {
       traits->unsafe = "^ behind a final newline";
     } else if (c == '(' && i + 1 < p.size() && (p[i + 1] == '?' || p[i + 1] == '*')) {
-      const bool plain = p.compare(i, 3, "(?:") == 0;
-      if (!plain) traits->unsafe = p.substr(i, 4);
-    } else if ((c == '+') && i > 0 && (p[i - 1] == '+' || p[i - 1] == '*' || p[i - 1] == '?' || p[i - 1] == '}') &&
-               !(i > 1 && p[i - 2] == '\\')) {
+      if (p.compare(i, 3, "(?:") != 0) traits->unsafe = p.substr(i, 4);
+    } else if (c == '+' && IsPossessive(p, i)) {
       traits->unsafe = "possessive quantifier";
     }
     out += static_cast<char>(c);
   }
   return out;
+}
+
+// Hyperscan takes 0.5 ms for a median expression of a large rule set and up to
+// seconds for long or much repeated ones; RE2 takes 40 us.  Their run times
+// differ little, as expressions run on candidates alone.
+constexpr size_t kCheapForHyperscan = 64;
+constexpr size_t kMostForHyperscan = 1500;
+
+// About the positions of the automaton: characters, and repeats written out.
+size_t AutomatonSize(const std::string& pattern) {
+  size_t size = pattern.size();
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '{' || (i > 0 && pattern[i - 1] == '\\')) continue;
+    size_t number = 0;
+    for (++i; i < pattern.size() && pattern[i] != '}'; ++i) {
+      if (pattern[i] == ',')
+        size += number, number = 0;
+      else if (pattern[i] >= '0' && pattern[i] <= '9')
+        number = std::min<size_t>(number * 10 + static_cast<size_t>(pattern[i] - '0'), 65535);
+    }
+    size += number;
+  }
+  return size;
 }
 
 int OnFound(unsigned, unsigned long long, unsigned long long, unsigned, void* context) {
@@ -132,10 +201,14 @@ int OnFound(unsigned, unsigned long long, unsigned long long, unsigned, void* co
 
 const char* RegexEngineName(RegexEngine engine) {
   switch (engine) {
-    case RegexEngine::kNone: return "none";
-    case RegexEngine::kHyperscan: return "hyperscan";
-    case RegexEngine::kRe2: return "re2";
-    case RegexEngine::kPcre2: return "pcre2";
+    case RegexEngine::kNone:
+      return "none";
+    case RegexEngine::kHyperscan:
+      return "hyperscan";
+    case RegexEngine::kRe2:
+      return "re2";
+    case RegexEngine::kPcre2:
+      return "pcre2";
   }
   return "none";
 }
@@ -177,8 +250,14 @@ Result<std::unique_ptr<Regex>> Regex::Compile(const PcreTest& test, bool needs_p
   regex->anchored_ = test.anchored;
   regex->compiled_ = std::make_unique<Compiled>();
   needs_position = needs_position || !test.captures.empty();
-  if (!needs_position && regex->TryHyperscan(test)) return regex;
+  const size_t size = AutomatonSize(test.pattern);
+  if (!needs_position && size <= kCheapForHyperscan && regex->TryHyperscan(test)) return regex;
+  if (size > kCheapForHyperscan) regex->reason_ = "too large to compile at each start";
   if (test.captures.empty() && regex->TryRe2(test, needs_position)) return regex;
+  if (!needs_position && size > kCheapForHyperscan && size <= kMostForHyperscan &&
+      regex->TryHyperscan(test)) {
+    return regex;
+  }
   if (auto used = regex->UsePcre2(test); !used) return std::unexpected(used.error());
   return regex;
 }
@@ -264,8 +343,8 @@ Result<void> Regex::UsePcre2(const PcreTest& test) {
   if (test.ungreedy) options |= PCRE2_UNGREEDY;
   int code = 0;
   PCRE2_SIZE at = 0;
-  compiled_->pcre = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(test.pattern.data()), test.pattern.size(),
-                                  options, &code, &at, nullptr);
+  compiled_->pcre = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(test.pattern.data()),
+                                  test.pattern.size(), options, &code, &at, nullptr);
   if (!compiled_->pcre) {
     PCRE2_UCHAR text[128] = {0};
     pcre2_get_error_message(code, text, sizeof(text));
@@ -300,8 +379,8 @@ bool Regex::Find(Slice subject, size_t start, RegexScratch& scratch, Found* foun
   }
   pcre2_set_match_limit(scratch.pcre->context, match_limit_);
   pcre2_set_depth_limit(scratch.pcre->context, depth_limit_);
-  const int rc = pcre2_match(compiled_->pcre, reinterpret_cast<PCRE2_SPTR>(data), subject.size(), start, 0,
-                             scratch.pcre->data, scratch.pcre->context);
+  const int rc = pcre2_match(compiled_->pcre, reinterpret_cast<PCRE2_SPTR>(data), subject.size(),
+                             start, 0, scratch.pcre->data, scratch.pcre->context);
   if (rc >= 0) {
     const PCRE2_SIZE* v = pcre2_get_ovector_pointer(scratch.pcre->data);
     *found = {v[0], std::max<size_t>(v[0], v[1])};

@@ -4,7 +4,8 @@
 
 namespace sluice {
 
-ThresholdResult CountMatch(const Threshold& t, ThresholdCounter& c, bool created, Nanos now) noexcept {
+ThresholdResult CountMatch(const Threshold& t, ThresholdCounter& c, bool created,
+                           Nanos now) noexcept {
   using Type = Threshold::Type;
   if (t.type == Type::kBackoff) {  // at count, count * multiplier, ...
     if (created) c.next = t.count;
@@ -12,18 +13,18 @@ ThresholdResult CountMatch(const Threshold& t, ThresholdCounter& c, bool created
     c.next *= std::max(t.multiplier, 2u);
     return ThresholdResult::kAlert;
   }
-  const bool fresh = created || now - c.since >= std::chrono::seconds(t.seconds) || now < c.since;
+  const bool fresh = created || now - c.since > std::chrono::seconds(t.seconds) || now < c.since;
   if (fresh) {
     c.since = now;
     c.count = 0;
   }
   ++c.count;
   switch (t.type) {
-    case Type::kLimit: return c.count <= t.count ? ThresholdResult::kAlert : ThresholdResult::kSilent;
+    case Type::kLimit:
+      return c.count <= t.count ? ThresholdResult::kAlert : ThresholdResult::kSilent;
     case Type::kThreshold:
       if (c.count < t.count) return ThresholdResult::kIgnore;
-      c.count = 0;
-      c.since = now;
+      c.count = 0;  // the time runs on
       return ThresholdResult::kAlert;
     case Type::kBoth:
       if (c.count == t.count) return ThresholdResult::kAlert;
@@ -31,24 +32,33 @@ ThresholdResult CountMatch(const Threshold& t, ThresholdCounter& c, bool created
     case Type::kDetectionFilter:
       return c.count > t.count ? ThresholdResult::kAlert : ThresholdResult::kIgnore;
     case Type::kRate:
-    case Type::kBackoff: break;
+    case Type::kBackoff:
+      break;
   }
   return ThresholdResult::kAlert;
 }
 
-HostKey ThresholdKey(const Rule& rule, const Threshold& t, const Address& source, const Address& destination,
-                     uint64_t flow) noexcept {
+HostKey ThresholdKey(const Rule& rule, const Threshold& t, const Address& source,
+                     const Address& destination, uint64_t flow) noexcept {
   HostKey key;
-  key.what = uint64_t{rule.gid} << 33 | uint64_t{rule.sid} << 1 | (t.type == Threshold::Type::kDetectionFilter);
+  key.what = uint64_t{rule.gid} << 33 | uint64_t{rule.sid} << 1 |
+             (t.type == Threshold::Type::kDetectionFilter);
   switch (t.track) {
-    case Threshold::Track::kBySource: key.first = source; break;
-    case Threshold::Track::kByDestination: key.second = destination; break;
+    case Threshold::Track::kBySource:
+      key.first = source;
+      break;
+    case Threshold::Track::kByDestination:
+      key.second = destination;
+      break;
     case Threshold::Track::kByBoth:
       key.first = source;
       key.second = destination;
       break;
-    case Threshold::Track::kByRule: break;
-    case Threshold::Track::kByFlow: key.flow = flow + 1; break;
+    case Threshold::Track::kByRule:
+      break;
+    case Threshold::Track::kByFlow:
+      key.flow = flow + 1;
+      break;
   }
   return key;
 }

@@ -104,7 +104,8 @@ struct ThresholdCounter {
 };
 
 // One match of a rule with `threshold` at `now`; `created`: the first of this counter.
-ThresholdResult CountMatch(const Threshold& threshold, ThresholdCounter& counter, bool created, Nanos now) noexcept;
+ThresholdResult CountMatch(const Threshold& threshold, ThresholdCounter& counter, bool created,
+                           Nanos now) noexcept;
 
 HostKey ThresholdKey(const Rule& rule, const Threshold& threshold, const Address& source,
                      const Address& destination, uint64_t flow) noexcept;

@@ -68,11 +68,16 @@ size_t DecodeBase64(Slice in, std::vector<uint8_t>* out, size_t limit) {
   const size_t before = out->size();
   for (uint8_t c : in) {
     int v = -1;
-    if (c >= 'A' && c <= 'Z') v = c - 'A';
-    else if (c >= 'a' && c <= 'z') v = c - 'a' + 26;
-    else if (c >= '0' && c <= '9') v = c - '0' + 52;
-    else if (c == '+') v = 62;
-    else if (c == '/') v = 63;
+    if (c >= 'A' && c <= 'Z')
+      v = c - 'A';
+    else if (c >= 'a' && c <= 'z')
+      v = c - 'a' + 26;
+    else if (c >= '0' && c <= '9')
+      v = c - '0' + 52;
+    else if (c == '+')
+      v = 62;
+    else if (c == '/')
+      v = 63;
     if (v < 0 || out->size() - before >= limit) break;
     bits = bits << 6 | static_cast<uint32_t>(v);
     have += 6;
@@ -86,15 +91,24 @@ size_t DecodeBase64(Slice in, std::vector<uint8_t>* out, size_t limit) {
 
 Result<TransformChain> TransformChain::Compile(const std::vector<Transform>& transforms) {
   static const std::map<std::string_view, Kind> kKinds = {
-      {"dotprefix", Kind::kDotPrefix}, {"to_lowercase", Kind::kLower}, {"to_uppercase", Kind::kUpper},
-      {"strip_whitespace", Kind::kStripSpace}, {"compress_whitespace", Kind::kCompressSpace},
-      {"url_decode", Kind::kUrlDecode}, {"to_md5", Kind::kMd5}, {"to_sha1", Kind::kSha1},
-      {"to_sha256", Kind::kSha256}, {"xor", Kind::kXor}, {"header_lowercase", Kind::kHeaderLower},
-      {"strip_pseudo_headers", Kind::kStripPseudoHeaders}, {"from_base64", Kind::kFromBase64}};
+      {"dotprefix", Kind::kDotPrefix},
+      {"to_lowercase", Kind::kLower},
+      {"to_uppercase", Kind::kUpper},
+      {"strip_whitespace", Kind::kStripSpace},
+      {"compress_whitespace", Kind::kCompressSpace},
+      {"url_decode", Kind::kUrlDecode},
+      {"to_md5", Kind::kMd5},
+      {"to_sha1", Kind::kSha1},
+      {"to_sha256", Kind::kSha256},
+      {"xor", Kind::kXor},
+      {"header_lowercase", Kind::kHeaderLower},
+      {"strip_pseudo_headers", Kind::kStripPseudoHeaders},
+      {"from_base64", Kind::kFromBase64}};
   TransformChain chain;
   for (const Transform& t : transforms) {
     const auto it = kKinds.find(t.name);
-    if (it == kKinds.end()) return Fail(Errc::kUnsupported, "transform {} is not supported", t.name);
+    if (it == kKinds.end())
+      return Fail(Errc::kUnsupported, "transform {} is not supported", t.name);
     std::string argument = t.argument;
     if (it->second == Kind::kXor) {  // the key is written in hex
       std::string key;
@@ -105,7 +119,8 @@ Result<TransformChain> TransformChain::Compile(const std::vector<Transform>& tra
         key += static_cast<char>(hi * 16 + lo);
       }
       if (key.empty() || key.size() * 2 != argument.size()) {
-        return Fail(Errc::kInvalidArgument, "xor: \"{}\" is not an even number of hex digits", argument);
+        return Fail(Errc::kInvalidArgument, "xor: \"{}\" is not an even number of hex digits",
+                    argument);
       }
       argument = key;
     }
@@ -120,28 +135,47 @@ void TransformChain::Run(const Step& step, Slice in, std::vector<uint8_t>* out) 
       out->push_back('.');
       out->insert(out->end(), in.begin(), in.end());
       return;
-    case Kind::kLower: std::transform(in.begin(), in.end(), std::back_inserter(*out), Lower); return;
-    case Kind::kUpper: std::transform(in.begin(), in.end(), std::back_inserter(*out), Upper); return;
+    case Kind::kLower:
+      std::transform(in.begin(), in.end(), std::back_inserter(*out), Lower);
+      return;
+    case Kind::kUpper:
+      std::transform(in.begin(), in.end(), std::back_inserter(*out), Upper);
+      return;
     case Kind::kStripSpace:
-      std::copy_if(in.begin(), in.end(), std::back_inserter(*out), [](uint8_t c) { return !IsSpace(c); });
+      std::copy_if(in.begin(), in.end(), std::back_inserter(*out),
+                   [](uint8_t c) { return !IsSpace(c); });
       return;
     case Kind::kCompressSpace:  // each run keeps its first byte
       for (size_t i = 0; i < in.size(); ++i) {
         if (!IsSpace(in[i]) || i == 0 || !IsSpace(in[i - 1])) out->push_back(in[i]);
       }
       return;
-    case Kind::kUrlDecode: UrlDecode(in, out); return;
-    case Kind::kMd5: Digest(EVP_md5(), in, out); return;
-    case Kind::kSha1: Digest(EVP_sha1(), in, out); return;
-    case Kind::kSha256: Digest(EVP_sha256(), in, out); return;
+    case Kind::kUrlDecode:
+      UrlDecode(in, out);
+      return;
+    case Kind::kMd5:
+      Digest(EVP_md5(), in, out);
+      return;
+    case Kind::kSha1:
+      Digest(EVP_sha1(), in, out);
+      return;
+    case Kind::kSha256:
+      Digest(EVP_sha256(), in, out);
+      return;
     case Kind::kXor:
       for (size_t i = 0; i < in.size(); ++i) {
         out->push_back(in[i] ^ static_cast<uint8_t>(step.argument[i % step.argument.size()]));
       }
       return;
-    case Kind::kHeaderLower: HeaderLower(in, out); return;
-    case Kind::kStripPseudoHeaders: StripPseudoHeaders(in, out); return;
-    case Kind::kFromBase64: DecodeBase64(in, out, kMaxTransformBytes); return;
+    case Kind::kHeaderLower:
+      HeaderLower(in, out);
+      return;
+    case Kind::kStripPseudoHeaders:
+      StripPseudoHeaders(in, out);
+      return;
+    case Kind::kFromBase64:
+      DecodeBase64(in, out, kMaxTransformBytes);
+      return;
   }
 }
 

@@ -34,8 +34,19 @@ class TransformChain {
 
  private:
   enum class Kind : uint8_t {
-    kDotPrefix, kLower, kUpper, kStripSpace, kCompressSpace, kUrlDecode, kMd5, kSha1, kSha256, kXor,
-    kHeaderLower, kStripPseudoHeaders, kFromBase64,
+    kDotPrefix,
+    kLower,
+    kUpper,
+    kStripSpace,
+    kCompressSpace,
+    kUrlDecode,
+    kMd5,
+    kSha1,
+    kSha256,
+    kXor,
+    kHeaderLower,
+    kStripPseudoHeaders,
+    kFromBase64,
   };
   struct Step {
     Kind kind;

@@ -172,11 +172,11 @@ KeywordResult Pcre(RuleContext& c, std::string_view value, std::string_view) {
         const auto found = c.keywords.Find(std::string("pcre_") + flag);
         if (!found) return Bad(fmt::format("flag '{}' is not known", flag));
         if (field && field->id != found->id) return Bad("two buffer flags in one pcre");
-        if (c.current >= 0) return Bad(fmt::format("flag '{}' cannot be used with a sticky buffer", flag));
         field = found;
       }
     }
   }
+  if (c.current >= 0) field.reset();  // a sticky buffer outranks the flag
   c.Add(field ? c.Field(*field, false) : c.Target(test.relative), std::move(test));
   return {};
 }
@@ -275,7 +275,7 @@ KeywordResult ByteTestKeyword(RuleContext& c, std::string_view value, std::strin
   const auto options = ParseByteOptions(parts, 4, name);
   if (!options) return std::unexpected(options.error());
   const int64_t most = options->string ? 23 : 8;
-  if (bytes->variable < 0 && (bytes->value < 1 || bytes->value > most)) {
+  if (bytes->variable < 0 && (bytes->value < (options->string ? 0 : 1) || bytes->value > most)) {
     return Bad(fmt::format("byte_test reads 1 to {} bytes, not {}", most, bytes->value));
   }
   test.num_bytes = *bytes;
@@ -447,13 +447,13 @@ KeywordResult OwnBuffer(RuleContext& c, std::string_view, std::string_view name)
   for (size_t i = 0; i < c.rule.inspections.size(); ++i) {
     if (c.rule.inspections[i].kind == inspection.kind && c.rule.inspections[i].transforms.empty()) {
       c.current = static_cast<int>(i);
-      c.last_test = -1;
+      c.NoContent();
       return {};
     }
   }
   c.rule.inspections.push_back(std::move(inspection));
   c.current = static_cast<int>(c.rule.inspections.size()) - 1;
-  c.last_test = -1;
+  c.NoContent();
   return {};
 }
 
@@ -470,13 +470,13 @@ KeywordResult HeaderBufferKeyword(RuleContext& c, std::string_view, std::string_
                                              : HeaderBuffer::kEther;
   c.rule.inspections.push_back(std::move(inspection));
   c.current = static_cast<int>(c.rule.inspections.size()) - 1;
-  c.last_test = -1;
+  c.NoContent();
   return {};
 }
 
 KeywordResult PktData(RuleContext& c, std::string_view, std::string_view) {
   c.current = -1;
-  c.last_test = -1;
+  c.NoContent();
   return {};
 }
 

@@ -19,9 +19,13 @@ struct RuleContext {
   Rule& rule;
   // The sticky buffer in force: index into rule.inspections, or -1 for payload.
   int current = -1;
-  // The content that modifiers apply to.
+  // Where the last test went; relative tests follow it.
   int last_inspection = -1, last_test = -1;
+  // The content that modifiers apply to, also behind a pcre or an isdataat.
+  int content_inspection = -1, content_test = -1;
+  void NoContent() { last_test = content_inspection = content_test = -1; }
   bool flow_seen = false;
+  void Warn(std::string message);  // the rule stays active
 
   Inspection& At(int index) { return rule.inspections[static_cast<size_t>(index)]; }
   // The inspection that a new test goes to; relative tests follow the last one.
@@ -29,6 +33,7 @@ struct RuleContext {
   int Payload();  // the payload's inspection, made on first use
   int Field(const FieldKeyword& field, bool fresh);
   void Add(int inspection, BufferTest test);
+  bool LastIsContent();
   ContentTest* LastContent();
   std::optional<Number> ParseOffset(std::string_view text);  // number or variable
   uint32_t Variable(std::string_view name);                  // declares it

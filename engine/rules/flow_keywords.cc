@@ -182,9 +182,15 @@ KeywordResult ThresholdKeyword(RuleContext& c, std::string_view value, std::stri
   using Track = Threshold::Track;
   bool type = filter, track = false, count = false, seconds = false;
   if (filter) out.type = Type::kDetectionFilter;
+  bool ignore_rest = false;
   for (const std::string_view part : Split(value, ',')) {
+    if (ignore_rest) break;
     const auto words = SplitWords(part);
-    if (words.size() != 2) return Bad(fmt::format("\"{}\": write name value", part));
+    if (words.size() < 2) return Bad(fmt::format("\"{}\": write name value", part));
+    if (words.size() > 2) {
+      ignore_rest = true;  // as Suricata does; published rules rely on it
+      c.Warn(fmt::format("{}: what follows \"{} {}\" is ignored; is a semicolon missing?", name, words[0], words[1]));
+    }
     const std::string_view word = words[0], arg = words[1];
     const auto number = ParseNumber<uint32_t>(arg);
     if (word == "type" && !filter) {
@@ -216,9 +222,10 @@ KeywordResult ThresholdKeyword(RuleContext& c, std::string_view value, std::stri
     return Bad(fmt::format("{} needs {}track, count and seconds", name, filter ? "" : "type, "));
   }
   auto& slot = filter ? c.rule.detection_filter : c.rule.threshold;
-  if (c.rule.detection_filter || c.rule.threshold) {
+  if (filter ? c.rule.threshold || c.rule.detection_filter : c.rule.detection_filter.has_value()) {
     return Bad("a rule has one threshold or detection_filter");
   }
+  if (slot) c.Warn("threshold is given twice; the last one holds");
   slot = out;
   return {};
 }

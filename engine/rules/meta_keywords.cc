@@ -90,6 +90,13 @@ KeywordResult TargetKeyword(RuleContext& c, std::string_view value, std::string_
   return {};
 }
 
+// "session,5,packets": changes what is logged behind the alert, not when it fires.
+KeywordResult TagKeyword(RuleContext& c, std::string_view value, std::string_view) {
+  const auto parts = Split(value, ',');
+  if (parts[0] != "session" && parts[0] != "host") return Bad("write tag: session or host [, count, unit]");
+  c.Warn("tag: the packets behind the alert are not logged by this version");
+  return {};
+}
 KeywordResult NoAlert(RuleContext& c, std::string_view, std::string_view) { c.rule.no_alert = true; return {}; }
 KeywordResult BypassKeyword(RuleContext& c, std::string_view, std::string_view) { c.rule.bypass = true; return {}; }
 KeywordResult PrefilterKeyword(RuleContext& c, std::string_view, std::string_view) { c.rule.prefilter = true; return {}; }
@@ -128,6 +135,7 @@ const KeywordEntry kMetaKeywords[] = {
     {"reference", ReferenceKeyword, "where to read more"},
     {"metadata", Metadata, "pairs for the log"},
     {"target", TargetKeyword, "which side is attacked: src_ip or dest_ip"},
+    {"tag", TagKeyword, "accepted; packets behind the alert are not logged"},
     {"noalert", NoAlert, "acts, but writes no alert"},
     {"bypass", BypassKeyword, "nothing more of the flow is inspected"},
     {"prefilter", PrefilterKeyword, "asks for this rule to be prefiltered"},
@@ -138,7 +146,7 @@ const KeywordEntry kMetaKeywords[] = {
 
 // Words of the dialect whose meaning is not built yet: an error that says so.
 const KeywordEntry kUnsupportedKeywords[] = {
-    {"tag", nullptr, ""}, {"lua", nullptr, ""}, {"luajit", nullptr, ""}, {"asn1", nullptr, ""},
+    {"lua", nullptr, ""}, {"luajit", nullptr, ""}, {"asn1", nullptr, ""},
     {"geoip", nullptr, ""}, {"iprep", nullptr, ""}, {"dataset", nullptr, ""},
     {"datarep", nullptr, ""}, {"filestore", nullptr, ""}, {"file.name", nullptr, ""},
     {"file.magic", nullptr, ""}, {"filemagic", nullptr, ""}, {"filename", nullptr, ""},

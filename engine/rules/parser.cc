@@ -54,14 +54,15 @@ KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_
   if (!Trim(value).empty()) return Bad("a sticky buffer takes no value; put a content behind it");
   if (field.modifier) {
     if (c.LastContent() == nullptr) return Bad("it modifies a content; put it behind one");
-    const int from = c.last_inspection;
-    BufferTest test = std::move(c.At(from).tests[static_cast<size_t>(c.last_test)]);
-    c.At(from).tests.erase(c.At(from).tests.begin() + c.last_test);
+    const int from = c.content_inspection;
+    BufferTest test = std::move(c.At(from).tests[static_cast<size_t>(c.content_test)]);
+    c.At(from).tests.erase(c.At(from).tests.begin() + c.content_test);
     c.Add(c.Field(field, false), std::move(test));
     return {};
   }
   c.current = c.Field(field, field.repeated);
-  c.last_inspection = c.last_test = -1;
+  c.last_inspection = -1;
+  c.NoContent();
   return {};
 }
 
@@ -78,15 +79,13 @@ KeywordResult ParseOption(RuleContext& c, std::string_view name, std::string_vie
   return Bad(fmt::format("not a keyword; {}", SuggestKeyword(name, c.keywords)));
 }
 
-// The end of an option: its semicolon outside quotes and not escaped.
+// The end of an option: its first semicolon that is not escaped.  Quotes do not
+// protect one, as in Suricata: an expression may hold a single quote mark.
 size_t OptionEnd(std::string_view text, size_t from) {
-  bool quoted = false;
   for (size_t i = from; i < text.size(); ++i) {
     if (text[i] == '\\') {
       ++i;
-    } else if (text[i] == '"') {
-      quoted = !quoted;
-    } else if (text[i] == ';' && !quoted) {
+    } else if (text[i] == ';') {
       return i;
     }
   }
@@ -97,7 +96,6 @@ KeywordResult ParseOptions(RuleContext& c, std::string_view body, size_t* column
   for (size_t at = 0; at < body.size();) {
     const size_t end = OptionEnd(body, at);
     if (Trim(body.substr(at)).empty()) break;
-    *column += 0;
     if (end == body.npos) return Bad(fmt::format("\"{}\" has no closing semicolon", Trim(body.substr(at)).substr(0, 40)));
     const std::string_view option = body.substr(at, end - at);
     const size_t lead = option.find_first_not_of(" \t");
@@ -184,11 +182,14 @@ void ParseRule(std::string_view text, const Place& place, const RuleOptions& opt
     return Report(set, {RuleProblem::Severity::kWarning, place, 1, sid,
                         fmt::format("no dissector named {} is loaded; the rule is inactive", app)});
   }
+  const size_t warnings = set->problems.size();
   size_t column = 0;
   const std::string_view body = text.substr(open + 1, text.size() - open - 2);
   if (auto ok = ParseOptions(context, body, &column); !ok) {
     return fail(open + 2 + column, ok.error().message);
   }
+  // The sid may stand behind what was warned about.
+  for (size_t i = warnings; i < set->problems.size(); ++i) set->problems[i].sid = rule.sid;
   if (auto ok = Validate(context); !ok) return fail(0, ok.error().message);
   rule.text = std::string(text);
   set->rules.push_back(std::move(rule));
@@ -236,11 +237,21 @@ void RuleContext::Add(int inspection, BufferTest test) {
   At(inspection).tests.push_back(std::move(test));
   last_inspection = inspection;
   last_test = static_cast<int>(At(inspection).tests.size()) - 1;
+  if (LastIsContent()) content_inspection = last_inspection, content_test = last_test;
 }
 
 ContentTest* RuleContext::LastContent() {
-  if (last_inspection < 0 || last_test < 0) return nullptr;
-  return std::get_if<ContentTest>(&At(last_inspection).tests[static_cast<size_t>(last_test)]);
+  if (content_inspection < 0 || content_test < 0) return nullptr;
+  return std::get_if<ContentTest>(&At(content_inspection).tests[static_cast<size_t>(content_test)]);
+}
+
+bool RuleContext::LastIsContent() {
+  const BufferTest& test = At(last_inspection).tests[static_cast<size_t>(last_test)];
+  return std::holds_alternative<ContentTest>(test);
+}
+
+void RuleContext::Warn(std::string message) {
+  Report(&set, {RuleProblem::Severity::kWarning, rule.place, 0, rule.sid, std::move(message)});
 }
 
 std::optional<Number> RuleContext::ParseOffset(std::string_view text) {

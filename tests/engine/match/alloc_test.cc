@@ -40,9 +40,11 @@ TEST(Allocation, NoneInSteadyState) {
   bit.op = FlowbitTest::Op::kSet;
   bit.bits = {0};
   limited.flow_conditions = {bit};
-  auto program = CompileRules({PayloadRule(1, {Content("evil"), lookahead}, "tcp"), PayloadRule(2, {Content("evil"), plain}, "tcp"),
-                               PayloadRule(3, {Content("evil"), position, behind}, "tcp"), field, limited},
-                              p.options());
+  auto program =
+      CompileRules({PayloadRule(1, {Content("evil"), lookahead}, "tcp"),
+                    PayloadRule(2, {Content("evil"), plain}, "tcp"),
+                    PayloadRule(3, {Content("evil"), position, behind}, "tcp"), field, limited},
+                   p.options());
   Bench bench(program);
   bench.Tcp();
   TestTransaction t(p);

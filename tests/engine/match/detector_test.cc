@@ -34,7 +34,8 @@ UintTest Uint(CompareOp op, uint64_t a, uint64_t b = 0) {
 // ---------------------------------------------------------------- header
 
 TEST(Header, OnlyTheRightTransportMatches) {
-  Bench bench(CompileRules({PayloadRule(1, {Content("evil")}, "udp"), PayloadRule(2, {Content("evil")}, "tcp"),
+  Bench bench(CompileRules({PayloadRule(1, {Content("evil")}, "udp"),
+                            PayloadRule(2, {Content("evil")}, "tcp"),
                             PayloadRule(3, {Content("evil")}, "ip")}));
   EXPECT_EQ(bench.Send("so evil"), (Sids{1, 3}));
   bench.Tcp();
@@ -89,14 +90,37 @@ TEST(Header, PortRuleFiresOnEachPacket) {
   EXPECT_EQ(bench.Send("x"), Sids{1});
 }
 
-TEST(Header, ProtocolRuleFiresOncePerDirectionWhenKnown) {
+TEST(Header, ProtocolInTheHeaderFiresOnEachPacketOnceKnown) {
   TestProtocol p;
-  Bench bench(CompileRules({MakeRule(1, "test"), MakeRule(2, "other"), MakeRule(3, "absent")}, p.options()));
+  Bench bench(CompileRules({MakeRule(1, "test"), MakeRule(2, "other"), MakeRule(3, "absent")},
+                           p.options()));
+  EXPECT_EQ(bench.Send("x"), Sids{});
+  bench.flow.app = &p.schema;
+  EXPECT_EQ(bench.Send("x"), Sids{1});
+  EXPECT_EQ(bench.Send("x"), Sids{1});
+  EXPECT_TRUE(bench.last.alerts[0].apply_to_flow);
+}
+
+TEST(Header, AppLayerProtocolAloneFiresOncePerDirectionWhenKnown) {
+  TestProtocol p;
+  Rule rule = MakeRule(1, "udp");
+  rule.flow_conditions = {AppProtocolTest{"test", false, {}}};
+  Bench bench(CompileRules({rule}, p.options()));
   EXPECT_EQ(bench.Send("x"), Sids{});
   bench.flow.app = &p.schema;
   EXPECT_EQ(bench.Send("x"), Sids{1});
   EXPECT_EQ(bench.Send("x"), Sids{});
   EXPECT_EQ(bench.Send("x", Direction::kToClient), Sids{1});
+}
+
+TEST(Header, NonIpPacketsAreForPkthdrRulesAlone) {
+  Rule ip = MakeRule(1, "ip"), pkthdr = MakeRule(2, "ip");
+  pkthdr.header.protocol_text = "pkthdr";
+  Bench bench(CompileRules({ip, pkthdr}));
+  bench.with_flow = false;
+  bench.packet.ip_version = 0;
+  bench.packet.l4 = L4::kNone;
+  EXPECT_EQ(bench.Send("x"), Sids{2});
 }
 
 // ---------------------------------------------------------- packet tests
@@ -114,16 +138,40 @@ TEST_P(PacketTests, AreHonoured) {
   Bench bench(CompileRules({rule}));
   GetParam().shape(bench.packet);
   bench.Begin("12345");
-  if (std::holds_alternative<SameIpTest>(GetParam().test) && GetParam().matches) bench.packet.destination = bench.packet.source;
+  if (std::holds_alternative<SameIpTest>(GetParam().test) && GetParam().matches)
+    bench.packet.destination = bench.packet.source;
   bench.detector.InspectPayload(false);
   EXPECT_EQ(bench.End(), GetParam().matches ? Sids{1} : Sids{});
 }
-PacketTest Field(PacketField f, CompareOp op, uint64_t a, uint64_t b = 0) { return PacketNumberTest{f, Uint(op, a, b)}; }
-TcpFlagsTest Flags(uint8_t flags, TcpFlagsTest::Mode mode, uint8_t ignore = 0) { return {flags, ignore, mode}; }
+PacketTest Field(PacketField f, CompareOp op, uint64_t a, uint64_t b = 0) {
+  return PacketNumberTest{f, Uint(op, a, b)};
+}
+TcpFlagsTest Flags(uint8_t flags, TcpFlagsTest::Mode mode, uint8_t ignore = 0) {
+  return {flags, ignore, mode};
+}
 void Nothing(Packet&) {}
-void TcpSynEce(Packet& p) { p.l4 = L4::kTcp; p.ip_protocol = 6; p.tcp.flags = kTcpSyn | kTcpEce; p.tcp.has_mss = true; p.tcp.mss = 1400; p.tcp.window = 512; p.tcp.seq = 7; p.tcp.ack = 9; }
-void IcmpEcho(Packet& p) { p.l4 = L4::kIcmp; p.ip_protocol = 1; p.icmp_type = 8; p.icmp_code = 0; p.icmp_id = 77; p.icmp_seq = 3; }
-void Fragment(Packet& p) { p.is_fragment = p.more_fragments = true; p.fragment_offset = 16; }
+void TcpSynEce(Packet& p) {
+  p.l4 = L4::kTcp;
+  p.ip_protocol = 6;
+  p.tcp.flags = kTcpSyn | kTcpEce;
+  p.tcp.has_mss = true;
+  p.tcp.mss = 1400;
+  p.tcp.window = 512;
+  p.tcp.seq = 7;
+  p.tcp.ack = 9;
+}
+void IcmpEcho(Packet& p) {
+  p.l4 = L4::kIcmp;
+  p.ip_protocol = 1;
+  p.icmp_type = 8;
+  p.icmp_code = 0;
+  p.icmp_id = 77;
+  p.icmp_seq = 3;
+}
+void Fragment(Packet& p) {
+  p.is_fragment = p.more_fragments = true;
+  p.fragment_offset = 16;
+}
 uint8_t kOptions[] = {1, 7, 3, 0, 148, 4, 0, 0};
 void Options(Packet& p) { p.ip_options = kOptions; }
 const PacketCase kPacketCases[] = {
@@ -139,7 +187,8 @@ const PacketCase kPacketCases[] = {
     {"Window", Field(PacketField::kTcpWindow, CompareOp::kEqual, 512), TcpSynEce, true},
     {"Mss", Field(PacketField::kTcpMss, CompareOp::kGreater, 1399), TcpSynEce, true},
     {"FlagsExactSeesAll", Flags(kTcpSyn, TcpFlagsTest::Mode::kExact), TcpSynEce, false},
-    {"FlagsExactIgnoresMasked", Flags(kTcpSyn, TcpFlagsTest::Mode::kExact, kTcpEce | kTcpCwr), TcpSynEce, true},
+    {"FlagsExactIgnoresMasked", Flags(kTcpSyn, TcpFlagsTest::Mode::kExact, kTcpEce | kTcpCwr),
+     TcpSynEce, true},
     {"FlagsAll", Flags(kTcpSyn, TcpFlagsTest::Mode::kAll), TcpSynEce, true},
     {"FlagsAny", Flags(kTcpSyn | kTcpFin, TcpFlagsTest::Mode::kAny), TcpSynEce, true},
     {"FlagsNot", Flags(kTcpFin, TcpFlagsTest::Mode::kNot), TcpSynEce, true},
@@ -157,7 +206,8 @@ const PacketCase kPacketCases[] = {
     {"SameIp", SameIpTest{}, Nothing, true},
     {"SameIpMisses", SameIpTest{}, TcpSynEce, false},
 };
-INSTANTIATE_TEST_SUITE_P(Packet, PacketTests, ::testing::ValuesIn(kPacketCases), [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(Packet, PacketTests, ::testing::ValuesIn(kPacketCases),
+                         [](const auto& c) { return c.param.name; });
 
 TEST(PacketEvents, FireOnTheirPacketAlone) {
   Rule decode = MakeRule(1, "ip"), stream = MakeRule(2, "ip");
@@ -188,7 +238,8 @@ TEST(HeaderBuffers, AreInspected) {
 // ------------------------------------------------------------- flow state
 
 TEST(Flow, DirectionAndEstablished) {
-  Rule up = PayloadRule(1, {Content("evil")}), est = PayloadRule(2, {Content("evil")}), fresh = PayloadRule(3, {Content("evil")});
+  Rule up = PayloadRule(1, {Content("evil")}), est = PayloadRule(2, {Content("evil")}),
+       fresh = PayloadRule(3, {Content("evil")});
   up.flow_conditions = {ToServer()};
   est.flow_conditions = {Established()};
   FlowTest not_established;
@@ -203,7 +254,8 @@ TEST(Flow, DirectionAndEstablished) {
 
 TEST(Flow, FlowbitsLastAndSettersRunFirst) {
   Rule reader = PayloadRule(1, {Content("read")}), setter = PayloadRule(2, {Content("set")});
-  Rule either = PayloadRule(3, {Content("either")}), unset = PayloadRule(4, {Content("unset")}), none = PayloadRule(5, {Content("none")});
+  Rule either = PayloadRule(3, {Content("either")}), unset = PayloadRule(4, {Content("unset")}),
+       none = PayloadRule(5, {Content("none")});
   reader.flow_conditions = {Bit(FlowbitTest::Op::kIsSet, {0})};
   setter.flow_conditions = {Bit(FlowbitTest::Op::kSet, {0})};
   setter.no_alert = true;
@@ -217,6 +269,17 @@ TEST(Flow, FlowbitsLastAndSettersRunFirst) {
   EXPECT_EQ(bench.Send("read either none"), (Sids{1, 3}));
   EXPECT_EQ(bench.Send("unset"), Sids{});
   EXPECT_EQ(bench.Send("read"), Sids{});
+}
+
+TEST(Flow, UnsetRunsBehindThoseWhoAsk) {
+  Rule set = PayloadRule(1, {Content("x")}), unset = PayloadRule(2, {Content("x")}),
+       is_set = PayloadRule(3, {Content("x")});
+  set.flow_conditions = {Bit(FlowbitTest::Op::kSet, {0})};
+  unset.flow_conditions = {Bit(FlowbitTest::Op::kUnset, {0})};
+  is_set.flow_conditions = {Bit(FlowbitTest::Op::kIsSet, {0})};
+  Bench bench(CompileRules({set, unset, is_set}));
+  EXPECT_EQ(bench.Send("x"), (Sids{1, 3, 2}));
+  EXPECT_FALSE(bench.vars.GetBit(0));
 }
 
 TEST(Flow, ManyFlowbitsAreBoundedAndCounted) {
@@ -258,7 +321,8 @@ TEST(Flow, XbitsBelongToHostsAndExpire) {
 }
 
 TEST(Flow, NumbersAndStreamSize) {
-  Rule age = PayloadRule(1, {Content("x")}), packets = PayloadRule(2, {Content("x")}), size = PayloadRule(3, {Content("x")}, "tcp");
+  Rule age = PayloadRule(1, {Content("x")}), packets = PayloadRule(2, {Content("x")}),
+       size = PayloadRule(3, {Content("x")}, "tcp");
   age.flow_conditions = {FlowNumberTest{FlowField::kAge, Uint(CompareOp::kGreater, 5)}};
   packets.flow_conditions = {FlowNumberTest{FlowField::kPktsToServer, Uint(CompareOp::kEqual, 2)}};
   size.flow_conditions = {StreamSizeTest{StreamSizeTest::Side::kServer, Uint(CompareOp::kLess, 6)}};
@@ -275,7 +339,8 @@ TEST(Flow, NumbersAndStreamSize) {
 
 TEST(Flow, AppLayerProtocol) {
   TestProtocol p;
-  Rule is = PayloadRule(1, {Content("x")}), is_not = PayloadRule(2, {Content("x")}), failed = PayloadRule(3, {Content("x")});
+  Rule is = PayloadRule(1, {Content("x")}), is_not = PayloadRule(2, {Content("x")}),
+       failed = PayloadRule(3, {Content("x")});
   is.flow_conditions = {AppProtocolTest{"test", false, {}}};
   is_not.flow_conditions = {AppProtocolTest{"test", true, {}}};
   failed.flow_conditions = {AppProtocolTest{"failed", false, {}}};
@@ -343,7 +408,8 @@ TEST(Stream, EveryCutFiresOnce) {
   const std::string text = "..evil then tail..";
   ContentTest tail = Content("tail");
   tail.distance = Num(0);
-  auto program = CompileRules({PayloadRule(1, {Content("evil"), tail}, "tcp"), PayloadRule(2, {Content("then")}, "tcp")});
+  auto program = CompileRules(
+      {PayloadRule(1, {Content("evil"), tail}, "tcp"), PayloadRule(2, {Content("then")}, "tcp")});
   for (size_t a = 1; a < text.size(); ++a) {
     for (size_t b = a + 1; b < text.size(); ++b) {
       Bench bench(program, {.threshold_entries = 8, .host_bits = 8});
@@ -459,7 +525,8 @@ TEST(Fields, NumbersMatch) {
 
 TEST(Fields, BodyWaitsForItsWindowOrItsEnd) {
   TestProtocol p;
-  Bench bench(CompileRules({FieldRule(1, 2, {Content("evil")})}, p.options()), {.min_chunk = {10, 10}});
+  Bench bench(CompileRules({FieldRule(1, 2, {Content("evil")})}, p.options()),
+              {.min_chunk = {10, 10}});
   TestTransaction t(p);
   std::string body = "evil";
   FieldValue& v = t.Add(2, "");
@@ -484,7 +551,8 @@ TEST(Fields, BodyWaitsForItsWindowOrItsEnd) {
 
 TEST(Fields, GrowingBodyIsNotScannedAtEachPacket) {
   TestProtocol p;
-  Bench bench(CompileRules({FieldRule(1, 2, {Content("evil")})}, p.options()), {.min_chunk = {64, 64}});
+  Bench bench(CompileRules({FieldRule(1, 2, {Content("evil")})}, p.options()),
+              {.min_chunk = {64, 64}});
   TestTransaction t(p);
   std::string body;
   FieldValue& v = t.Add(2, "");
@@ -557,7 +625,8 @@ TEST(Fields, TransformsApplyToPrefilterAndConfirm) {
   rule.inspections[0].transforms = {{"dotprefix", ""}, {"to_lowercase", ""}};
   std::get<ContentTest>(rule.inspections[0].tests[0]).ends_with = true;
   Bench bench(CompileRules({rule}, p.options()));
-  for (const auto& [name, hit] : {std::pair("EVIL.com", true), {"sub.evil.com", true}, {"notevil.com", false}}) {
+  for (const auto& [name, hit] :
+       {std::pair("EVIL.com", true), {"sub.evil.com", true}, {"notevil.com", false}}) {
     TestTransaction t(p);
     t.Add(0, name);
     EXPECT_EQ(bench.Look(t.tx), hit ? Sids{1} : Sids{}) << name;
@@ -574,15 +643,17 @@ Rule Acting(uint32_t sid, Action action, uint8_t priority = 3) {
 }
 
 TEST(Order, ActionThenPriorityThenSid) {
-  Bench bench(CompileRules({Acting(9, Action::kAlert), Acting(8, Action::kAlert), Acting(7, Action::kAlert, 1),
-                            Acting(6, Action::kReject), Acting(10, Action::kDrop)}));
+  Bench bench(CompileRules({Acting(9, Action::kAlert), Acting(8, Action::kAlert),
+                            Acting(7, Action::kAlert, 1), Acting(6, Action::kReject),
+                            Acting(10, Action::kDrop)}));
   EXPECT_EQ(bench.Send("evil"), (Sids{10, 6, 7, 8, 9}));
   EXPECT_TRUE(bench.last.drop);
   EXPECT_EQ(bench.last.cause->sid, 10u);
 }
 
 TEST(Order, PassSilencesTheRest) {
-  Bench bench(CompileRules({Acting(1, Action::kAlert), Acting(2, Action::kDrop), Acting(3, Action::kPass)}));
+  Bench bench(CompileRules(
+      {Acting(1, Action::kAlert), Acting(2, Action::kDrop), Acting(3, Action::kPass)}));
   EXPECT_EQ(bench.Send("evil"), Sids{});
   EXPECT_TRUE(bench.last.pass);
   EXPECT_FALSE(bench.last.drop);
@@ -659,7 +730,8 @@ TEST(Compile, NamesWhatItCannotRun) {
   Rule transform = PayloadRule(2, {Content("a")});
   transform.inspections[0].transforms = {{"to_klingon", ""}};
   transform.place = {"my.rules", 7};
-  auto program = CompileRules({PayloadRule(1, {broken}), transform, PayloadRule(3, {Content("evil")})});
+  auto program =
+      CompileRules({PayloadRule(1, {broken}), transform, PayloadRule(3, {Content("evil")})});
   ASSERT_EQ(program->problems().size(), 2u);
   EXPECT_EQ(program->problems()[1].sid, 2u);
   EXPECT_EQ(program->problems()[1].place.line, 7u);

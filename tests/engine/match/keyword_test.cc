@@ -11,18 +11,54 @@ namespace {
 struct C {  // content with modifiers
   ContentTest t;
   explicit C(std::string s) { t.bytes = std::move(s); }
-  C& Not() { t.negated = true; return *this; }
-  C& Nocase() { t.nocase = true; return *this; }
-  C& Offset(int v) { t.offset = Num(v); return *this; }
-  C& Depth(int v) { t.depth = Num(v); return *this; }
-  C& Distance(int v) { t.distance = Num(v); return *this; }
-  C& Within(int v) { t.within = Num(v); return *this; }
-  C& DistanceVar(int v) { t.distance = Var(v); return *this; }
-  C& OffsetVar(int v) { t.offset = Var(v); return *this; }
-  C& DepthVar(int v) { t.depth = Var(v); return *this; }
-  C& WithinVar(int v) { t.within = Var(v); return *this; }
-  C& Starts() { t.starts_with = true; return *this; }
-  C& Ends() { t.ends_with = true; return *this; }
+  C& Not() {
+    t.negated = true;
+    return *this;
+  }
+  C& Nocase() {
+    t.nocase = true;
+    return *this;
+  }
+  C& Offset(int v) {
+    t.offset = Num(v);
+    return *this;
+  }
+  C& Depth(int v) {
+    t.depth = Num(v);
+    return *this;
+  }
+  C& Distance(int v) {
+    t.distance = Num(v);
+    return *this;
+  }
+  C& Within(int v) {
+    t.within = Num(v);
+    return *this;
+  }
+  C& DistanceVar(int v) {
+    t.distance = Var(v);
+    return *this;
+  }
+  C& OffsetVar(int v) {
+    t.offset = Var(v);
+    return *this;
+  }
+  C& DepthVar(int v) {
+    t.depth = Var(v);
+    return *this;
+  }
+  C& WithinVar(int v) {
+    t.within = Var(v);
+    return *this;
+  }
+  C& Starts() {
+    t.starts_with = true;
+    return *this;
+  }
+  C& Ends() {
+    t.ends_with = true;
+    return *this;
+  }
   operator BufferTest() const { return t; }  // NOLINT: reads as the rule does
 };
 BufferTest Pcre(const char* pattern, const char* flags = "") {
@@ -71,11 +107,26 @@ ByteJump Jump(int count, int offset, bool relative = false) {
   t.relative = relative;
   return t;
 }
-ByteJump Post(ByteJump t, int post) { t.post_offset = post; return t; }
-ByteJump Align(ByteJump t) { t.align = true; return t; }
-ByteJump Begin(ByteJump t) { t.from_beginning = true; return t; }
-ByteJump End(ByteJump t) { t.from_end = true; return t; }
-ByteJump Times(ByteJump t, uint32_t n) { t.multiplier = n; return t; }
+ByteJump Post(ByteJump t, int post) {
+  t.post_offset = post;
+  return t;
+}
+ByteJump Align(ByteJump t) {
+  t.align = true;
+  return t;
+}
+ByteJump Begin(ByteJump t) {
+  t.from_beginning = true;
+  return t;
+}
+ByteJump End(ByteJump t) {
+  t.from_end = true;
+  return t;
+}
+ByteJump Times(ByteJump t, uint32_t n) {
+  t.multiplier = n;
+  return t;
+}
 BufferTest Extract(int count, int offset, uint32_t slot, bool relative = false) {
   ByteExtract t;
   t.num_bytes = static_cast<uint8_t>(count);
@@ -133,7 +184,10 @@ std::vector<Case> Cases() {
       {"WithinTooShort", {C("ab"), C("cd").Within(3)}, "ab..cd", false},
       {"WithinCountsFromDistance", {C("ab"), C("cd").Distance(2).Within(2)}, "ab..cd", true},
       {"RetriesTheNextOccurrence", {C("ab"), C("x").Distance(0).Within(1)}, "ab.ab.abx", true},
-      {"RetriesThroughTwoLevels", {C("a"), C("b").Distance(0), C("c").Distance(0).Within(1)}, "a b a b bc", true},
+      {"RetriesThroughTwoLevels",
+       {C("a"), C("b").Distance(0), C("c").Distance(0).Within(1)},
+       "a b a b bc",
+       true},
       {"StartsWith", {C("ab").Starts()}, "abc", true},
       {"StartsWithMisses", {C("bc").Starts()}, "abc", false},
       {"EndsWith", {C("bc").Ends()}, "bcabc", true},
@@ -167,31 +221,67 @@ std::vector<Case> Cases() {
       {"ByteTestBigEndian", {C("a"), Byte(2, Op::kEqual, 5, 1)}, "a" + kNum, true},
       {"ByteTestLittleEndian", {Little(Byte(2, Op::kEqual, 0x0500, 0))}, kNum, true},
       {"ByteTestAnd", {Byte(1, Op::kAnd, 4, 1)}, kNum, true},
-      {"ByteTestDecimalText", {Text(Byte(3, Op::kGreater, 122, 0), NumberBase::kDecimal)}, "123", true},
+      {"ByteTestDecimalText",
+       {Text(Byte(3, Op::kGreater, 122, 0), NumberBase::kDecimal)},
+       "123",
+       true},
       {"ByteTestHexText", {Text(Byte(2, Op::kEqual, 255, 0), NumberBase::kHex)}, "ff", true},
       {"ByteTestOctalText", {Text(Byte(2, Op::kEqual, 8, 0), NumberBase::kOctal)}, "10", true},
-      {"ByteTestTextWithoutDigitFails", {Text(Byte(2, Op::kGreaterEqual, 0, 0), NumberBase::kDecimal)}, "xy", false},
+      {"ByteTestTextWithoutDigitFails",
+       {Text(Byte(2, Op::kGreaterEqual, 0, 0), NumberBase::kDecimal)},
+       "xy",
+       false},
       {"ByteTestPastEndFails", {Byte(2, Op::kGreaterEqual, 0, 3)}, kNum, false},
       {"ByteTestNegativeOffsetFails", {Byte(1, Op::kGreaterEqual, 0, -1)}, kNum, false},
       {"ByteTestRelative", {C("a"), Relative(Byte(1, Op::kEqual, 1, 0))}, "za\x01", true},
       {"ByteJumpFromOperand", {Jump(1, 0), C("x").Distance(0).Within(1)}, "\x02..x", true},
-      {"ByteJumpPostOffsetBack", {Post(Jump(1, 0), -1), C("x").Distance(0).Within(1)}, "\x02.x.", true},
+      {"ByteJumpPostOffsetBack",
+       {Post(Jump(1, 0), -1), C("x").Distance(0).Within(1)},
+       "\x02.x.",
+       true},
       {"ByteJumpAlign", {Align(Jump(1, 0)), C("x").Distance(0).Within(1)}, "\x03....x", true},
-      {"ByteJumpFromBeginning", {C("a"), Begin(Jump(1, 0, true)), C("x").Distance(0).Within(1)}, std::string("..xa\x02"), true},
+      {"ByteJumpFromBeginning",
+       {C("a"), Begin(Jump(1, 0, true)), C("x").Distance(0).Within(1)},
+       std::string("..xa\x02"),
+       true},
       {"ByteJumpFromEnd", {End(Post(Jump(0, 0), -2)), C("x").Distance(0).Within(1)}, "...x.", true},
-      {"ByteJumpMultiplier", {Times(Jump(1, 0), 2), C("x").Distance(0).Within(1)}, "\x02....x", true},
+      {"ByteJumpMultiplier",
+       {Times(Jump(1, 0), 2), C("x").Distance(0).Within(1)},
+       "\x02....x",
+       true},
       {"ByteJumpPastEndFails", {Jump(1, 0)}, "\x09..", false},
-      {"ByteExtractAsDistance", {Extract(1, 0, 0), C("a"), C("b").DistanceVar(0)}, "\x02" "a..b", true},
+      {"ByteExtractAsDistance",
+       {Extract(1, 0, 0), C("a"), C("b").DistanceVar(0)},
+       "\x02"
+       "a..b",
+       true},
       {"ByteExtractAsOffset", {Extract(1, 0, 0), C("b").OffsetVar(0)}, "\x03.b.", false},
-      {"ByteExtractAsDepth", {Extract(1, 0, 0), C("b").DepthVar(0)}, "\x02" "bb", true},
-      {"ByteExtractAsWithin", {Extract(1, 0, 0), C("a"), C("b").WithinVar(0)}, "\x01" "a.b", false},
-      {"ByteExtractRelativeRetries", {C("a"), Extract(1, 0, 0, true), C("b").OffsetVar(0)}, std::string("a\x09" "a\x04" "b"), true},
-      {"ByteMathThenOffset", {Math(1, 0, ByteMath::Op::kMultiply, 2, 0), C("x").OffsetVar(0)}, "\x02...x", true},
+      {"ByteExtractAsDepth",
+       {Extract(1, 0, 0), C("b").DepthVar(0)},
+       "\x02"
+       "bb",
+       true},
+      {"ByteExtractAsWithin",
+       {Extract(1, 0, 0), C("a"), C("b").WithinVar(0)},
+       "\x01"
+       "a.b",
+       false},
+      {"ByteExtractRelativeRetries",
+       {C("a"), Extract(1, 0, 0, true), C("b").OffsetVar(0)},
+       std::string("a\x09"
+                   "a\x04"
+                   "b"),
+       true},
+      {"ByteMathThenOffset",
+       {Math(1, 0, ByteMath::Op::kMultiply, 2, 0), C("x").OffsetVar(0)},
+       "\x02...x",
+       true},
       {"ByteMathDivideByZeroFails", {Math(1, 0, ByteMath::Op::kDivide, 0, 0)}, "\x02", false},
       {"IndependentFailureIsFinal", {C("a"), C("b"), C("z")}, "abab", false},
   };
 }
-INSTANTIATE_TEST_SUITE_P(Match, Keyword, ::testing::ValuesIn(Cases()), [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(Match, Keyword, ::testing::ValuesIn(Cases()),
+                         [](const auto& c) { return c.param.name; });
 
 // Base64Decode, then tests on what it decodes.
 struct Base64Case {
@@ -212,7 +302,8 @@ TEST_P(Base64, Decides) {
   Bench bench(CompileRules({rule}));
   EXPECT_EQ(!bench.Send(c.buffer).empty(), c.matches);
 }
-const Base64Case kBase64Cases[] = {  // "so evil" is c28gZXZpbA==
+const Base64Case kBase64Cases[] = {
+    // "so evil" is c28gZXZpbA==
     {"RelativeToTheMatch", 0, 0, true, "b64=c28gZXZpbA==", true},
     {"Offset", 0, 2, true, "b64=: c28gZXZpbA==", true},
     {"AbsoluteOffset", 0, 4, false, "b64=c28gZXZpbA==", true},
@@ -220,7 +311,8 @@ const Base64Case kBase64Cases[] = {  // "so evil" is c28gZXZpbA==
     {"StopsAtOtherBytes", 0, 0, true, "b64=c28!gZXZpbA==", false},
     {"NothingToDecode", 0, 0, true, "b64=", false},
 };
-INSTANTIATE_TEST_SUITE_P(Match, Base64, ::testing::ValuesIn(kBase64Cases), [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(Match, Base64, ::testing::ValuesIn(kBase64Cases),
+                         [](const auto& c) { return c.param.name; });
 
 struct TransformCase {
   const char* name;
@@ -242,21 +334,32 @@ const TransformCase kTransformCases[] = {
     {"StripWhitespace", {{"strip_whitespace", ""}}, " a\t b\r\n", "ab"},
     {"CompressWhitespace", {{"compress_whitespace", ""}}, "a \t b  c", "a b c"},
     {"UrlDecode", {{"url_decode", ""}}, "a%41+%zz%4", "aA %zz%4"},
-    {"Md5", {{"to_md5", ""}}, "", "\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42\x7e"},
+    {"Md5",
+     {{"to_md5", ""}},
+     "",
+     "\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42\x7e"},
     {"XorRepeatsItsKey", {{"xor", "0102"}}, "\x01\x02\x03", std::string("\0\0\x02", 3)},
-    {"HeaderLowercase", {{"header_lowercase", ""}}, "Host: Example\r\nX-Y: Z\r\n", "host: Example\r\nx-y: Z\r\n"},
-    {"StripPseudoHeaders", {{"strip_pseudo_headers", ""}}, ":method: GET\r\nhost: a\r\n:path: /\r\n", "host: a\r\n"},
+    {"HeaderLowercase",
+     {{"header_lowercase", ""}},
+     "Host: Example\r\nX-Y: Z\r\n",
+     "host: Example\r\nx-y: Z\r\n"},
+    {"StripPseudoHeaders",
+     {{"strip_pseudo_headers", ""}},
+     ":method: GET\r\nhost: a\r\n:path: /\r\n",
+     "host: a\r\n"},
     {"FromBase64", {{"from_base64", ""}}, "c28gZXZpbA==", "so evil"},
     {"InOrder", {{"dotprefix", ""}, {"to_uppercase", ""}}, "a", ".A"},
 };
 std::vector<TransformCase> FixedTransformCases() {
   std::vector<TransformCase> cases(std::begin(kTransformCases), std::end(kTransformCases));
   for (TransformCase& c : cases) {  // the digest holds a NUL
-    if (std::string(c.name) == "Md5") c.out = std::string("\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42\x7e", 16);
+    if (std::string(c.name) == "Md5")
+      c.out = std::string("\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42\x7e", 16);
   }
   return cases;
 }
-INSTANTIATE_TEST_SUITE_P(Match, Transforms, ::testing::ValuesIn(FixedTransformCases()), [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(Match, Transforms, ::testing::ValuesIn(FixedTransformCases()),
+                         [](const auto& c) { return c.param.name; });
 
 TEST(TransformErrors, NameTheTransform) {
   EXPECT_FALSE(TransformChain::Compile({{"to_klingon", ""}}));

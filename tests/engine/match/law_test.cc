@@ -19,7 +19,8 @@ class Random {
   bool Chance(int percent) { return Below(100) < percent; }
   // Few letters, so that things repeat and overlap; digits and small bytes for byte_*.
   char Letter() {
-    static const char kLetters[] = {'a', 'b', 'a', 'A', 'B', 'c', '1', '2', ' ', '\n', '\0', '\1', '\3', '\xe9'};
+    static const char kLetters[] = {'a', 'b', 'a',  'A',  'B',  'c',  '1',
+                                    '2', ' ', '\n', '\0', '\1', '\3', '\xe9'};
     return kLetters[Below(sizeof(kLetters))];
   }
   std::string Text(int least, int most) {
@@ -40,7 +41,8 @@ ContentTest RandomContent(Random& r, int variables) {
   }
   t.negated = r.Chance(20);
   const auto number = [&](int least, int most) {
-    return variables > 0 && r.Chance(20) ? Var(r.Below(variables)) : Num(least + r.Below(most - least + 1));
+    return variables > 0 && r.Chance(20) ? Var(r.Below(variables))
+                                         : Num(least + r.Below(most - least + 1));
   };
   const int length = static_cast<int>(t.bytes.size());
   if (r.Chance(45)) {
@@ -57,11 +59,15 @@ ContentTest RandomContent(Random& r, int variables) {
 }
 
 std::string RandomPattern(Random& r, int depth) {
-  static const char* kAtoms[] = {"a", "b", "c", "A", ".", "\\d", "\\w", "\\s", "[ab]", "[^a]", "\\x01", "1", "\\n", "\\W", "[\\s1]", "\\S", "[^\\d]"};
+  static const char* kAtoms[] = {"a",   "b",   "c",      "A",    ".",     "\\d",
+                                 "\\w", "\\s", "[ab]",   "[^a]", "\\x01", "1",
+                                 "\\n", "\\W", "[\\s1]", "\\S",  "[^\\d]"};
   std::string p;
   const int parts = 1 + r.Below(3);
   for (int i = 0; i < parts; ++i) {
-    std::string atom = depth > 0 && r.Chance(25) ? (r.Chance(50) ? "(?:" : "(") + RandomPattern(r, depth - 1) + ")" : kAtoms[r.Below(17)];
+    std::string atom = depth > 0 && r.Chance(25)
+                           ? (r.Chance(50) ? "(?:" : "(") + RandomPattern(r, depth - 1) + ")"
+                           : kAtoms[r.Below(17)];
     static const char* kRepeats[] = {"", "", "", "*", "+", "?", "{2}", "{1,3}", "*?", "+?", "++"};
     p += atom + kRepeats[r.Below(11)];
     if (r.Chance(15)) p += "|";
@@ -92,8 +98,15 @@ std::vector<BufferTest> RandomTests(Random& r) {
   std::vector<BufferTest> tests;
   int variables = 0;
   const int count = 1 + r.Below(5);
-  const auto offset = [&] { return variables > 0 && r.Chance(20) ? Var(r.Below(variables)) : Num(r.Below(8) - (r.Chance(20) ? 3 : 0)); };
-  const auto base = [&] { return r.Chance(70) ? NumberBase::kBinary : r.Chance(50) ? NumberBase::kDecimal : NumberBase::kHex; };
+  const auto offset = [&] {
+    return variables > 0 && r.Chance(20) ? Var(r.Below(variables))
+                                         : Num(r.Below(8) - (r.Chance(20) ? 3 : 0));
+  };
+  const auto base = [&] {
+    return r.Chance(70)   ? NumberBase::kBinary
+           : r.Chance(50) ? NumberBase::kDecimal
+                          : NumberBase::kHex;
+  };
   const auto endian = [&] { return r.Chance(50) ? Endian::kBig : Endian::kLittle; };
   for (int i = 0; i < count; ++i) {
     const int kind = r.Below(100);
@@ -177,14 +190,18 @@ bool Engine(const std::vector<BufferTest>& tests, const std::string& buffer) {
 
 std::string Escape(const std::string& s) {
   std::string out;
-  for (unsigned char c : s) out += c >= 32 && c < 127 ? std::string(1, static_cast<char>(c)) : fmt::format("|{:02x}|", c);
+  for (unsigned char c : s)
+    out += c >= 32 && c < 127 ? std::string(1, static_cast<char>(c)) : fmt::format("|{:02x}|", c);
   return out;
 }
-std::string Show(const Number& n) { return n.variable >= 0 ? fmt::format("var{}", n.variable) : fmt::format("{}", n.value); }
+std::string Show(const Number& n) {
+  return n.variable >= 0 ? fmt::format("var{}", n.variable) : fmt::format("{}", n.value);
+}
 std::string Show(const BufferTest& test) {
   if (const auto* t = std::get_if<ContentTest>(&test)) {
-    std::string s = fmt::format("content:{}\"{}\"{}{}{}", t->negated ? "!" : "", Escape(t->bytes), t->nocase ? " nocase" : "",
-                                t->starts_with ? " startswith" : "", t->ends_with ? " endswith" : "");
+    std::string s = fmt::format("content:{}\"{}\"{}{}{}", t->negated ? "!" : "", Escape(t->bytes),
+                                t->nocase ? " nocase" : "", t->starts_with ? " startswith" : "",
+                                t->ends_with ? " endswith" : "");
     if (t->offset) s += " offset " + Show(*t->offset);
     if (t->depth) s += " depth " + Show(*t->depth);
     if (t->distance) s += " distance " + Show(*t->distance);
@@ -192,19 +209,26 @@ std::string Show(const BufferTest& test) {
     return s;
   }
   if (const auto* t = std::get_if<PcreTest>(&test)) {
-    return fmt::format("pcre:{}/{}/{}{}{}{}{}", t->negated ? "!" : "", t->pattern, t->caseless ? "i" : "", t->dot_all ? "s" : "",
-                       t->multi_line ? "m" : "", t->relative ? "R" : "", t->anchored ? "A" : "");
+    return fmt::format("pcre:{}/{}/{}{}{}{}{}", t->negated ? "!" : "", t->pattern,
+                       t->caseless ? "i" : "", t->dot_all ? "s" : "", t->multi_line ? "m" : "",
+                       t->relative ? "R" : "", t->anchored ? "A" : "");
   }
   if (const auto* t = std::get_if<ByteTest>(&test)) {
-    return fmt::format("byte_test {} op {} {} at {} relative {} negated {} mask {} base {}", Show(t->num_bytes), static_cast<int>(t->op),
-                       Show(t->value), Show(t->offset), t->relative, t->negated, t->bitmask, static_cast<int>(t->base));
+    return fmt::format("byte_test {} op {} {} at {} relative {} negated {} mask {} base {}",
+                       Show(t->num_bytes), static_cast<int>(t->op), Show(t->value), Show(t->offset),
+                       t->relative, t->negated, t->bitmask, static_cast<int>(t->base));
   }
   if (const auto* t = std::get_if<ByteJump>(&test)) {
-    return fmt::format("byte_jump {} at {} relative {} align {} begin {} end {} x{} mask {} post {} base {}", Show(t->num_bytes), Show(t->offset),
-                       t->relative, t->align, t->from_beginning, t->from_end, t->multiplier, t->bitmask, t->post_offset, static_cast<int>(t->base));
+    return fmt::format(
+        "byte_jump {} at {} relative {} align {} begin {} end {} x{} mask {} post {} base {}",
+        Show(t->num_bytes), Show(t->offset), t->relative, t->align, t->from_beginning, t->from_end,
+        t->multiplier, t->bitmask, t->post_offset, static_cast<int>(t->base));
   }
-  if (const auto* t = std::get_if<IsDataAtTest>(&test)) return fmt::format("isdataat:{}{} relative {}", t->negated ? "!" : "", Show(t->offset), t->relative);
-  if (const auto* t = std::get_if<SizeTest>(&test)) return fmt::format("bsize op {} {}", static_cast<int>(t->test.op), t->test.a);
+  if (const auto* t = std::get_if<IsDataAtTest>(&test))
+    return fmt::format("isdataat:{}{} relative {}", t->negated ? "!" : "", Show(t->offset),
+                       t->relative);
+  if (const auto* t = std::get_if<SizeTest>(&test))
+    return fmt::format("bsize op {} {}", static_cast<int>(t->test.op), t->test.a);
   return fmt::format("test kind {}", test.index());
 }
 
@@ -237,7 +261,8 @@ TEST(MatchLaw, EngineAgreesWithTheOracle) {
   for (int n = 0; n < kPrograms; ++n) {
     Random r(static_cast<uint32_t>(n) + 1);
     std::vector<Rule> rules;
-    for (int i = 0; i < kRulesEach; ++i) rules.push_back(PayloadRule(static_cast<uint32_t>(i + 1), RandomTests(r)));
+    for (int i = 0; i < kRulesEach; ++i)
+      rules.push_back(PayloadRule(static_cast<uint32_t>(i + 1), RandomTests(r)));
     CompileOptions no_limits;
     no_limits.pcre_match_limit = no_limits.pcre_depth_limit = 1u << 30;
     auto program = CompileRules(rules, no_limits);
@@ -266,8 +291,8 @@ TEST(MatchLaw, EngineAgreesWithTheOracle) {
         Shrink(&tests, &shrunk);
         std::string text;
         for (const BufferTest& t : tests) text += "\n  " + Show(t);
-        FAIL() << "program " << n << " sid " << rule.sid << ": engine says " << engine << ", oracle " << oracle << "; on \""
-               << Escape(shrunk) << "\":" << text;
+        FAIL() << "program " << n << " sid " << rule.sid << ": engine says " << engine
+               << ", oracle " << oracle << "; on \"" << Escape(shrunk) << "\":" << text;
       }
     }
   }
@@ -276,6 +301,52 @@ TEST(MatchLaw, EngineAgreesWithTheOracle) {
   EXPECT_GT(matched, cases / 100);
   EXPECT_LT(matched, cases / 2);
   for (int e = 1; e < 4; ++e) EXPECT_GT(engines[e], 20u) << e;
+}
+
+// A repeated field matches if one of its values does, in whichever calls they come.
+TEST(MatchLaw, RepeatedFieldIsAnyOfItsValues) {
+  TestProtocol p;
+  size_t matched = 0, cases = 0;
+  for (uint32_t n = 0; n < 20; ++n) {
+    Random r(1000 + n);
+    std::vector<Rule> rules;
+    for (uint32_t i = 0; i < 40; ++i) {
+      rules.push_back(FieldRule(i + 1, 1, RandomTests(r)));
+      rules.back().num_variables = 4;
+    }
+    CompileOptions options = p.options();
+    options.pcre_match_limit = options.pcre_depth_limit = 1u << 30;
+    DetectorOptions detector;
+    detector.max_recursion = 1u << 30;
+    detector.max_alerts = 255;
+    Bench bench(CompileRules(rules, options), detector);
+    for (int b = 0; b < 30; ++b) {
+      TestTransaction t(p);
+      std::vector<std::string> values;
+      Sids sids;
+      for (int v = 1 + r.Below(3); v > 0; --v) {
+        values.push_back(r.Text(1, 16));
+        t.Add(1, values.back());
+        if (v > 1 && r.Chance(50)) continue;
+        for (uint32_t sid : bench.Look(t.tx)) sids.push_back(sid);
+      }
+      for (const Rule& rule : rules) {
+        bool any = false, gave_up = false;
+        for (const std::string& value : values) {
+          Oracle oracle(rule.inspections[0].tests, value);
+          any |= oracle.Matches();
+          gave_up |= oracle.gave_up();
+        }
+        if (gave_up) continue;
+        ++cases;
+        matched += any;
+        EXPECT_EQ(std::count(sids.begin(), sids.end(), rule.sid), any ? 1 : 0)
+            << "program " << n << " sid " << rule.sid << " " << Show(rule.inspections[0].tests[0]);
+      }
+    }
+  }
+  EXPECT_GE(cases, 20000u);
+  EXPECT_GT(matched, cases / 100);
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ namespace sluice::testing {
 
 class Oracle {
  public:
-  Oracle(const std::vector<BufferTest>& tests, std::string buffer) : tests_(tests), buffer_(std::move(buffer)) {}
+  Oracle(const std::vector<BufferTest>& tests, std::string buffer)
+      : tests_(tests), buffer_(std::move(buffer)) {}
   bool Matches() { return Rest(0, 0, std::map<int, uint64_t>()); }
   // An expression exploded: no answer.
   bool gave_up() const { return gave_up_; }
@@ -87,8 +88,10 @@ class Oracle {
     int code = 0;
     PCRE2_SIZE at = 0;
     const uint32_t options = (t.caseless ? PCRE2_CASELESS : 0u) | (t.dot_all ? PCRE2_DOTALL : 0u) |
-                             (t.multi_line ? PCRE2_MULTILINE : 0u) | (t.anchored ? PCRE2_ANCHORED : 0u);
-    pcre2_code* re = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(t.pattern.data()), t.pattern.size(), options, &code, &at, nullptr);
+                             (t.multi_line ? PCRE2_MULTILINE : 0u) |
+                             (t.anchored ? PCRE2_ANCHORED : 0u);
+    pcre2_code* re = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(t.pattern.data()), t.pattern.size(),
+                                   options, &code, &at, nullptr);
     if (!re) std::abort();
     pcre2_match_data* data = pcre2_match_data_create_from_pattern(re, nullptr);
     pcre2_match_context* limits = pcre2_match_context_create(nullptr);
@@ -97,8 +100,8 @@ class Oracle {
     // A match that begins exactly at s, for every s.
     for (size_t s = 0; s <= subject.size() && !result; ++s) {
       if (t.anchored && s > 0) break;
-      const int rc = pcre2_match(re, reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), s,
-                                 PCRE2_ANCHORED | PCRE2_NO_JIT, data, limits);
+      const int rc = pcre2_match(re, reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(),
+                                 s, PCRE2_ANCHORED | PCRE2_NO_JIT, data, limits);
       if (rc < 0) {
         gave_up_ = gave_up_ || rc != PCRE2_ERROR_NOMATCH;
         continue;
@@ -121,14 +124,16 @@ class Oracle {
   }
 
   // `count` bytes at `at` as a number; false if they are not there or not a number.
-  bool Read(int64_t at, int64_t count, Endian endian, NumberBase base, uint64_t* value, int64_t* used) const {
+  bool Read(int64_t at, int64_t count, Endian endian, NumberBase base, uint64_t* value,
+            int64_t* used) const {
     if (count < 1 || at < 0 || at >= size() || at + count > size()) return false;
     const std::string bytes = buffer_.substr(static_cast<size_t>(at), static_cast<size_t>(count));
     *used = count;
     if (base == NumberBase::kBinary) {
       *value = 0;
       for (int64_t i = 0; i < count; ++i) {
-        const auto b = static_cast<uint8_t>(bytes[static_cast<size_t>(endian == Endian::kBig ? i : count - 1 - i)]);
+        const auto b = static_cast<uint8_t>(
+            bytes[static_cast<size_t>(endian == Endian::kBig ? i : count - 1 - i)]);
         *value = *value * 256 + b;
       }
       return true;
@@ -152,10 +157,12 @@ class Oracle {
   bool One(const ByteTest& t, size_t i, int64_t anchor, const Variables& v) {
     uint64_t x = 0;
     int64_t used = 0;
-    if (!Read((t.relative ? anchor : 0) + Get(t.offset, v), Get(t.num_bytes, v), t.endian, t.base, &x, &used)) return false;
+    if (!Read((t.relative ? anchor : 0) + Get(t.offset, v), Get(t.num_bytes, v), t.endian, t.base,
+              &x, &used))
+      return false;
     x = Mask(x, t.bitmask);
     const uint64_t y = GetFull(t.value, v);
-    const bool table[] = {x < y, x > y, x == y, x <= y, x >= y, (x & y) != 0, (x ^ y) != 0};
+    const bool table[] = {x<y, x> y, x == y, x <= y, x >= y, (x & y) != 0, (x ^ y) != 0};
     return table[static_cast<int>(t.op)] != t.negated && Rest(i + 1, anchor, v);
   }
   bool One(const ByteJump& t, size_t i, int64_t anchor, const Variables& v) {
@@ -176,7 +183,9 @@ class Oracle {
   bool One(const ByteExtract& t, size_t i, int64_t anchor, Variables v) {
     uint64_t x = 0;
     int64_t used = 0;
-    if (!Read((t.relative ? anchor : 0) + Get(t.offset, v), t.num_bytes, t.endian, t.base, &x, &used)) return false;
+    if (!Read((t.relative ? anchor : 0) + Get(t.offset, v), t.num_bytes, t.endian, t.base, &x,
+              &used))
+      return false;
     x = Mask(x, t.bitmask) * t.multiplier;
     while (t.align && x % t.align) ++x;
     v[static_cast<int>(t.variable)] = x;
@@ -185,18 +194,30 @@ class Oracle {
   bool One(const ByteMath& t, size_t i, int64_t anchor, Variables v) {
     uint64_t x = 0;
     int64_t used = 0;
-    if (!Read((t.relative ? anchor : 0) + Get(t.offset, v), t.num_bytes, t.endian, t.base, &x, &used)) return false;
+    if (!Read((t.relative ? anchor : 0) + Get(t.offset, v), t.num_bytes, t.endian, t.base, &x,
+              &used))
+      return false;
     const uint64_t r = GetFull(t.rvalue, v);
     switch (t.op) {
-      case ByteMath::Op::kAdd: x += r; break;
-      case ByteMath::Op::kSubtract: x -= r; break;
-      case ByteMath::Op::kMultiply: x *= r; break;
+      case ByteMath::Op::kAdd:
+        x += r;
+        break;
+      case ByteMath::Op::kSubtract:
+        x -= r;
+        break;
+      case ByteMath::Op::kMultiply:
+        x *= r;
+        break;
       case ByteMath::Op::kDivide:
         if (!r) return false;
         x /= r;
         break;
-      case ByteMath::Op::kShiftLeft: x = r > 63 ? 0 : x << r; break;
-      case ByteMath::Op::kShiftRight: x = r > 63 ? 0 : x >> r; break;
+      case ByteMath::Op::kShiftLeft:
+        x = r > 63 ? 0 : x << r;
+        break;
+      case ByteMath::Op::kShiftRight:
+        x = r > 63 ? 0 : x >> r;
+        break;
     }
     v[static_cast<int>(t.variable)] = Mask(x, t.bitmask);
     return Rest(i + 1, anchor, v);
@@ -204,7 +225,9 @@ class Oracle {
   bool One(const SizeTest& t, size_t i, int64_t anchor, const Variables& v) {
     return t.test.Matches(buffer_.size()) && Rest(i + 1, anchor, v);
   }
-  bool One(const Base64Decode&, size_t, int64_t, const Variables&) { return false; }  // table tests cover it
+  bool One(const Base64Decode&, size_t, int64_t, const Variables&) {
+    return false;
+  }  // table tests cover it
 
   const std::vector<BufferTest>& tests_;
   const std::string buffer_;

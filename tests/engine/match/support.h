@@ -27,10 +27,14 @@ inline Rule MakeRule(uint32_t sid, const std::string& protocol = "tcp") {
   Rule r;
   r.sid = sid;
   r.header.protocol_text = protocol;
-  if (protocol == "tcp") r.header.ip_protocols = {6};
-  else if (protocol == "udp") r.header.ip_protocols = {17};
-  else if (protocol == "icmp") r.header.ip_protocols = {1, 58};
-  else if (protocol == "ip") r.header.any_ip_protocol = true;
+  if (protocol == "tcp")
+    r.header.ip_protocols = {6};
+  else if (protocol == "udp")
+    r.header.ip_protocols = {17};
+  else if (protocol == "icmp")
+    r.header.ip_protocols = {1, 58};
+  else if (protocol == "ip")
+    r.header.any_ip_protocol = true;
   else {
     r.header.any_ip_protocol = true;
     r.header.app_protocol = protocol;
@@ -47,7 +51,8 @@ inline Number Num(int64_t v) { return {v, -1}; }
 inline Number Var(int slot) { return {0, slot}; }
 
 // A rule on the payload with the tests given.
-inline Rule PayloadRule(uint32_t sid, std::vector<BufferTest> tests, const std::string& protocol = "udp") {
+inline Rule PayloadRule(uint32_t sid, std::vector<BufferTest> tests,
+                        const std::string& protocol = "udp") {
   Rule r = MakeRule(sid, protocol);
   Inspection i;
   i.tests = std::move(tests);
@@ -64,7 +69,8 @@ inline Rule FieldRule(uint32_t sid, uint16_t keyword, std::vector<BufferTest> te
   return r;
 }
 
-inline std::shared_ptr<const RuleProgram> CompileRules(std::vector<Rule> rules, CompileOptions options = {}) {
+inline std::shared_ptr<const RuleProgram> CompileRules(std::vector<Rule> rules,
+                                                       CompileOptions options = {}) {
   RuleSet set;
   set.rules = std::move(rules);
   set.flowbit_names = {"a", "b", "c"};

@@ -1,7 +1,8 @@
 // Thresholds on a fake clock, and the bounds of their table.
+#include "engine/match/thresholds.h"
+
 #include <gtest/gtest.h>
 
-#include "engine/match/thresholds.h"
 #include "tests/engine/match/support.h"
 
 namespace sluice::testing {
@@ -36,15 +37,21 @@ TEST_P(Thresholds, Decide) {
 }
 const Case kCases[] = {
     {"LimitAlertsTheFirstN", Type::kLimit, 2, 60, {0, 1, 2, 3}, "AAss"},
-    {"LimitStartsAnewAfterItsTime", Type::kLimit, 1, 60, {0, 59, 60, 61}, "AsAs"},
+    {"LimitStartsAnewAfterItsTime", Type::kLimit, 1, 60, {0, 59, 60, 61, 62}, "AssAs"},
     {"ThresholdAlertsEachNth", Type::kThreshold, 3, 60, {0, 1, 2, 3, 4, 5}, "..A..A"},
-    {"ThresholdForgetsAfterItsTime", Type::kThreshold, 2, 10, {0, 10, 11}, "..A"},
-    {"BothAlertsOnceATime", Type::kBoth, 2, 60, {0, 1, 2, 3, 60, 61}, ".Ass.A"},
+    {"ThresholdForgetsAfterItsTime", Type::kThreshold, 2, 10, {0, 11, 12}, "..A"},
+    {"BothAlertsOnceATime", Type::kBoth, 2, 60, {0, 1, 2, 3, 61, 62}, ".Ass.A"},
     {"DetectionFilterAlertsPastN", Type::kDetectionFilter, 2, 60, {0, 1, 2, 3}, "..AA"},
     {"DetectionFilterForgets", Type::kDetectionFilter, 1, 10, {0, 1, 11, 12}, ".A.A"},
-    {"BackoffAlertsAtPowers", Type::kBackoff, 1, 0, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, "AssssssssAs"},
+    {"BackoffAlertsAtPowers",
+     Type::kBackoff,
+     1,
+     0,
+     {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+     "AssssssssAs"},
 };
-INSTANTIATE_TEST_SUITE_P(Match, Thresholds, ::testing::ValuesIn(kCases), [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(Match, Thresholds, ::testing::ValuesIn(kCases),
+                         [](const auto& c) { return c.param.name; });
 
 Rule Limited(Track track) {
   Rule rule = PayloadRule(1, {Content("evil")});
@@ -58,14 +65,16 @@ TEST(ThresholdTrack, BySourceCountsEachHost) {
   EXPECT_EQ(bench.Send("evil"), Sids{});
   bench.client = Ip(10, 0, 0, 2);
   EXPECT_EQ(bench.Send("evil"), Sids{1});
-  bench.now += std::chrono::seconds(60);
+  bench.now += std::chrono::seconds(61);
   EXPECT_EQ(bench.Send("evil"), Sids{1});
 }
 
 TEST(ThresholdTrack, ByDestinationByBothByRuleByFlow) {
   for (const auto& [track, after_client, after_server, after_flow] :
-       {std::tuple(Track::kByDestination, false, true, false), {Track::kByBoth, true, true, false},
-        {Track::kByRule, false, false, false}, {Track::kByFlow, false, false, true}}) {
+       {std::tuple(Track::kByDestination, false, true, false),
+        {Track::kByBoth, true, true, false},
+        {Track::kByRule, false, false, false},
+        {Track::kByFlow, false, false, true}}) {
     Bench bench(CompileRules({Limited(track)}));
     EXPECT_EQ(bench.Send("evil"), Sids{1});
     bench.client = Ip(10, 0, 0, 2);

@@ -1,0 +1,110 @@
+// Rules as users write them: text through the parser, then against bytes.
+#include <gtest/gtest.h>
+
+#include "engine/rules/parser.h"
+#include "tests/engine/match/support.h"
+
+namespace sluice::testing {
+namespace {
+
+// The keywords of TestProtocol.
+class TestKeywords final : public KeywordSource {
+ public:
+  std::optional<FieldKeyword> Find(std::string_view name) const override {
+    for (const FieldKeyword& k : All()) {
+      if (k.name == name) return k;
+    }
+    return std::nullopt;
+  }
+  std::vector<FieldKeyword> All() const override {
+    std::vector<FieldKeyword> all;
+    for (uint16_t k = 0; k < protocol_.keywords.size(); ++k) {
+      FieldKeyword f;
+      f.id = k;
+      f.name = protocol_.keywords[k].name;
+      f.protocol = "test";
+      f.number = k == 3;
+      f.repeated = k == 1;
+      f.directions = protocol_.keywords[k].directions;
+      all.push_back(f);
+    }
+    return all;
+  }
+  bool HasProtocol(std::string_view name) const override {
+    return name == "test" || name == "other";
+  }
+  bool HasEvent(std::string_view protocol, std::string_view) const override {
+    return protocol == "test";
+  }
+
+ private:
+  TestProtocol protocol_;
+};
+
+std::shared_ptr<const RuleProgram> FromText(const std::string& text) {
+  static const TestProtocol protocol;
+  RuleSet set;
+  ParseRules(text, "test.rules", RuleOptions{}, TestKeywords(), &set);
+  FinishRules(&set);
+  EXPECT_EQ(set.num_failed, 0u) << (set.problems.empty() ? "" : set.problems[0].message);
+  auto program = RuleProgram::Compile(std::move(set), protocol.options());
+  return program ? *program : nullptr;
+}
+
+struct Case {
+  const char* name;
+  const char* options;  // of a udp rule
+  std::string payload;
+  bool matches;
+};
+class Parsed : public ::testing::TestWithParam<Case> {};
+TEST_P(Parsed, Decides) {
+  Bench bench(FromText(std::string("alert udp any any -> any any (msg:\"m\"; ") +
+                       GetParam().options + " sid:1;)\n"));
+  EXPECT_EQ(!bench.Send(GetParam().payload).empty(), GetParam().matches);
+}
+const Case kCases[] = {
+    {"ContentWithHex", "content:\"ev|69|l\";", "so evil", true},
+    {"NocaseLowersThePattern", "content:\"EvIl\"; nocase;", "so eViL", true},
+    {"OffsetAndDepth", "content:\"evil\"; offset:3; depth:4;", "so evil", true},
+    {"DepthTooShort", "content:\"evil\"; offset:2; depth:4;", "so evil", false},
+    {"DistanceAndWithin", "content:\"so\"; content:\"evil\"; distance:1; within:4;", "so evil",
+     true},
+    {"NegatedContent", "content:\"so\"; content:!\"evil\";", "so evil", false},
+    {"FastPatternChop", "content:\"so evil\"; fast_pattern:3,4;", "so evil", true},
+    {"Pcre", "content:\"so\"; pcre:\"/^\\s?EV[i]l$/Ri\";", "so evil", true},
+    {"IsDataAt", "content:\"evil\"; isdataat:!1,relative;", "so evil", true},
+    {"Dsize", "dsize:7;", "so evil", true},
+    {"ByteTest", "content:\"so\"; byte_test:1,=,32,0,relative;", "so evil", true},
+    {"ByteJump", "byte_jump:1,0,string,dec; content:\"x\"; within:1;", "2..x", true},
+    {"ByteExtract", "byte_extract:1,0,n,string,dec; content:\"x\"; offset:n;", "3..x", true},
+    {"Base64", "content:\"b=\"; base64_decode:relative; base64_data; content:\"evil\";",
+     "b=c28gZXZpbA==", true},
+};
+INSTANTIATE_TEST_SUITE_P(Match, Parsed, ::testing::ValuesIn(kCases),
+                         [](const auto& c) { return c.param.name; });
+
+TEST(ParsedRules, FieldsFlowbitsAndThresholds) {
+  TestProtocol p;
+  Bench bench(
+      FromText("alert test any any -> any any (msg:\"set\"; test.name; content:\"alpha\"; "
+               "flowbits:set,seen; flowbits:noalert; sid:1;)\n"
+               "alert test any any -> any any (msg:\"read\"; flowbits:isset,seen; test.note; "
+               "to_lowercase; content:\"beta\"; sid:2;)\n"
+               "alert test any any -> any any (msg:\"code\"; test.code:>499; threshold:type limit, "
+               "track by_src, count 1, seconds 60; sid:3;)\n"));
+  TestTransaction t(p);
+  t.Add(0, "alpha");
+  t.Add(1, "BETA");
+  EXPECT_EQ(bench.Look(t.tx), Sids{2});
+  for (const Sids& expect : {Sids{3}, Sids{}}) {
+    TestTransaction answer(p);
+    FieldValue& code = answer.Add(3, "", Direction::kToClient);
+    code.type = FieldType::kUint;
+    code.number = 500;
+    EXPECT_EQ(bench.Look(answer.tx, Direction::kToClient), expect);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::testing

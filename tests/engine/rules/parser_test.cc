@@ -1,0 +1,154 @@
+// Tables of rules that load and of rules that are refused, with the reason.
+#include "engine/rules/parser.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <random>
+
+#include "tests/engine/rules/fake_keywords.h"
+
+namespace sluice {
+namespace {
+
+using testing::HasSubstr;
+
+RuleSet Parse(const std::string& text) {
+  RuleOptions options;
+  options.addresses = {{"HOME_NET", "10.0.0.0/8"}};
+  options.ports = {{"HTTP_PORTS", "[80,8080]"}};
+  RuleSet set;
+  ParseRules(text, "t.rules", options, FakeKeywords(), &set);
+  FinishRules(&set);
+  return set;
+}
+std::string Tcp(const std::string& body) {
+  return "alert tcp any any -> any any (" + body + " sid:1;)";
+}
+
+struct Case {
+  const char* name;
+  const char* body;
+  const char* error;  // part of the message; null: loads
+};
+class Options : public testing::TestWithParam<Case> {};
+
+TEST_P(Options, LoadOrAreRefusedWithTheReason) {
+  const RuleSet set = Parse(Tcp(GetParam().body));
+  if (GetParam().error == nullptr) {
+    EXPECT_TRUE(set.problems.empty()) << set.problems[0].message;
+    EXPECT_EQ(set.rules.size(), 1u);
+    return;
+  }
+  EXPECT_TRUE(set.rules.empty());
+  ASSERT_EQ(set.problems.size(), 1u);
+  EXPECT_THAT(set.problems[0].message, HasSubstr(GetParam().error));
+  EXPECT_EQ(set.problems[0].sid, 1u);
+  EXPECT_EQ(set.problems[0].place.line, 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, Options,
+    testing::Values(
+        Case{"content", "content:\"abc\";", nullptr}, Case{"hex", "content:\"|41 42|c\";", nullptr},
+        Case{"semicolon_escaped", "content:\"a\\;b\";", nullptr},
+        Case{"negated_content", "content:!\"abc\";", nullptr},
+        Case{"sticky_buffer", "http.uri; content:\"/a\";", nullptr},
+        Case{"old_modifier", "content:\"/a\"; http_uri;", nullptr},
+        Case{"pcre", "pcre:\"/a+b/i\";", nullptr},
+        Case{"byte_test", "byte_test:4,>,100,0;", nullptr},
+        Case{"transform", "http.uri; to_lowercase; content:\"/a\";", nullptr},
+        Case{"flow", "flow:established,to_server; content:\"abc\";", nullptr},
+        Case{"number_with_name", "dns.opcode:notify;", nullptr},
+        Case{"number_greater", "dns.opcode:>1;", nullptr},
+        Case{"empty_content", "content:\"\";", "empty"},
+        Case{"depth_too_small", "content:\"abcd\"; depth:2;", "could never match"},
+        Case{"modifier_first", "nocase;", "modifies a content"},
+        Case{"old_modifier_first", "http_uri;", "modifies a content"},
+        Case{"empty_sticky_buffer", "http.uri;", "nothing is looked for"},
+        Case{"two_fast_patterns", "content:\"ab\"; fast_pattern; content:\"cd\"; fast_pattern;",
+             "one fast_pattern"},
+        Case{"fast_pattern_only_negated", "content:!\"ab\"; fast_pattern:only;", "without negation"},
+        Case{"misspelt", "contnet:\"abc\";", "did you mean content"},
+        Case{"unsupported", "lua:a.lua;", "not supported"},
+        Case{"modifier_behind_isdataat", "content:\"abc\"; isdataat:!1,relative; nocase;", nullptr},
+        Case{"modifier_behind_pcre", "content:\"abc\"; pcre:\"/x/R\"; distance:0;", nullptr},
+        Case{"modifier_in_fresh_buffer", "content:\"abc\"; http.uri; nocase;", "modifies a content"},
+        Case{"pcre_with_a_quote_mark", "pcre:\"/[\"']a/\";", nullptr},
+        Case{"pcre_flag_in_its_sticky_buffer", "http.uri; pcre:\"/a/U\";", nullptr},
+        Case{"byte_test_of_a_whole_string", "byte_test:0,=,0,0,string,dec;", nullptr},
+        Case{"byte_test_of_no_bytes", "byte_test:0,=,0,0;", "not 0"},
+        Case{"urilen", "urilen:>5,raw;", nullptr},
+        Case{"threshold_and_filter",
+             "threshold:type limit,track by_src,count 1,seconds 6; "
+             "detection_filter:track by_src,count 1,seconds 6;",
+             "one threshold"},
+        Case{"quote_not_closed", "content:\"abc;", "double quotes"},
+        Case{"no_semicolon", "nonsense", "not a keyword"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Parser, OldModifierMovesTheContentIntoItsField) {
+  const RuleSet set = Parse(Tcp("content:\"/a\"; http_uri;"));
+  ASSERT_EQ(set.rules.size(), 1u);
+  ASSERT_EQ(set.rules[0].inspections.size(), 1u);
+  EXPECT_EQ(set.rules[0].inspections[0].name, "http.uri");
+}
+TEST(Parser, OneBadRuleDoesNotStopTheOthers) {
+  const RuleSet set = Parse("bad\nalert tcp any any -> any any (sid:2;)\n");
+  EXPECT_EQ(set.rules.size(), 1u);
+  EXPECT_EQ(set.num_failed, 1u);
+}
+TEST(Parser, RuleOverLinesIsNamedByItsFirst) {
+  const RuleSet set = Parse("# c\nalert tcp any any -> \\\n any any (nonsense; \\\n sid:3;)\n");
+  ASSERT_EQ(set.problems.size(), 1u);
+  EXPECT_EQ(set.problems[0].place.line, 2u);
+}
+TEST(Parser, ProtocolWithoutDissectorIsInactive) {
+  const RuleSet set = Parse("alert smtp any any -> any any (content:\"a\"; sid:1;)");
+  EXPECT_EQ(set.num_inactive, 1u);
+  EXPECT_EQ(set.num_failed, 0u);
+}
+TEST(Parser, NewestRevisionWins) {
+  const RuleSet set = Parse("alert tcp any any -> any any (sid:1; rev:1;)\n"
+                            "alert tcp any any -> any any (sid:1; rev:2;)\n");
+  ASSERT_EQ(set.rules.size(), 1u);
+  EXPECT_EQ(set.rules[0].rev, 2u);
+}
+TEST(Parser, MissingSidIsRefused) {
+  const RuleSet set = Parse("alert tcp any any -> any any (content:\"a\";)");
+  ASSERT_EQ(set.problems.size(), 1u);
+  EXPECT_THAT(set.problems[0].message, HasSubstr("sid is missing"));
+}
+TEST(Parser, WarningNamesTheSidThatFollows) {
+  const RuleSet set = Parse(Tcp(
+      "threshold:type limit,count 1,seconds 9,track by_src reference:url,x/y/; tag:session,5,packets;"));
+  EXPECT_EQ(set.rules.size(), 1u);
+  ASSERT_EQ(set.problems.size(), 2u);
+  EXPECT_EQ(set.problems[0].sid, 1u);
+  EXPECT_EQ(set.problems[0].severity, RuleProblem::Severity::kWarning);
+  EXPECT_THAT(set.problems[0].message, HasSubstr("semicolon missing"));
+}
+TEST(Parser, RandomBytesAreSurvived) {
+  std::mt19937 random(1);
+  for (int i = 0; i < 2000; ++i) {
+    std::string text = Tcp("content:\"abc\"; http.uri; pcre:\"/a/U\"; byte_test:4,>,1,0;");
+    for (int k = 0; k < 6; ++k) text[random() % text.size()] = static_cast<char>(random());
+    Parse(text);
+  }
+}
+TEST(Parser, LineOfOneMebibyteIsRefused) {
+  const RuleSet set = Parse(Tcp("content:\"" + std::string(1 << 20, 'a') + "\";"));
+  ASSERT_EQ(set.problems.size(), 1u);
+  EXPECT_THAT(set.problems[0].message, HasSubstr("at most"));
+}
+TEST(Parser, MillionBadLinesKeepBoundedProblems) {
+  std::string text;
+  for (int i = 0; i < 1'000'000; ++i) text += "x\n";
+  const RuleSet set = Parse(text);
+  EXPECT_EQ(set.num_failed, 1'000'000u);
+  EXPECT_LE(set.problems.size(), 10'000u);
+}
+
+}  // namespace
+}  // namespace sluice
