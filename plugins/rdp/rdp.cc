@@ -105,7 +105,7 @@ constexpr Name kLayouts[] = {
     {0x422, "uk-UA"}, {0x804, "zh-CN"}, {0x807, "de-CH"}, {0x809, "en-GB"}, {0x80a, "es-MX"},
     {0x80c, "fr-BE"}, {0x816, "pt-PT"}, {0xc0c, "fr-CA"}, {0x100c, "fr-CH"}};
 constexpr Name kBuilds[] = {{2195, "Windows 2000"}, {2600, "Windows XP"},
-                            {3790, "Windows Server 2003"}, {6000, "Windows Vista"},
+                            {3790, "Windows Server 2003"}, {6000, "Windows Vista RTM"},
                             {6001, "Windows Vista SP1"}, {6002, "Windows Vista SP2"},
                             {7600, "Windows 7"}, {7601, "Windows 7 SP1"}, {9200, "Windows 8"},
                             {9600, "Windows 8.1"}, {10240, "Windows 10"}};
