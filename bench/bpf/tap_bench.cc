@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "engine/tap/live_tap.h"
-#include "tests/bpf/packets.h"
+#include "tests/support/packets.h"
 
 namespace sluice {
 namespace {
