@@ -149,7 +149,7 @@ void AddPlugins(CLI::App& root, CommandLine& line) {
   list->callback([&line] { line.command = Command::kPluginList; });
   CLI::App* check = plugin->add_subcommand("check", "checks plug-in files against the ABI");
   check->add_option("file", line.paths, "plug-in files (.so)")->required();
-  check->footer("Example: sluice plugin check ./memcached.so");
+  check->footer("Example: sluice plugin check ./mine.so");
   check->callback([&line] { line.command = Command::kPluginCheck; });
   plugin->footer("Example: sluice plugin list");
 }

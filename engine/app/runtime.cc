@@ -38,6 +38,15 @@ OverlapPolicy ParseOverlap(const std::string& name) {
   return OverlapPolicy::kBsd;
 }
 
+// SURICATA_EVE_<TYPE>_VERSION=2 asks for a record's form before version 8.
+bool AsksForOldForms() {
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    if (text.starts_with("SURICATA_EVE_") && text.ends_with("_VERSION=2")) return true;
+  }
+  return false;
+}
+
 Nanos Seconds(uint64_t n) { return std::chrono::seconds{static_cast<int64_t>(n)}; }
 
 }  // namespace
@@ -63,9 +72,7 @@ Result<Options> BuildOptions(const CommandLine& line) {
   for (const std::string& setting : line.settings) {
     if (auto ok = ApplySetting(setting, &options); !ok) return std::unexpected(ok.error());
   }
-  if (const char* version = std::getenv("SURICATA_EVE_DNS_VERSION"); version != nullptr) {
-    if (std::string(version) == "2") options.compat = 7;
-  }
+  if (AsksForOldForms()) options.compat = 7;
   if (line.rules_exclusive) options.rule_files.clear();
   options.rule_files.insert(options.rule_files.end(), line.rules.begin(), line.rules.end());
   for (const std::string& directory : line.plugin_dirs) options.plugin_dirs.push_back(directory);

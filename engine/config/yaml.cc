@@ -75,7 +75,7 @@ class Importer {
       if (value == "no") options_->eve_types.erase(type == "files" ? "fileinfo" : type);
       return {};
     }
-    if (name == "outputs.eve-log.types.dns.version" && value == "2") options_->compat = 7;
+    if (name.starts_with(kEveTypes) && name.ends_with(".version") && value == "2") options_->compat = 7;
     const auto done = ApplyScalar(options_, name, value, true);
     if (!done) {
       if (!options_->failure_fatal) {

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""What the README and the help say is true: the commands run, options exist, pages
+named exist, sample rules load."""
+import os
+import re
+import struct
+import subprocess
+import tempfile
+import unittest
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+SLUICE = os.environ.get("SLUICE", os.path.join(ROOT, "build/release/sluice"))
+
+
+def run(*args, code=0):
+    r = subprocess.run([SLUICE, *args], capture_output=True, text=True, timeout=60)
+    assert r.returncode == code, f"{args}: exit {r.returncode}, expected {code}: {r.stderr}"
+    return r.stdout
+
+
+class Docs(unittest.TestCase):
+    def setUp(self):
+        with open(os.path.join(ROOT, "README.md")) as f:
+            self.readme = f.read()
+
+    def test_pages_named_in_the_readme_exist(self):
+        for page in re.findall(r"`(docs/[\w.]+)`", self.readme):
+            self.assertTrue(os.path.exists(os.path.join(ROOT, page)), page)
+
+    def test_sample_rules_load(self):
+        rules = re.findall(r"^    (alert .*)$", self.readme, re.M)
+        self.assertTrue(rules)
+        with tempfile.TemporaryDirectory() as d:
+            path = os.path.join(d, "my.rules")
+            with open(path, "w") as f:
+                f.write("\n".join(rules) + "\n")
+            self.assertIn(f"{len(rules)} rules loaded, 0 failed", run("check", "-S", path))
+
+    def test_every_command_explains_itself_with_an_example(self):
+        for args in ([], ["run"], ["replay"], ["check"], ["drops"], ["drops", "list"], ["drops", "add"],
+                     ["drops", "del"], ["drops", "flush"], ["status"], ["reload"], ["plugin"],
+                     ["plugin", "list"], ["plugin", "check"]):
+            out = run(*args, "--help")
+            self.assertIn("Example: sluice", out, args)
+
+    def test_manual_page_names_every_command(self):
+        with open(os.path.join(ROOT, "docs/sluice.1")) as f:
+            page = f.read()
+        for command in ("run", "replay", "check", "drops", "status", "plugin"):
+            self.assertIn("sluice " + command, page)
+        r = subprocess.run(["man", "-l", "--warnings", os.path.join(ROOT, "docs/sluice.1")],
+                           capture_output=True, text=True) if os.path.exists("/usr/bin/man") else None
+        if r is not None:
+            self.assertEqual(r.stderr.strip(), "")
+
+    def test_misspelt_option_and_command_are_suggested(self):
+        r = subprocess.run([SLUICE, "replay", "--simulate-ip"], capture_output=True, text=True)
+        self.assertEqual(r.returncode, 2)
+        self.assertIn("did you mean --simulate-ips?", r.stderr)
+
+    def test_keywords_are_listed_with_their_help(self):
+        out = run("--list-keywords")
+        for keyword in ("content", "http.uri", "dns.query"):
+            self.assertRegex(out, rf"(?m)^{re.escape(keyword)} .*\w")
+
+    def test_replay_of_an_empty_capture_writes_its_logs(self):
+        with tempfile.TemporaryDirectory() as d:
+            capture = os.path.join(d, "empty.pcap")
+            with open(capture, "wb") as f:
+                f.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+            run("replay", "-q", "-r", capture, "-l", os.path.join(d, "out"))
+            self.assertTrue(os.path.exists(os.path.join(d, "out", "eve.json")))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
