@@ -11,7 +11,7 @@ deps:
 
 build: deps
 	@cmake --preset $(PRESET) -Wno-dev >build-$(PRESET).log 2>&1 || { cat build-$(PRESET).log; exit 1; }; rm -f build-$(PRESET).log
-	@cmake --build --preset $(PRESET)
+	@cmake --build --preset $(PRESET) $(if $(filter fuzz,$(PRESET)),--target fuzzers)
 
 check:
 	@tools/install-deps build test

@@ -389,7 +389,7 @@ struct HostCalls {
     info.port[1] = flow.facts_.server_port;
     const Slice addresses[2] = {flow.facts_.client_address, flow.facts_.server_address};
     for (int i = 0; i < 2; ++i) {
-      std::memcpy(info.address[i], addresses[i].data(), std::min<size_t>(16, addresses[i].size()));
+      std::ranges::copy(addresses[i].first(std::min<size_t>(16, addresses[i].size())), info.address[i]);
     }
     const uint32_t size = std::min<uint32_t>(out->struct_size, sizeof(info));
     std::memcpy(out, &info, size);
