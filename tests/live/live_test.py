@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Live tests: real clients and servers, the engine on a veth pair, drops in the kernel."""
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(__file__))
+import netns  # noqa: E402
+
+ROOT = netns.ROOT
+RULES = [os.path.join(ROOT, "rules", f"{p}.rules") for p in ("http", "dns", "ssh", "rdp")]
+
+
+class Live(unittest.TestCase):
+    def setUp(self):
+        self.net = netns.Net()
+        self.net.__enter__()
+
+    def tearDown(self):
+        if sys.exc_info()[0] or (hasattr(self, "_outcome") and not self._outcome.success):
+            path = os.path.join(self.net.dir, "sluice.out")
+            if os.path.exists(path):
+                print(open(path).read()[-2000:], file=sys.stderr)
+        self.net.close()
+
+    def attacker_dies(self, source):
+        """After a verdict on the source: no answer, and the kernel counted why."""
+        net = self.net
+        before = sum(e["packets"] for e in net.drops() if e["scope"] == "source")
+        self.assertEqual(net.curl(source).stdout, "000")
+        self.assertGreater(sum(e["packets"] for e in net.drops() if e["scope"] == "source"), before)
+
+    def drop_source(self, source, harmless):
+        net = self.net
+        self.assertEqual(net.curl(harmless).stdout, "200")
+        net.curl(source, "-A", "sqlmap/1.0")
+        alert = net.wait_alert(9100010)
+        self.assertIsNotNone(alert)
+        self.assertEqual(alert["alert"]["action"], "blocked")
+        self.assertEqual(alert["in_iface"], "srv0")
+        self.attacker_dies(source)
+        self.assertEqual(net.curl(harmless).stdout, "200")
+
+    def test_drop_by_source_ipv4(self):
+        self.net.nginx()
+        self.net.sluice(RULES)
+        self.drop_source(netns.ATTACKER, netns.CLIENT)
+
+    def test_drop_by_source_ipv6(self):
+        self.net.nginx()
+        self.net.sluice(RULES)
+        self.drop_source(netns.ATTACKER6, netns.CLIENT6)
+
+    def test_two_workers(self):
+        self.net.nginx()
+        self.net.sluice(RULES, "--workers", "2")
+        for _ in range(20):
+            self.assertEqual(self.net.curl(netns.CLIENT).stdout, "200")
+        end = time.time() + 5
+        while time.time() < end and len(self.net.events("http")) < 20:
+            time.sleep(0.2)
+        self.assertEqual(len(self.net.events("http")), 20)
+        self.drop_source(netns.ATTACKER, netns.CLIENT)
+
+    def test_every_protocol_is_seen_and_its_rule_fires(self):
+        net = self.net
+        for start in (net.nginx, net.sshd, net.dnsmasq, net.xrdp):
+            start()
+        net.sluice(RULES)
+        a = netns.ATTACKER
+        net.raw(a, 22, b"SSH-2.0-libssh-scanner\r\n")
+        net.dig(a, "blocked.sluice.test")
+        net.raw(a, 3389, netns.rdp_request(b"nmap"))
+        net.curl(a, "/?q=${jndi:ldap://203.0.113.9/x}")
+        for sid in (9100200, 9100100, 9100301, 9100000):
+            self.assertIsNotNone(net.wait_alert(sid), sid)
+        self.assertGreaterEqual(sum(e["scope"] == "flow" for e in net.drops()), 4)
+        self.assertEqual(net.dig(netns.CLIENT, "good.sluice.test"), "192.0.2.7")
+        self.assertEqual(net.curl(netns.CLIENT).stdout, "200")
+        for kind in ("dns", "http", "rdp"):
+            self.assertIsNotNone(net.wait_event(kind, lambda e: True), kind)
+
+    def test_ssh_on_another_port_is_still_ssh(self):
+        net = self.net
+        net.sshd(8080)
+        net.sluice(RULES)
+        net.at(net.outside, "ssh", "-p", "8080", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o",
+               f"UserKnownHostsFile={net.dir}/known", f"nobody@{netns.SERVER}", "true")
+        event = net.wait_event("ssh", lambda e: e["dest_port"] == 8080)
+        self.assertIsNotNone(event)
+        self.assertTrue(event["ssh"]["client"]["software_version"].startswith("OpenSSH"))
+
+    def test_reject_resets_both_ends(self):
+        net = self.net
+        net.nginx()
+        rule = net.write("reject.rules", 'reject tcp any any -> any 80 (msg:"r"; content:"evil"; sid:1;)\n')
+        net.sluice([rule])
+        self.assertEqual(net.raw(netns.ATTACKER, 80, b"GET /evil HTTP/1.1\r\nHost: x\r\n"), "ConnectionResetError")
+        alert = net.wait_alert(1)
+        self.assertIsNotNone(alert)
+        self.assertEqual(alert["alert"]["action"], "blocked")
+
+    def test_drops_outlive_kill_and_are_adopted(self):
+        net = self.net
+        net.nginx()
+        engine = net.sluice(RULES, "--set", "tap.keep-on-exit=true")
+        net.curl(netns.ATTACKER, "-A", "sqlmap/1.0")
+        self.assertIsNotNone(net.wait_alert(9100010))
+        os.killpg(engine.pid, signal.SIGKILL)
+        engine.wait()
+        self.attacker_dies(netns.ATTACKER)
+        self.assertEqual(net.curl(netns.CLIENT).stdout, "200")  # fail-open
+        net.sluice(RULES, "--set", "tap.keep-on-exit=true")
+        self.assertTrue(all(i["adopted"] for i in net.status()["interfaces"]))
+        self.attacker_dies(netns.ATTACKER)
+        self.assertEqual(net.curl(netns.CLIENT).stdout, "200")
+        net.end(net.processes[-1])
+        net.command("drops", "flush")
+        self.assertEqual(net.curl(netns.ATTACKER).stdout, "200")
+
+    def test_an_operator_lists_adds_and_lifts_drops(self):
+        net = self.net
+        net.nginx()
+        net.sluice([])
+        net.command("drops", "add", "source", netns.ATTACKER, "--ttl", "1h")
+        self.assertEqual(net.drops()[0]["cause"], "operator")
+        self.attacker_dies(netns.ATTACKER)
+        net.command("drops", "del", "source", netns.ATTACKER)
+        self.assertEqual(net.curl(netns.ATTACKER).stdout, "200")
+        again = net.command("drops", "del", "source", netns.ATTACKER, check=False)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("there is no such entry", again.stderr)
+
+    def test_reload_takes_new_rules_while_flows_go_on(self):
+        net = self.net
+        net.nginx()
+        rules = net.write("my.rules", 'alert http any any -> any any (msg:"a"; http.uri; content:"/one"; sid:1;)\n')
+        net.sluice([rules])
+        net.write("my.rules", 'alert http any any -> any any (msg:"b"; http.uri; content:"/two"; sid:2;)\n')
+        self.assertIn("1 rules loaded, 0 failed", net.command("reload").stdout)
+        time.sleep(0.3)
+        net.curl(netns.CLIENT, "/two")
+        self.assertIsNotNone(net.wait_alert(2))
+
+    def test_hangup_reopens_the_logs(self):
+        net = self.net
+        net.nginx()
+        engine = net.sluice([])
+        log = os.path.join(net.dir, "log", "eve.json")
+        os.rename(log, log + ".1")
+        os.killpg(engine.pid, signal.SIGHUP)
+        time.sleep(0.5)
+        net.curl(netns.CLIENT)
+        self.assertIsNotNone(net.wait_event("http", lambda e: True))
+
+    def test_missing_interface_is_one_clear_line(self):
+        net = self.net
+        r = net.at(net.inside, netns.SLUICE, "run", "-i", "nothere0", "-l", net.dir, *net.settings())
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("nothere0", r.stderr)
+        self.assertEqual(len(r.stderr.strip().split("\n")), 1, r.stderr)
+
+    def test_term_ends_cleanly_and_detaches(self):
+        net = self.net
+        net.nginx()
+        engine = net.sluice(RULES)
+        net.curl(netns.ATTACKER, "-A", "sqlmap/1.0")
+        self.assertIsNotNone(net.wait_alert(9100010))
+        engine.send_signal(signal.SIGTERM)
+        self.assertEqual(engine.wait(10), 0)
+        self.assertEqual(net.curl(netns.ATTACKER).stdout, "200")
+        self.assertEqual([e["event_type"] for e in net.events("stats")][-1:], ["stats"])
+        self.assertTrue(net.events("flow"))
+
+
+if __name__ == "__main__":
+    try:
+        netns.need()
+    except netns.Missing as missing:
+        print(f"SLUICE-SKIPPED: {missing}")
+        sys.exit(0)
+    unittest.main(verbosity=2)
