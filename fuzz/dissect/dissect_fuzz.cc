@@ -67,7 +67,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     dissector.Data(*whole, direction, AsSlice(turn), Nanos{1});
   }
   // Whether the head was enough to probe may differ while it is still undecided.
-  const bool comparable = (cut->schema() == nullptr) == (whole->schema() == nullptr);
+  bool comparable = (cut->schema() == nullptr) == (whole->schema() == nullptr);
+  for (const Direction d : {Direction::kToServer, Direction::kToClient}) {
+    comparable &= cut->recognised_by(d) == whole->recognised_by(d);
+  }
   dissector.Finish(*cut, Nanos{2});
   dissector.Finish(*whole, Nanos{2});
   if (comparable && Snapshot(*cut) != Snapshot(*whole)) __builtin_trap();

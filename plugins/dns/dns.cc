@@ -183,9 +183,8 @@ bool KnownType(uint16_t type) {
   return false;
 }
 
-// Whether the bytes are shaped like a message: strict, any port may be asked.
-bool Plausible(View m) {
-  if (m.size() < kHeader) return false;
+// Whether the first twelve bytes can begin a message.
+bool PlausibleHeader(View m) {
   const uint16_t flags = Be16(m, 2);
   const unsigned questions = Be16(m, 4), answers = Be16(m, 6), authorities = Be16(m, 8),
                  additionals = Be16(m, 10);
@@ -196,10 +195,16 @@ bool Plausible(View m) {
       additionals > 1024) {
     return false;
   }
-  if (!response && (answers > 0 && opcode == 0)) return false;
-  if (!response && (flags & 0x000f) != 0) return false;
-  if (size_t{questions} * 5 + (size_t{answers} + authorities + additionals) * 11 > m.size() - kHeader &&
-      !(flags & 0x0200)) {
+  if (!response && answers > 0 && opcode == 0) return false;
+  return response || (flags & 0x000f) == 0;
+}
+
+// Whether the bytes are shaped like a message: strict, any port may be asked.
+bool Plausible(View m) {
+  if (m.size() < kHeader || !PlausibleHeader(m)) return false;
+  const unsigned questions = Be16(m, 4);
+  const size_t records = size_t{Be16(m, 6)} + Be16(m, 8) + Be16(m, 10);
+  if (size_t{questions} * 5 + records * 11 > m.size() - kHeader && !(Be16(m, 2) & 0x0200)) {
     return false;
   }
   size_t at = kHeader;
@@ -245,11 +250,7 @@ class Dns {
     const size_t len = Be16(head, 0);
     if (len < kHeader) return SLUICE_PROBE_NO;
     if (head.size() < len + 2) {
-      const uint16_t flags = Be16(head, 4);
-      const unsigned questions = Be16(head, 6);
-      return questions > 0 && questions <= 16 && (flags & 0x40) == 0 && ((flags >> 11) & 15) <= 6
-                 ? SLUICE_PROBE_MAYBE
-                 : SLUICE_PROBE_NO;
+      return PlausibleHeader(head.substr(2)) ? SLUICE_PROBE_MAYBE : SLUICE_PROBE_NO;
     }
     return Plausible(head.substr(2, len)) ? SLUICE_PROBE_YES : SLUICE_PROBE_NO;
   }
