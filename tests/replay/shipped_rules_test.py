@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Each shipped rule: an exchange that hits it, and one that narrowly misses; nothing
+else fires.  A rule without a pair here fails the test."""
+import collections
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from packets import (Capture, RDP_CONFIRM, dns_answer, dns_query, rdp_connect, request, response, ssh_turns)  # noqa: E402
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+SLUICE = os.environ.get("SLUICE", os.path.join(ROOT, "build/release/sluice"))
+
+
+def http(target="/", headers=(), body=b"ok", method="GET"):
+    return lambda c: c.tcp(80, [("c", request(target, method, headers)), ("s", response(body))])
+
+
+def dns(name, rrtype=1):
+    return lambda c: c.udp(53, [("c", dns_query(name, rrtype)), ("s", dns_answer(name))])
+
+
+def ssh(client=b"SSH-2.0-OpenSSH_9.2\r\n", server=b"SSH-2.0-OpenSSH_9.2p1\r\n"):
+    return lambda c: c.tcp(22, ssh_turns(client, server))
+
+
+def rdp(cookie):
+    return lambda c: c.tcp(3389, [("c", rdp_connect(cookie)), ("s", RDP_CONFIRM)])
+
+
+# sid: (hits, narrowly misses)
+CASES = {
+    9100000: (http("/?x=${jndi:ldap://a/b}"), http("/?x=${jnd:ldap://a/b}")),
+    9100001: (http(headers=["X-Api-Version: ${jndi:ldap://a/b}"]), http(headers=["X-Api-Version: {jndi:ldap://a/b}"])),
+    9100002: (http("/static/../../etc/passwd"), http("/static/etc/passwd")),
+    9100010: (http(headers=["User-Agent: sqlmap/1.7.2#stable"]), http(headers=["User-Agent: sqlmapper 1.7"])),
+    9100011: (http(headers=["User-Agent: Mozilla/5.00 (Nikto/2.1.6)"]), http(headers=["User-Agent: Nikon camera"])),
+    9100012: (http(headers=["User-Agent: Nuclei - Open-source"]), http(headers=["User-Agent: nuclear"])),
+    9100020: (http("/cgi?c=;/bin/sh"), http("/docs/bin/sh")),
+    9100030: (http(body=b"uid=0(root) gid=0(root) groups=0(root)\n"), http(body=b"uid=1(daemon) gid=1(daemon)\n")),
+    9100100: (dns("www.blocked.sluice.test"), dns("blocked.sluice.test.example")),
+    9100110: (dns("whoami.akamai.net"), dns("whoami.akamai.network")),
+    9100120: (dns(".".join(["a" * 50] * 4)), dns(".".join(["a" * 30] * 4))),
+    9100130: (dns("example.test", 252), dns("example.test", 255)),
+    9100140: (lambda c: c.udp(53, [("c", dns_query("example.test")), ("s", dns_answer("example.test")[:-6])]),
+              dns("example.test")),
+    9100200: (ssh(b"SSH-2.0-libssh-scanner\r\n"), ssh(b"SSH-2.0-libssh_0.9.6\r\n")),
+    9100201: (ssh(b"SSH-2.0-ZGrab ZGrab SSH Survey\r\n"), ssh(b"SSH-2.0-Z-Grabber\r\n")),
+    9100202: (ssh(b"SSH-2.0-Go\r\n"), ssh(b"SSH-2.0-GoAnywhere\r\n")),
+    9100203: (ssh(server=b"SSH-1.5-Cisco-1.25\r\n", client=b"SSH-1.5-x\r\n"), ssh(server=b"SSH-1.99-OpenSSH_4\r\n")),
+    9100300: (rdp(b"hello"), rdp(b"hello2")),
+    9100301: (rdp(b"nmap"), rdp(b"nnap")),
+    9100302: (rdp(b"Administr"), rdp(b"Admin")),
+}
+# Rules whose traffic is not built here; each with the reason.
+UNCOVERED = {
+    9100204: "a banner that is malformed is mostly no SSH to the probe",
+    9100205: "needs a binary packet after the banners",
+    9100303: "needs an MCS connect with channels",
+    9100304: "needs a negotiation that chooses no security",
+    9100305: "needs a malformed PDU behind a good one",
+}
+
+
+class ShippedRules(unittest.TestCase):
+    def replay(self, build, rules):
+        with tempfile.TemporaryDirectory() as d:
+            capture = Capture()
+            build(capture)
+            path = os.path.join(d, "input.pcap")
+            capture.write(path)
+            args = [SLUICE, "replay", "-q", "-r", path, "-l", d]
+            for r in rules:
+                args += ["-S", r]
+            r = subprocess.run(args, capture_output=True, text=True)
+            self.assertEqual(r.returncode, 0, r.stderr)
+            alerts = collections.Counter()
+            with open(os.path.join(d, "eve.json")) as f:
+                for line in f:
+                    e = json.loads(line)
+                    if e["event_type"] == "alert":
+                        alerts[e["alert"]["signature_id"]] += 1
+            return alerts
+
+    def test_each_rule_is_hit_once_and_narrowly_missed(self):
+        rules = sorted(glob.glob(os.path.join(ROOT, "rules", "*.rules")))
+        sids = [int(s) for r in rules for s in re.findall(r"^\w+ .*\bsid:(\d+);", open(r).read(), re.M)]
+        self.assertEqual(sorted(set(sids)), sorted(sids), "a sid is used twice")
+        for sid in sids:
+            with self.subTest(sid=sid):
+                if sid in UNCOVERED:
+                    continue
+                self.assertIn(sid, CASES, "a shipped rule without a case")
+                hit, miss = CASES[sid]
+                self.assertEqual(dict(self.replay(hit, rules)), {sid: 1})
+                self.assertEqual(dict(self.replay(miss, rules)), {})
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
