@@ -1,0 +1,121 @@
+// tests/plugins/conversation.h
+// A flow through a statically linked dissector and the engine's own side of the ABI:
+// what rules would see by keyword, and what the log would say.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/dissect/dissector.h"
+
+namespace sluice::testing {
+
+class Conversation {
+ public:
+  explicit Conversation(uint32_t transport = SLUICE_TCP, uint16_t server_port = 80) {
+    FlowFacts facts;
+    facts.transport = transport;
+    facts.client_port = 40000;
+    facts.server_port = server_port;
+    flow_ = dissector().Open(facts);
+  }
+  ~Conversation() { dissector().Close(flow_); }
+
+  Conversation& Client(std::string_view bytes) { return Send(Direction::kToServer, bytes); }
+  Conversation& Server(std::string_view bytes) { return Send(Direction::kToClient, bytes); }
+  Conversation& Send(Direction d, std::string_view bytes) {
+    dissector().Data(*flow_, d, AsSlice(bytes), Nanos{1});
+    return *this;
+  }
+  Conversation& Gap(Direction d, uint64_t bytes) {
+    dissector().Gap(*flow_, d, bytes, Nanos{1});
+    return *this;
+  }
+  Conversation& Finish() {
+    dissector().Finish(*flow_, Nanos{2});
+    return *this;
+  }
+
+  const FlowDissection& flow() const { return *flow_; }
+  size_t num_transactions() const { return flow_->transactions().size(); }
+  const Transaction& tx(size_t i) const { return flow_->transactions()[i]->tx; }
+
+  // Values of a keyword in a transaction, of one direction.
+  std::vector<std::string> Values(size_t i, std::string_view keyword, Direction d = Direction::kToServer) const {
+    std::vector<std::string> out;
+    const KeywordId id = catalog().FindKeyword(keyword).id;
+    for (const FieldValue& v : tx(i).values) {
+      if (v.keyword == id && v.direction == d) out.emplace_back(AsText(v.bytes));
+    }
+    return out;
+  }
+  std::string Value(size_t i, std::string_view keyword, Direction d = Direction::kToServer) const {
+    const auto all = Values(i, keyword, d);
+    return all.empty() ? "(absent)" : all[0];
+  }
+  // The last number logged under a key; UINT64_MAX if there is none.
+  uint64_t Number(size_t i, std::string_view log) const {
+    uint64_t out = UINT64_MAX;
+    for (const FieldValue& v : tx(i).values) {
+      if (v.field != UINT16_MAX && tx(i).schema->fields[v.field].log == log && v.bytes.empty()) out = v.number;
+    }
+    return out;
+  }
+  std::vector<std::string> Events() const {
+    std::vector<std::string> out;
+    for (const FlowEvent& e : flow_->events()) out.emplace_back(e.schema->events[e.index].name);
+    for (const LiveTransaction* live : flow_->transactions()) {
+      for (const TransactionEvent& e : live->tx.events) out.emplace_back(live->tx.schema->events[e.index].name);
+    }
+    return out;
+  }
+  // Everything, comparable: for laws.
+  std::string Snapshot() const {
+    std::string out;
+    for (const LiveTransaction* live : flow_->transactions()) {
+      const Transaction& t = live->tx;
+      out += fmt::format("tx {} {}{}", t.number, t.complete[0], t.complete[1]);
+      for (const FieldValue& v : t.values) out += fmt::format(" {}={}/{}/{}", v.field, AsText(v.bytes), v.number, v.complete);
+      for (const TransactionEvent& e : t.events) out += fmt::format(" e{}", e.index);
+      for (const FileInfo& f : t.files) out += fmt::format(" file {} {} {}", AsText(f.name), f.size, f.md5);
+      out += "\n";
+    }
+    return out;
+  }
+
+  static const Catalog& catalog() {
+    static const std::unique_ptr<Catalog> catalog = [] {
+      std::vector<std::unique_ptr<Plugin>> plugins;
+      plugins.push_back(*Plugin::FromStruct(sluice_plugin_v1, "static", {.call_budget = std::chrono::hours{1}}));
+      std::vector<Error> problems;
+      return Catalog::Create(std::move(plugins), {}, &problems);
+    }();
+    return *catalog;
+  }
+  static Dissector& dissector() {
+    static Dissector dissector(catalog(), {});
+    return dissector;
+  }
+
+ private:
+  FlowDissection* flow_;
+};
+
+// The turns, each cut once at every place: the snapshot must not change.
+using Turns = std::vector<std::pair<Direction, std::string>>;
+inline std::string RunTurns(const Turns& turns, size_t turn = SIZE_MAX, size_t cut = 0) {
+  Conversation c;
+  for (size_t i = 0; i < turns.size(); ++i) {
+    const auto& [direction, bytes] = turns[i];
+    const size_t at = i == turn ? cut : 0;
+    if (at > 0) c.Send(direction, std::string_view(bytes).substr(0, at));
+    c.Send(direction, std::string_view(bytes).substr(at));
+  }
+  c.Finish();
+  return c.Snapshot();
+}
+
+}  // namespace sluice::testing

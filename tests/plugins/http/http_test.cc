@@ -1,0 +1,205 @@
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <algorithm>
+
+#include "plugins/http/normalise.h"
+#include "tests/plugins/conversation.h"
+
+namespace sluice::testing {
+namespace {
+
+constexpr Direction kC = Direction::kToServer, kS = Direction::kToClient;
+
+bool Has(const Conversation& c, std::string_view event) {
+  const auto events = c.Events();
+  return std::ranges::find(events, event) != events.end();
+}
+
+std::string Gzip(const std::string& text) {
+  z_stream z{};
+  deflateInit2(&z, 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
+  std::string out(compressBound(text.size()) + 64, '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  z.avail_in = static_cast<uInt>(text.size());
+  z.next_out = reinterpret_cast<Bytef*>(out.data());
+  z.avail_out = static_cast<uInt>(out.size());
+  deflate(&z, Z_FINISH);
+  out.resize(z.total_out);
+  deflateEnd(&z);
+  return out;
+}
+
+TEST(Http, RequestAndResponseAreOneTransaction) {
+  Conversation c;
+  c.Client("GET /a%20b?x=1 HTTP/1.1\r\nHost: Example.COM:8080\r\nUser-Agent: curl\r\nCookie: s=1\r\n\r\n");
+  c.Server("HTTP/1.1 404 Not Found\r\nServer: nginx\r\nContent-Type: text/html; charset=x\r\nContent-Length: 4\r\n\r\nbody");
+  ASSERT_EQ(c.num_transactions(), 1u);
+  EXPECT_TRUE(c.tx(0).done());
+  EXPECT_EQ(c.Value(0, "http.method"), "GET");
+  EXPECT_EQ(c.Value(0, "http.uri"), "/a b?x=1");
+  EXPECT_EQ(c.Value(0, "http.uri.raw"), "/a%20b?x=1");
+  EXPECT_EQ(c.Value(0, "http.host"), "example.com");
+  EXPECT_EQ(c.Value(0, "http.host.raw"), "Example.COM:8080");
+  EXPECT_EQ(c.Number(0, "http_port"), 8080u);
+  EXPECT_EQ(c.Value(0, "http.user_agent"), "curl");
+  EXPECT_EQ(c.Value(0, "http.cookie"), "s=1");
+  EXPECT_EQ(c.Value(0, "http.header"), "Host: Example.COM:8080\r\nUser-Agent: curl\r\n");
+  EXPECT_EQ(c.Value(0, "http.header_names"), "\r\nHost\r\nUser-Agent\r\nCookie\r\n\r\n");
+  EXPECT_EQ(c.Value(0, "http.stat_code", kS), "404");
+  EXPECT_EQ(c.Value(0, "http.stat_msg", kS), "Not Found");
+  EXPECT_EQ(c.Value(0, "http.response_body", kS), "body");
+  EXPECT_EQ(c.Number(0, "status"), 404u);
+  EXPECT_EQ(c.Number(0, "length"), 4u);
+}
+
+TEST(Http, PipelinedRequestsMeetTheirResponses) {
+  Conversation c;
+  c.Client("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n");
+  c.Server("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nHTTP/1.1 204 No\r\n\r\n");
+  ASSERT_EQ(c.num_transactions(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(c.tx(i).done()) << i;
+  EXPECT_EQ(c.Value(1, "http.uri"), "/2");
+  EXPECT_EQ(c.Number(1, "length"), 0u);
+  EXPECT_EQ(c.Value(2, "http.stat_code", kS), "204");
+}
+
+TEST(Http, ChunkedBodiesAreJoined) {
+  Conversation c;
+  c.Client("POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n");
+  EXPECT_EQ(c.Value(0, "http.request_body"), "abcde");
+  EXPECT_TRUE(c.tx(0).complete[0]);
+  ASSERT_EQ(c.tx(0).files.size(), 1u);
+  EXPECT_EQ(AsText(c.tx(0).files[0].name), "/p");
+  EXPECT_EQ(c.tx(0).files[0].size, 5u);
+}
+
+TEST(Http, BodyUntilCloseEndsWithTheFlow) {
+  Conversation c;
+  c.Client("GET / HTTP/1.0\r\n\r\n").Server("HTTP/1.0 200 OK\r\n\r\nall of").Server(" this").Finish();
+  EXPECT_EQ(c.Value(0, "http.response_body", kS), "all of this");
+  EXPECT_EQ(c.Number(0, "length"), 11u);
+  EXPECT_TRUE(c.tx(0).files[0].closed);
+}
+
+TEST(Http, GzipIsDecodedAndCountedAsSent) {
+  const std::string body = Gzip("hello hello hello hello");
+  Conversation c;
+  c.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  c.Server(fmt::format("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.size()) + body);
+  EXPECT_EQ(c.Value(0, "http.response_body", kS), "hello hello hello hello");
+  EXPECT_EQ(c.Number(0, "length"), body.size());
+}
+
+TEST(Http, ACompressionBombIsCutAndReported) {
+  const std::string body = Gzip(std::string(32 << 20, 'a'));
+  Conversation c;
+  c.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  c.Server(fmt::format("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.size()) + body);
+  EXPECT_TRUE(Has(c, "compression_bomb"));
+  EXPECT_TRUE(c.tx(0).done());
+}
+
+TEST(Http, GapInABodyIsStepped0ver) {
+  Conversation c;
+  c.Client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc").Gap(kC, 5).Client("ijGET /n HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_EQ(c.num_transactions(), 2u);
+  EXPECT_EQ(c.Value(1, "http.uri"), "/n");
+  EXPECT_TRUE(c.tx(0).files[0].truncated);
+}
+
+TEST(Http, GapInHeadersEndsTheDirectionAndInventsNothing) {
+  Conversation c;
+  c.Client("GET / HTTP/1.1\r\nHost: a\r\n").Gap(kC, 5).Client("X: y\r\n\r\n");
+  EXPECT_EQ(c.num_transactions(), 1u);
+  EXPECT_EQ(c.Value(0, "http.header"), "(absent)");
+}
+
+TEST(Http, ConnectAndUpgradeHandTheRestOver) {
+  Conversation c;
+  c.Client("CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n").Server("HTTP/1.1 200 OK\r\n\r\n");
+  EXPECT_NE(c.flow().original_schema(), nullptr);
+  EXPECT_TRUE(c.tx(0).done());
+  Conversation u;
+  u.Client("GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n").Server("HTTP/1.1 101 Switching\r\n\r\n\x81\x02hi");
+  EXPECT_NE(u.flow().original_schema(), nullptr);
+}
+
+TEST(Http, ContinueIsNotTheAnswer) {
+  Conversation c;
+  c.Client("PUT /f HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  c.Server("HTTP/1.1 100 Continue\r\n\r\n").Client("ok").Server("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+  ASSERT_EQ(c.num_transactions(), 1u);
+  EXPECT_TRUE(c.tx(0).done());
+}
+
+struct EventCase {
+  const char* name;
+  std::string request, event;
+};
+class HttpEvent : public ::testing::TestWithParam<EventCase> {};
+TEST_P(HttpEvent, IsReported) {
+  Conversation c;
+  c.Client(GetParam().request);
+  EXPECT_TRUE(Has(c, GetParam().event)) << c.Snapshot();
+}
+const EventCase kEvents[] = {
+    {"MissingHost", "GET / HTTP/1.1\r\n\r\n", "missing_host_header"},
+    {"HostsThatDiffer", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "host_header_ambiguous"},
+    {"NoColon", "GET / HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n", "request_field_missing_colon"},
+    {"LengthThatIsNoNumber", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+     "invalid_content_length_field_in_request"},
+    {"LengthsThatDiffer", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+     "duplicate_content_length_field_in_request"},
+    {"ChunkThatIsNoNumber", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+     "invalid_request_chunk_len"},
+    {"ManyHeaders", "GET / HTTP/1.1\r\n" + [] { std::string h; for (int i = 0; i < 1100; ++i) h += "a: b\r\n"; return h; }() + "\r\n",
+     "request_too_many_headers"},
+    {"HeadersTooLong", "GET / HTTP/1.1\r\n" + [] { std::string h; for (int i = 0; i < 10; ++i) h += "a: " + std::string(60000, 'x') + "\r\n"; return h; }() + "\r\n",
+     "request_field_too_long"},
+};
+INSTANTIATE_TEST_SUITE_P(Rfc9112, HttpEvent, ::testing::ValuesIn(kEvents),
+                         [](const auto& info) { return info.param.name; });
+
+struct UriCase {
+  const char* name;
+  std::string raw, normal;
+};
+class HttpUri : public ::testing::TestWithParam<UriCase> {};
+TEST_P(HttpUri, IsNormalised) {
+  std::string out;
+  ::http::NormaliseUri(GetParam().raw, &out);
+  EXPECT_EQ(out, GetParam().normal);
+}
+const UriCase kUris[] = {
+    {"Plain", "/a/b", "/a/b"},
+    {"Escapes", "/%61%2Fb", "/a/b"},
+    {"BrokenEscapeStays", "/%zz%4", "/%zz%4"},
+    {"DoubleSlash", "//a///b", "/a/b"},
+    {"Backslash", "/a\\b", "/a/b"},
+    {"Dots", "/a/./b/../c", "/a/c"},
+    {"DotsBeyondTheRoot", "/../../etc/passwd", "/etc/passwd"},
+    {"EscapedDots", "/a/%2e%2e/b", "/b"},
+    {"TrailingDots", "/a/b/..", "/a/"},
+    {"QueryKeepsItsShape", "/a?x=../%41//b", "/a?x=../A//b"},
+    {"AbsoluteTarget", "http://h/a/../b", "http://h/b"},
+    {"Empty", "", ""},
+    {"Star", "*", "*"},
+};
+INSTANTIATE_TEST_SUITE_P(Rfc3986, HttpUri, ::testing::ValuesIn(kUris),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(Http, EveryCutGivesTheSame) {
+  const Turns turns = {
+      {kC, "\r\nPOST /x?a=%41 HTTP/1.1\r\nHost: h\r\nX-Long: a\r\n  folded\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"},
+      {kS, "HTTP/1.1 200 OK\r\nSet-Cookie: k=v\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 302 Found\r\nLocation: /z\r\nContent-Length: 0\r\n\r\n"}};
+  const std::string whole = RunTurns(turns);
+  for (size_t t = 0; t < turns.size(); ++t) {
+    for (size_t cut = 1; cut < turns[t].second.size(); ++cut) {
+      EXPECT_EQ(RunTurns(turns, t, cut), whole) << "turn " << t << " cut " << cut;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::testing
