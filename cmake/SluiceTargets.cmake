@@ -38,6 +38,8 @@ function(sluice_plugin name)
   target_link_libraries(sluice_plugin_${name} PRIVATE sluice::abi ${ARG_LIBS})
   set_target_properties(sluice_plugin_${name} PROPERTIES
     PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
+  target_link_options(sluice_plugin_${name} PRIVATE
+    -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/plugin.map)
   install(TARGETS sluice_plugin_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/sluice/plugins)
   add_library(sluice_plugin_${name}_static STATIC ${ARG_SOURCES})
   sluice_target_defaults(sluice_plugin_${name}_static)
