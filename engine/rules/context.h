@@ -57,6 +57,9 @@ extern const KeywordEntry kPacketKeywords[];
 extern const KeywordEntry kFlowKeywords[];
 extern const KeywordEntry kUnsupportedKeywords[];
 
+// One rule of the dialect into `set`, or its problem.
+void ParseRule(std::string_view text, const Place& place, const RuleOptions& options,
+               const KeywordSource& keywords, RuleSet* set);
 Result<void> ParseHeader(RuleContext& context, std::string_view text);
 
 }  // namespace sluice

@@ -157,6 +157,8 @@ uint32_t FindSid(std::string_view text) {
   return ParseNumber<uint32_t>(text.substr(at + 4, end == text.npos ? end : end - at - 4)).value_or(0);
 }
 
+}  // namespace
+
 void ParseRule(std::string_view text, const Place& place, const RuleOptions& options,
                const KeywordSource& keywords, RuleSet* set) {
   Rule rule;
@@ -195,7 +197,6 @@ void ParseRule(std::string_view text, const Place& place, const RuleOptions& opt
   set->rules.push_back(std::move(rule));
 }
 
-}  // namespace
 
 // ------------------------------------------------------------------ context
 
@@ -424,7 +425,8 @@ Result<RuleSet> LoadRuleFiles(const std::vector<std::string>& paths, const RuleO
     if (!in.is_open()) {
       return Fail(Errc::kIo, "{}: the rule file cannot be opened; check its path and rights", path);
     }
-    ParseRules(text, path, options, keywords, &set);
+    const auto parse = path.ends_with(".toml") ? ParseTomlRules : ParseRules;
+    parse(text, path, options, keywords, &set);
   }
   FinishRules(&set);
   return set;

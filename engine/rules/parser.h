@@ -1,5 +1,5 @@
 // engine/rules/parser.h
-// Rule text in Suricata's dialect -> RuleSet.
+// Rule text -> RuleSet: Suricata's dialect, and .toml files with the same words.
 //
 // Threads: main thread.
 // Errors: every bad rule is a RuleProblem with file, line, sid and remedy; one
@@ -40,6 +40,9 @@ Result<RuleSet> LoadRuleFiles(const std::vector<std::string>& paths, const RuleO
 // Adds the rules of `text` to `set`.
 void ParseRules(std::string_view text, const std::string& file, const RuleOptions& options,
                 const KeywordSource& keywords, RuleSet* set);
+// The same for the [[rule]] tables of a .toml file.
+void ParseTomlRules(std::string_view text, const std::string& file, const RuleOptions& options,
+                    const KeywordSource& keywords, RuleSet* set);
 // After the last file: newest revisions win, indices are set.
 void FinishRules(RuleSet* set);
 

@@ -36,6 +36,23 @@ class Docs(unittest.TestCase):
                 f.write("\n".join(rules) + "\n")
             self.assertIn(f"{len(rules)} rules loaded, 0 failed", run("check", "-S", path))
 
+    def test_rule_forms_of_the_docs_mean_the_same(self):
+        with open(os.path.join(ROOT, "docs/rules.md")) as f:
+            page = f.read()
+        pairs = re.findall(r"```rules\n(.*?)```\s*```toml\n(.*?)```", page, re.S)
+        self.assertGreaterEqual(len(pairs), 6)
+        with tempfile.TemporaryDirectory() as d:
+            for rules, toml in pairs:
+                shown = []
+                for name, text in (("a.rules", rules), ("a.toml", toml)):
+                    path = os.path.join(d, name)
+                    with open(path, "w") as f:
+                        f.write(text)
+                    out = run("check", "-v", "-S", path)
+                    self.assertIn(" 0 failed", out)
+                    shown.append([line for line in out.split("\n") if not line.startswith(d)])
+                self.assertEqual(*shown)
+
     def test_every_command_explains_itself_with_an_example(self):
         for args in ([], ["run"], ["replay"], ["check"], ["drops"], ["drops", "list"], ["drops", "add"],
                      ["drops", "del"], ["drops", "flush"], ["status"], ["reload"], ["plugin"],
