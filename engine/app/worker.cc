@@ -143,6 +143,7 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
     : options_(options),
       catalog_(catalog),
       table_(std::move(table)),
+      defrag_(options.defrag),
       segments_(options.stream.memcap),
       dissector_(catalog, options.dissect),
       detector_(program, options.detect),
@@ -217,7 +218,25 @@ void Worker::Process(LinkType link, Slice frame, Nanos time, uint64_t number, ui
                         fmt::format("decoder.{}", name), "", nullptr);
   }
   if (packet.invalid || packet.ip_version == 0) return ProcessWithoutFlow(packet);
-  ProcessIp(packet);
+  packet.is_fragment ? ProcessFragment(packet) : ProcessIp(packet);
+}
+
+// A fragment has no ports: rules see it alone, and the whole once it is there.
+void Worker::ProcessFragment(const Packet& packet) {
+  ProcessWithoutFlow(packet);
+  const Slice bytes = defrag_.Add(packet, now_);
+  if (bytes.empty()) return;
+  Packet whole;
+  DecodeIp(bytes, options_.decode, &whole);
+  if (whole.invalid || whole.is_fragment) return;
+  whole.time = packet.time;
+  whole.number = packet.number;
+  whole.wire_len = static_cast<uint32_t>(bytes.size());
+  whole.frame = bytes;
+  whole.num_vlans = packet.num_vlans;
+  std::ranges::copy(packet.vlan, whole.vlan);
+  packet_events_.clear();
+  ProcessIp(whole);
 }
 
 // Malformed, or not IP: only rules on the packet itself can say something.
@@ -233,7 +252,7 @@ void Worker::ProcessWithoutFlow(const Packet& packet) {
   for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result);
 }
 
-void Worker::ProcessIp(Packet& packet) {
+void Worker::ProcessIp(const Packet& packet) {
   FlowTable::Hit hit = FindFlow(packet);
   Flow* flow = hit.flow;
   Direction direction = hit.direction;
@@ -655,6 +674,14 @@ void Worker::CollectCounters(NamedCounters* out) const {
     add(fmt::format("decoder.event.{}", DecodeEventName(static_cast<DecodeEvent>(i))),
         s.decode_events[i]);
   }
+  const DefragStats& f = defrag_.stats();
+  add("defrag.ipv4.fragments", f.fragments[0]);
+  add("defrag.ipv4.reassembled", f.reassembled[0]);
+  add("defrag.ipv6.fragments", f.fragments[1]);
+  add("defrag.ipv6.reassembled", f.reassembled[1]);
+  add("defrag.timeouts", f.timeouts);
+  add("defrag.max_trackers_reached", f.evicted);
+  add("defrag.refused", f.refused);
   add("flow.total", table_.stats().created);
   add("flow.active", table_.size());
   add("flow.tcp", s.flows_tcp);

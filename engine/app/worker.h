@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/decode/decode.h"
+#include "engine/decode/defrag.h"
 #include "engine/dissect/dissector.h"
 #include "engine/flow/flow_table.h"
 #include "engine/match/match.h"
@@ -24,6 +25,7 @@ namespace sluice {
 
 struct WorkerOptions {
   DecodeOptions decode;
+  DefragOptions defrag;
   FlowTableOptions flow;
   StreamOptions stream;
   DissectOptions dissect;
@@ -98,7 +100,8 @@ class Worker {
          VerdictSink* verdicts);
 
   void Count(const Packet& packet);
-  void ProcessIp(Packet& packet);
+  void ProcessFragment(const Packet& packet);
+  void ProcessIp(const Packet& packet);
   void ProcessWithoutFlow(const Packet& packet);
   FlowTable::Hit FindFlow(const Packet& packet);
   FlowWork& StateOf(Flow& flow);
@@ -123,6 +126,7 @@ class Worker {
   const WorkerOptions options_;
   const Catalog& catalog_;
   FlowTable table_;
+  Defrag defrag_;
   SegmentPool segments_;
   StreamStats stream_stats_;
   Dissector dissector_;
