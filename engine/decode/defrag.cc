@@ -49,14 +49,17 @@ Slice Defrag::Add(const Packet& packet, Nanos now) {
     tracker.has_last = true;
     tracker.total = end;
   }
-  if (offset == 0) tracker.header.assign(packet.ip_header.begin(), packet.ip_header.end());
+  if (offset == 0) {
+    tracker.header.assign(packet.ip_header.begin(), packet.ip_header.end());
+    tracker.protocol = packet.ip_protocol;
+  }
   tracker.fragments.push_back({offset, {data.begin(), data.end()}});
   const size_t cost = data.size() + sizeof(Fragment);
   tracker.memory += cost;
   memory_ += cost;
   Slice whole;
   if (Complete(tracker)) {
-    whole = Build(tracker, packet);
+    whole = Build(tracker, packet.ip_version == 4);
     ++stats_.reassembled[family];
     Remove(it);
   }
@@ -85,7 +88,7 @@ bool Defrag::Complete(const Tracker& tracker) const {
   return next >= tracker.total;
 }
 
-Slice Defrag::Build(const Tracker& tracker, const Packet& packet) {
+Slice Defrag::Build(const Tracker& tracker, bool v4) {
   const size_t header = tracker.header.size();
   whole_.assign(header + tracker.total, 0);
   std::memcpy(whole_.data(), tracker.header.data(), header);
@@ -106,7 +109,7 @@ Slice Defrag::Build(const Tracker& tracker, const Packet& packet) {
     p[at] = static_cast<uint8_t>(value >> 8);
     p[at + 1] = static_cast<uint8_t>(value);
   };
-  if (packet.ip_version == 4) {
+  if (v4) {
     put16(2, std::min<size_t>(header + tracker.total, kMaxPayload));
     put16(6, 0);  // no fragment any more
     put16(10, 0);
@@ -116,7 +119,7 @@ Slice Defrag::Build(const Tracker& tracker, const Packet& packet) {
     put16(10, static_cast<uint16_t>(~sum));
   } else {
     put16(4, tracker.total);
-    p[6] = packet.ip_protocol;  // what followed the fragment header
+    p[6] = tracker.protocol;  // only the first fragment's counts (RFC 8200 §4.5)
   }
   return whole_;
 }

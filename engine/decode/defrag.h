@@ -59,6 +59,7 @@ class Defrag {
     std::vector<Fragment> fragments;  // in the order they came
     std::vector<uint8_t> header;      // IP header of the first fragment
     uint32_t total = 0;               // payload bytes, known once the last came
+    uint8_t protocol = 0;             // IPv6: what the first fragment says follows
     bool has_last = false;
     size_t memory = 0;
     std::list<Key>::iterator age;
@@ -67,7 +68,7 @@ class Defrag {
 
   void Remove(Trackers::iterator it);
   bool Complete(const Tracker& tracker) const;
-  Slice Build(const Tracker& tracker, const Packet& packet);
+  Slice Build(const Tracker& tracker, bool v4);
 
   const DefragOptions options_;
   Trackers trackers_;

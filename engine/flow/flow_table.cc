@@ -1,12 +1,15 @@
 #include "engine/flow/flow_table.h"
 
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <new>
+
+#include "engine/base/cycles.h"
 
 namespace sluice {
 namespace {
@@ -41,7 +44,19 @@ std::string_view FlowEndReasonName(FlowEndReason reason) {
   return kNames[static_cast<size_t>(reason)];
 }
 
-uint64_t HashTuple(const Tuple& tuple) noexcept {
+namespace {
+
+// Of this process: nobody outside can choose tuples that share a bucket.
+uint64_t Seed() noexcept {
+  static const uint64_t seed = [] {
+    uint64_t value = 0;
+    if (getrandom(&value, sizeof(value), 0) != sizeof(value)) value = Cycles();
+    return value;
+  }();
+  return seed;
+}
+
+uint64_t HashWithSeed(const Tuple& tuple, uint64_t seed) noexcept {
   End low{&tuple.source, tuple.source_port}, high{&tuple.destination, tuple.destination_port};
   if (high < low) std::swap(low, high);
   struct {
@@ -59,8 +74,12 @@ uint64_t HashTuple(const Tuple& tuple) noexcept {
   key.vlan[1] = tuple.vlan[1];
   key.protocol = tuple.ip_protocol;
   key.version = tuple.source.version;
-  return XXH3_64bits(&key, sizeof(key));
+  return XXH3_64bits_withSeed(&key, sizeof(key), seed);
 }
+
+}  // namespace
+
+uint64_t HashTuple(const Tuple& tuple) noexcept { return HashWithSeed(tuple, Seed()); }
 
 // Slots of untouched pages cost no memory.
 struct FlowTable::Slots {
@@ -179,9 +198,10 @@ FlowTable::Hit FlowTable::Touch(const Tuple& tuple, Nanos now) noexcept {
   flow->tuple = tuple;
   flow->hash = HashTuple(tuple);
   flow->start = flow->last = now;
-  // 31 bits of the hash and 20 of the start time: two flows of one tuple differ.
+  // The same in every run: 31 bits of an unseeded hash, and 20 of the start time so
+  // that two flows of one tuple differ.
   const auto micros = static_cast<uint64_t>(now.count() / 1000);
-  flow->id = std::max<uint64_t>(1, ((flow->hash >> 33) << 20 | (micros & 0xfffff)) & ((1ull << 51) - 1));
+  flow->id = std::max<uint64_t>(1, ((HashWithSeed(tuple, 0) >> 33) << 20 | (micros & 0xfffff)) & ((1ull << 51) - 1));
   uint32_t& bucket = buckets_[flow->hash & bucket_mask_];
   flow->next_in_bucket = bucket;
   bucket = slot;

@@ -63,10 +63,11 @@ bool TcpSession::HandleSyn(const Packet& packet, Direction d, const StreamOption
       ++stats.sessions;
     } else if (state_ == TcpState::kSynSent && d == Direction::kToServer) {
       Open(sender, tcp.seq + 1);  // a resend, maybe with a new number
-    } else if (state_ >= TcpState::kFinWait1 || (established_ && sender.base_seq != tcp.seq + 1)) {
+    } else if (state_ == TcpState::kTimeWait || state_ == TcpState::kLastAck ||
+               state_ == TcpState::kClosed) {
       outcome->reuse = true;
       return false;
-    } else {
+    } else {  // the host answers with a challenge and carries on (RFC 5961 §4)
       sink.OnStreamEvent(StreamEvent::kEstSynResend);
     }
   } else if (state_ == TcpState::kSynSent && !sender.open) {
@@ -146,6 +147,10 @@ TcpSession::Outcome TcpSession::OnPacket(const Packet& packet, Direction d,
     established_ = true;
   }
   outcome.accepted = true;
+  if ((tcp.flags & kTcpRst) && !ResetHolds(sender, tcp.seq)) {
+    sink.OnStreamEvent(StreamEvent::kRstInvalidAck);
+    return outcome;
+  }
   sender.window = uint32_t{tcp.window} << sender.wscale;
   if (tcp.flags & kTcpAck) HandleAck(packet, d, options, pool, stats, sink);
   if (tcp.flags & kTcpRst) {
@@ -153,7 +158,7 @@ TcpSession::Outcome TcpSession::OnPacket(const Packet& packet, Direction d,
     return outcome;
   }
   if (!packet.payload.empty()) HandlePayload(packet, d, options, pool, stats, sink, &outcome);
-  if (tcp.flags & kTcpFin) HandleFin(packet, d);
+  if (tcp.flags & kTcpFin) HandleFin(packet, d, options);
   if (options.inline_mode || options.async_oneside) CheckEnd(d, sink);
   return outcome;
 }
@@ -234,10 +239,21 @@ void TcpSession::HandlePayload(const Packet& packet, Direction d, const StreamOp
   }
 }
 
-void TcpSession::HandleFin(const Packet& packet, Direction d) {
+// Between what the receiver has acknowledged and what was sent: only there does a
+// host take a reset (RFC 5961 §3.2).  A forged one must not blind us.
+bool TcpSession::ResetHolds(const Side& sender, uint32_t seq) const {
+  const uint64_t at = Unwrap(sender, seq);
+  return static_cast<int64_t>(at) >= 0 && at >= sender.acked && at <= sender.next;
+}
+
+void TcpSession::HandleFin(const Packet& packet, Direction d, const StreamOptions& options) {
   Side& side = side_[Index(d)];
   const uint64_t at = Unwrap(side, packet.tcp.seq + static_cast<uint32_t>(packet.payload.size()));
   if (side.fin || static_cast<int64_t>(at) < 0) return;
+  // A host refuses what lies outside its window (RFC 9293 §3.10.7.4).
+  const uint64_t room = options.inline_mode ? Room(side, options)
+                                            : std::max<uint64_t>(side_[Index(Opposite(d))].window, 65535);
+  if (at < side.acked || at < side.data.delivered() || at > std::max(side.next, side.acked) + room) return;
   side.fin = true;
   side.fin_at = at;
   side.next = std::max(side.next, at + 1);

@@ -106,7 +106,8 @@ class TcpSession {
                  SegmentPool& pool, StreamStats& stats, Sink& sink);
   void HandlePayload(const Packet& packet, Direction d, const StreamOptions& options,
                      SegmentPool& pool, StreamStats& stats, Sink& sink, Outcome* outcome);
-  void HandleFin(const Packet& packet, Direction d);
+  bool ResetHolds(const Side& sender, uint32_t seq) const;
+  void HandleFin(const Packet& packet, Direction d, const StreamOptions& options);
   void HandleReset(Direction d, const StreamOptions& options, SegmentPool& pool,
                    StreamStats& stats, Sink& sink);
   void DeliverAll(Direction d, const StreamOptions& options, SegmentPool& pool, StreamStats& stats,

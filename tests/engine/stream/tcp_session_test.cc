@@ -119,9 +119,32 @@ TEST_F(Session, FinsOfBothSidesClose) {
   EXPECT_TRUE(to.ended[0] && to.ended[1]);
 }
 
-TEST_F(Session, ASynOfAnotherConnectionIsReuse) {
+TEST_F(Session, ASynAfterTheEndIsReuse) {
   Handshake();
+  Send(kS, kTcpRst | kTcpAck, 5001, 1001);
   EXPECT_TRUE(Send(kC, kTcpSyn, 77, 0).reuse);
+}
+
+// One forged packet must not blind us: the hosts ignore it and carry on.
+TEST_F(Session, ForgedSegmentsDoNotEndTheStream) {
+  struct Forgery {
+    uint8_t flags;
+    uint32_t seq;
+  };
+  for (const Forgery& f : {Forgery{kTcpRst, 1001 + 0x20000000}, Forgery{kTcpRst, 900},
+                           Forgery{kTcpSyn, 77}, Forgery{kTcpFin | kTcpAck, 1003},
+                           Forgery{kTcpFin | kTcpAck, 1001 + 0x20000000}}) {
+    session.Release(pool);
+    session = TcpSession{};
+    to = Recorder{};
+    Handshake();
+    Send(kC, kTcpAck, 1001, 5001, "ATTACK");
+    Send(kS, kTcpAck, 5001, 1007);
+    EXPECT_FALSE(Send(kC, f.flags, f.seq, 5001).reuse);
+    Send(kC, kTcpAck, 1007, 5001, "MORE");
+    Send(kS, kTcpAck, 5001, 1011);
+    EXPECT_EQ(to.data[0], "ATTACKMORE") << int{f.flags} << " " << f.seq;
+  }
 }
 
 TEST_F(Session, DepthEndsReassemblyAndCountsOnce) {
