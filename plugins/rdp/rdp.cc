@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // plugins/rdp/rdp.cc - the RDP dissector: the PDUs that open a connection (MS-RDPBCGR section
-// 1.3.1.1).  Each PDU is a transaction of one direction.
+// 1.3.1.1).  Each PDU is a transaction of one direction.  Where TLS was negotiated, its first
+// records are looked at, not consumed, until the server's certificate: the dissector the flow is
+// then handed to sees the whole handshake.
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include <openssl/asn1.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
 #include <sluice/plugin.hpp>
 
 namespace {
@@ -15,7 +23,7 @@ enum Field : uint32_t {
   kTxId, kEventType, kCookie, kFlags, kSupports, kProtocol, kErrorCode, kReason, kVersion, kWidth,
   kHeight, kDepth, kLayout, kBuild, kName, kKeyboard, kSubtype, kFunctionKeys, kIme, kProduct,
   kSerial, kCapabilities, kDigitalId, kHint, kPhysicalWidth, kPhysicalHeight, kOrientation, kScale,
-  kDeviceScale, kChannel, kNumFields
+  kDeviceScale, kChannel, kCertSerial, kNumFields
 };
 
 enum Event : uint32_t { kMalformedPdu };
@@ -63,11 +71,19 @@ constexpr sluice_field kFields[] = {
     Row("rdp.scale_factor", "client.scale_factor", "percent", SLUICE_UINT, kC),
     Row("rdp.device_scale_factor", "client.device_scale_factor", "percent", SLUICE_UINT, kC),
     Row("rdp.channel", "channels", "virtual channel", SLUICE_BYTES, kC, SLUICE_REPEATED),
+    Row("rdp.x509_serial", "x509_serials", "serial numbers of the server's certificates",
+        SLUICE_BYTES, kS, SLUICE_REPEATED),
 };
 static_assert(std::size(kFields) == kNumFields);
 
 constexpr sluice_event kEvents[] = {{"malformed_pdu", "a PDU whose lengths contradict each other"}};
 constexpr const char* kStages[] = {"start", "complete"};
+
+constexpr size_t kMaxHeld = 64 * 1024;    // TLS bytes per direction that wait for a certificate
+constexpr size_t kMaxRecord = 16384 + 256;  // RFC 8446 section 5.2
+constexpr size_t kMaxCertificates = 16;
+constexpr size_t kMaxSerial = 64;  // bytes; RFC 5280 section 4.1.2.2 allows 20
+constexpr uint32_t kTlsHandshake = 22, kServerHello = 2, kCertificate = 11;
 
 struct Name {
   uint32_t value;
@@ -127,6 +143,33 @@ uint32_t Byte(View v, size_t i) { return static_cast<uint8_t>(v[i]); }
 uint32_t Le16(View v, size_t i) { return Byte(v, i) | Byte(v, i + 1) << 8; }
 uint32_t Le32(View v, size_t i) { return Le16(v, i) | Le16(v, i + 2) << 16; }
 
+// Big-endian, likewise.
+uint32_t Be16(View v, size_t i) { return Byte(v, i) << 8 | Byte(v, i + 1); }
+uint32_t Be24(View v, size_t i) { return Byte(v, i) << 16 | Be16(v, i + 1); }
+
+// The serial number of a DER certificate in lower-case hex without leading zeros; empty if the
+// certificate does not hold.
+std::string SerialOf(View der) {
+  const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      d2i_X509(nullptr, &at, static_cast<long>(der.size())), X509_free);
+  if (certificate == nullptr) {
+    ERR_clear_error();  // else the thread's queue of errors grows
+    return {};
+  }
+  const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate.get());
+  const View bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(serial)),
+                   static_cast<size_t>(ASN1_STRING_length(serial)));
+  if (bytes.size() > kMaxSerial) return {};
+  std::string hex;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    for (const uint32_t digit : {Byte(bytes, i) >> 4, Byte(bytes, i) & 15}) {
+      if (digit != 0 || !hex.empty()) hex += "0123456789abcdef"[digit];
+    }
+  }
+  return hex.empty() ? "0" : hex;
+}
+
 // UTF-16LE up to the first NUL, as UTF-8.
 std::string Utf8(View v) {
   std::string out;
@@ -178,6 +221,7 @@ class Rdp {
   sluice::ParseResult Parse(sluice::Flow flow, uint32_t direction, View in) {
     size_t pos = 0;
     while (pos < in.size() && !done_) {
+      if (tls_) return Tls(flow, direction, in, pos);
       const View rest = in.substr(pos);
       if (rest.size() < 4) return sluice::More(pos, 4);
       const size_t length = Byte(rest, 2) << 8 | Byte(rest, 3);
@@ -190,6 +234,12 @@ class Rdp {
       pos += length;
     }
     return sluice::Ok(pos);
+  }
+
+  // After a loss no certificate is waited for.
+  bool Gap(sluice::Flow, uint32_t, uint64_t) {
+    lost_ = true;
+    return false;
   }
 
  private:
@@ -257,10 +307,74 @@ class Rdp {
     } else if (Byte(v, 0) == 2) {
       Bits(flow, tx, kSupports, kResponseFlags, Byte(v, 1));
       Named(flow, tx, kProtocol, kProtocols, value);
-      if (value == 0) return;
-      done_ = true;
-      flow.Handover("tls");
+      tls_ = value != 0;
     }
+  }
+
+  // Looks at in[pos...] and consumes none of it; it begins at the same byte in each call.
+  sluice::ParseResult Tls(sluice::Flow flow, uint32_t direction, View in, size_t pos) {
+    const View held = in.substr(pos);
+    size_t need = held.size() + 1;
+    const bool wait = direction == SLUICE_TO_SERVER ? true : Records(flow, held, &need);
+    if (wait && !lost_ && need <= kMaxHeld) return sluice::More(pos, need);
+    done_ = true;
+    flow.Handover("tls");
+    return sluice::Ok(pos);
+  }
+
+  // The server's records (RFC 8446 section 5.1), each once.  False when nothing more is to be
+  // learned: the certificate was seen, or what follows is encrypted.
+  bool Records(sluice::Flow flow, View held, size_t* need) {
+    for (;;) {
+      const View record = held.substr(scanned_);
+      *need = scanned_ + 5;
+      if (!record.empty() && Byte(record, 0) != kTlsHandshake) return false;
+      if (record.size() < 5) return true;
+      const size_t length = Be16(record, 3);
+      if (Byte(record, 1) != 3 || length == 0 || length > kMaxRecord) return false;
+      *need = scanned_ + 5 + length;
+      if (record.size() < 5 + length) return true;
+      handshake_.append(record.substr(5, length));
+      scanned_ += 5 + length;
+      if (!Messages(flow)) return false;
+      if (scanned_ > kMaxHeld) return false;
+    }
+  }
+
+  // Whole handshake messages (RFC 8446 section 4); one may span records.
+  bool Messages(sluice::Flow flow) {
+    size_t at = 0;
+    while (handshake_.size() - at >= 4) {
+      const View message = View(handshake_).substr(at);
+      const uint32_t type = Byte(message, 0);
+      const size_t length = Be24(message, 1);
+      if ((type != kServerHello && type != kCertificate) || length > kMaxHeld) return false;
+      if (message.size() < 4 + length) break;
+      if (type == kCertificate) {
+        Certificates(flow, message.substr(4, length));
+        return false;
+      }
+      at += 4 + length;
+    }
+    handshake_.erase(0, at);
+    return true;
+  }
+
+  // The list of RFC 5246 section 7.4.2; that of TLS 1.3 is never in the clear.
+  void Certificates(sluice::Flow flow, View v) {
+    std::vector<std::string> serials;
+    if (v.size() >= 3) v.remove_prefix(3);
+    while (v.size() >= 3 && Be24(v, 0) <= v.size() - 3 && serials.size() < kMaxCertificates) {
+      const View der = v.substr(3, Be24(v, 0));
+      v.remove_prefix(3 + der.size());
+      std::string serial = SerialOf(der);
+      if (serial.empty()) break;
+      serials.push_back(std::move(serial));
+    }
+    if (serials.empty()) return;
+    const uint64_t tx = Begin(flow, SLUICE_TO_CLIENT, "tls_handshake");
+    for (const std::string& serial : serials) flow.Set(tx, kCertSerial, serial);
+    flow.Stage(tx, SLUICE_TO_CLIENT, 1);
   }
 
   // The GCC blocks follow the key "Duca" and a PER length (MS-RDPBCGR section 2.2.1.3).
@@ -348,6 +462,10 @@ class Rdp {
   }
 
   bool done_ = false;
+  bool tls_ = false;   // negotiated: the bytes that follow are TLS
+  bool lost_ = false;
+  size_t scanned_ = 0;     // of the server's TLS bytes
+  std::string handshake_;  // the server's message that is not whole yet
 };
 
 constexpr sluice_plugin Describe() {

@@ -29,10 +29,10 @@ constexpr sluice_field kFields[] = {
      "protocol version of the client's banner", SLUICE_BYTES, 0, kC, kBannerSeen, nullptr, nullptr},
     {"ssh.proto", "ssh_proto ssh.protoversion", nullptr, "server.proto_version",
      "protocol version of the server's banner", SLUICE_BYTES, 0, kS, kBannerSeen, nullptr, nullptr},
-    {"ssh.software", "ssh_software", nullptr, "client.software_version",
+    {"ssh.software", "ssh_software ssh.softwareversion", nullptr, "client.software_version",
      "software of the client's banner", SLUICE_BYTES, SLUICE_DIMENSION, kC, kBannerSeen, nullptr,
      nullptr},
-    {"ssh.software", "ssh_software", nullptr, "server.software_version",
+    {"ssh.software", "ssh_software ssh.softwareversion", nullptr, "server.software_version",
      "software of the server's banner", SLUICE_BYTES, SLUICE_DIMENSION, kS, kBannerSeen, nullptr,
      nullptr},
     {"ssh.hassh", nullptr, nullptr, "client.hassh.hash", "MD5 of the client's HASSH string",
@@ -56,6 +56,7 @@ constexpr sluice_event kEvents[] = {
 };
 constexpr const char* kStages[] = {"start", "banner", "complete"};
 
+constexpr uint16_t kPort = 22;
 constexpr size_t kMaxLine = 255;          // RFC 4253 section 4.2, CR LF included
 constexpr uint32_t kMaxPreLines = 64;     // lines a server may send before its banner
 constexpr uint32_t kMaxKex = 32 * 1024;
@@ -65,6 +66,14 @@ constexpr uint8_t kMsgKexInit = 20, kMsgNewKeys = 21;
 uint32_t Be32(View v) {
   auto b = [&](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(v[i])); };
   return b(0) << 24 | b(1) << 16 | b(2) << 8 | b(3);
+}
+
+// Lines before a banner are UTF-8 (RFC 4253 section 4.2): no control characters but these.
+// What follows a banner does not count.
+bool IsText(View v) {
+  return std::ranges::all_of(v.substr(0, v.find("\nSSH-")), [](char c) {
+    return static_cast<uint8_t>(c) >= 0x20 || c == '\r' || c == '\n' || c == '\t';
+  });
 }
 
 std::string Md5Hex(View text) {
@@ -84,9 +93,16 @@ class Ssh {
   explicit Ssh(sluice::Flow flow) : tx_(flow.Begin()) {}
 
   static int32_t Probe(const sluice_probe_input& input) {
-    const View head = sluice::ToView(input.head).substr(0, 4);
-    if (head != View("SSH-").substr(0, head.size())) return SLUICE_PROBE_NO;
-    return head.size() == 4 ? SLUICE_PROBE_YES : SLUICE_PROBE_MAYBE;
+    const View whole = sluice::ToView(input.head), head = whole.substr(0, 4);
+    if (head == View("SSH-").substr(0, head.size())) {
+      return head.size() == 4 ? SLUICE_PROBE_YES : SLUICE_PROBE_MAYBE;
+    }
+    // A server may send lines of text first.  So may any other server: only on the usual port
+    // are they worth waiting for.
+    if (input.direction != SLUICE_TO_CLIENT || input.port[1] != kPort || !IsText(whole)) {
+      return SLUICE_PROBE_NO;
+    }
+    return whole.find("\nSSH-") != View::npos ? SLUICE_PROBE_YES : SLUICE_PROBE_MAYBE;
   }
 
   sluice::ParseResult Parse(sluice::Flow flow, uint32_t direction, View in) {

@@ -106,8 +106,9 @@ class Conversation {
 
 // The turns, each cut once at every place: the snapshot must not change.
 using Turns = std::vector<std::pair<Direction, std::string>>;
-inline std::string RunTurns(const Turns& turns, size_t turn = SIZE_MAX, size_t cut = 0) {
-  Conversation c;
+inline std::string RunTurns(const Turns& turns, size_t turn = SIZE_MAX, size_t cut = 0,
+                            uint16_t server_port = 80) {
+  Conversation c(SLUICE_TCP, server_port);
   for (size_t i = 0; i < turns.size(); ++i) {
     const auto& [direction, bytes] = turns[i];
     const size_t at = i == turn ? cut : 0;

@@ -34,6 +34,30 @@ def rdp(cookie):
     return lambda c: c.tcp(3389, [("c", rdp_connect(cookie)), ("s", RDP_CONFIRM)])
 
 
+SSH_BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
+
+
+def ssh_packet(kind, body, padding):
+    """A packet whose padding length may be a lie: four bytes follow in any case."""
+    return (6 + len(body)).to_bytes(4, "big") + bytes([padding, kind]) + body + bytes(4)
+
+
+def rdp_turns(*turns):
+    return lambda c: c.tcp(3389, [("c", rdp_connect(b"alice")), *turns])
+
+
+def rdp_confirm(protocol):
+    return RDP_CONFIRM[:-4] + protocol.to_bytes(4, "little")
+
+
+def rdp_channels(*names):
+    """An MCS connect initial with only the network block."""
+    data = len(names).to_bytes(4, "little") + b"".join(n.ljust(8, b"\0") + bytes(4) for n in names)
+    block = b"\x03\xc0" + (4 + len(data)).to_bytes(2, "little") + data
+    body = b"\x02\xf0\x80\x7f\x65\x82\x01\x01Duca" + (0x8000 | len(block)).to_bytes(2, "big") + block
+    return b"\x03\x00" + (4 + len(body)).to_bytes(2, "big") + body
+
+
 # sid: (hits, narrowly misses)
 CASES = {
     9100000: (http("/?x=${jndi:ldap://a/b}"), http("/?x=${jnd:ldap://a/b}")),
@@ -54,17 +78,14 @@ CASES = {
     9100201: (ssh(b"SSH-2.0-ZGrab ZGrab SSH Survey\r\n"), ssh(b"SSH-2.0-Z-Grabber\r\n")),
     9100202: (ssh(b"SSH-2.0-Go\r\n"), ssh(b"SSH-2.0-GoAnywhere\r\n")),
     9100203: (ssh(server=b"SSH-1.5-Cisco-1.25\r\n", client=b"SSH-1.5-x\r\n"), ssh(server=b"SSH-1.99-OpenSSH_4\r\n")),
+    9100204: (ssh(b"SSH-2.0\r\n"), ssh(b"SSH-2.0-\r\n")),
+    9100205: (ssh(SSH_BANNER + ssh_packet(2, b"", padding=200)), ssh(SSH_BANNER + ssh_packet(2, b"", padding=4))),
     9100300: (rdp(b"hello"), rdp(b"hello2")),
     9100301: (rdp(b"nmap"), rdp(b"nnap")),
     9100302: (rdp(b"Administr"), rdp(b"Admin")),
-}
-# Rules whose traffic is not built here; each with the reason.
-UNCOVERED = {
-    9100204: "a banner that is malformed is mostly no SSH to the probe",
-    9100205: "needs a binary packet after the banners",
-    9100303: "needs an MCS connect with channels",
-    9100304: "needs a negotiation that chooses no security",
-    9100305: "needs a malformed PDU behind a good one",
+    9100303: (rdp_turns(("c", rdp_channels(b"rdpdr", b"MS_T120"))), rdp_turns(("c", rdp_channels(b"rdpdr", b"MS_T12")))),
+    9100304: (rdp_turns(("s", rdp_confirm(protocol=0))), rdp_turns(("s", rdp_confirm(protocol=1)))),
+    9100305: (rdp_turns(("c", b"\x03\x00\x00\x05\x02\xf0\x80")), rdp_turns(("c", b"\x03\x00\x00\x07\x02\xf0\x80"))),
 }
 
 
@@ -94,8 +115,6 @@ class ShippedRules(unittest.TestCase):
         self.assertEqual(sorted(set(sids)), sorted(sids), "a sid is used twice")
         for sid in sids:
             with self.subTest(sid=sid):
-                if sid in UNCOVERED:
-                    continue
                 self.assertIn(sid, CASES, "a shipped rule without a case")
                 hit, miss = CASES[sid]
                 self.assertEqual(dict(self.replay(hit, rules)), {sid: 1})
