@@ -670,6 +670,8 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("decoder.icmpv6", s.icmp6);
   add("decoder.sctp", s.sctp);
   add("decoder.vlan", s.vlan);
+  add("decoder.avg_pkt_size", s.packets == 0 ? 0 : s.bytes / s.packets);
+  add("decoder.max_pkt_size", s.max_packet);
   for (size_t i = 0; i < s.decode_events.size(); ++i) {
     add(fmt::format("decoder.event.{}", DecodeEventName(static_cast<DecodeEvent>(i))),
         s.decode_events[i]);
@@ -711,9 +713,14 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("detect.alerts_suppressed", d.alerts_suppressed);
   add("detect.recursion_limit", d.recursion_limit);
   add("detect.regex_limit", d.regex_limit);
+  add("detect.confirm_limit", d.confirm_limit);
   add("detect.threshold_evicted", d.threshold_evicted);
+  add("detect.host_bits_evicted", d.host_bits_evicted);
+  add("detect.stream_pending_lost", d.stream_pending_lost);
+  add("detect.flow_vars_full", d.flow_vars_full);
   const DissectStats& p = dissector_.stats();
   add("dissect.undissected", p.undissected);
+  add("app_layer.flow.failed", s.flows_failed);
   add("dissect.probe_undecided", p.probe_undecided);
   add("dissect.breaches", p.breaches);
   add("dissect.slow_calls", p.slow_calls);
