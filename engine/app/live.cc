@@ -320,8 +320,14 @@ class Engine {
     std::map<std::string, uint64_t> sums;
     for (auto& live : workers_) {
       const std::lock_guard lock(live->counters_mutex);
-      for (const auto& [name, value] : live->counters) sums[name] += value;
+      for (const auto& [name, value] : live->counters) {
+        uint64_t& sum = sums[name];
+        sum = name == "decoder.max_pkt_size" ? std::max(sum, value) : sum + value;
+      }
     }
+    // An average is none of those that add up.
+    const uint64_t packets = sums["decoder.pkts"];
+    sums["decoder.avg_pkt_size"] = packets == 0 ? 0 : sums["decoder.bytes"] / packets;
     if (const auto kernel = tap_->Counters()) {
       uint64_t seen = 0;
       for (size_t i = 0; i < kernel->size(); ++i) {
