@@ -52,6 +52,7 @@ struct FileInfo {
 // Scratch that engine/match keeps with a transaction: what was scanned and
 // which rules are candidates or have matched.  dissect only clears it.
 struct InspectionState {
+  uint32_t generation = 0;  // of the rules that the indices below belong to
   struct Growing {  // a kChunks value (its index) or a file (index | kFile)
     static constexpr uint32_t kFile = 0x80000000u;
     uint32_t owner = 0;

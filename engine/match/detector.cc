@@ -1030,6 +1030,11 @@ void Detector::InspectFlowEvents(std::span<const FlowEvent> events) {
   impl_->InspectFlowEvents(events);
 }
 void Detector::InspectTransaction(Transaction& tx, Direction direction) {
+  // After a reload the indices kept with a transaction mean other rules, or none.
+  if (const uint32_t now = impl_->rp->generation; tx.inspection.generation != now) {
+    tx.inspection.Clear();
+    tx.inspection.generation = now;
+  }
   impl_->InspectTransaction(tx, direction);
 }
 const PacketResult& Detector::EndPacket() { return impl_->EndPacket(); }
