@@ -29,8 +29,10 @@ struct Extracted {
   uint32_t used = 0;  // bytes
 };
 
+constexpr uint32_t kMostDigits = 23;
+
 Extracted ExtractText(const uint8_t* at, uint32_t count, NumberBase base) {
-  char text[24];
+  char text[kMostDigits + 1];
   if (count == 0 || count >= sizeof(text)) return {};
   std::memcpy(text, at, count);
   text[count] = 0;
@@ -196,9 +198,13 @@ class Run {
   }
 
   bool Test(const ByteTest& t, size_t anchor) const {
-    const int64_t count = Value(t.num_bytes);
-    const uint8_t* at = count < 1 ? nullptr : Operand(t.relative, Value(t.offset), count, anchor);
-    if (!at) return false;
+    int64_t count = Value(t.num_bytes);
+    const bool whole_number = count == 0 && t.base != NumberBase::kBinary;
+    const uint8_t* at = Operand(t.relative, Value(t.offset), whole_number ? 1 : count, anchor);
+    if (!at || count < 0) return false;
+    if (whole_number) {  // as many digits as there are
+      count = std::min<int64_t>(kMostDigits, buffer_.data() + buffer_.size() - at);
+    }
     const Extracted got = ExtractNumber(at, static_cast<uint32_t>(count), t.endian, t.base);
     if (!got.ok) return false;
     uint64_t value = got.value;

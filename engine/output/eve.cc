@@ -312,13 +312,28 @@ void EveWriter::ProtocolObject(const Transaction& tx, bool in_alert) {
   json_.CloseObject();
 }
 
+// Whom the record of a transaction names as its source (sluice_plugin::log_source).
+bool EveWriter::ServerIsSource(const Packet& packet, const Flow& flow,
+                               const Transaction& tx) const {
+  const bool from_server = tx.directions == SLUICE_DIR_TO_CLIENT;
+  switch (tx.schema->log_source) {
+    case SLUICE_LOG_SENDER:
+      return from_server;
+    case SLUICE_LOG_SENDER_V8:
+      return from_server && options_.compat >= 8;
+    case SLUICE_LOG_PACKET:
+      return packet.source == flow.tuple.destination &&
+             packet.source_port == flow.tuple.destination_port;
+    default:
+      return false;
+  }
+}
+
 void EveWriter::TransactionRecord(const Packet& packet, const FlowView& flow,
                                   const Transaction& tx) {
   if (!options_.Wants(tx.schema->name)) return;
   Begin(tx.schema->name, packet.time, flow, &packet);
-  const bool by_sender = tx.schema->log_source == SLUICE_LOG_SENDER ||
-                         (tx.schema->log_source == SLUICE_LOG_SENDER_V8 && options_.compat >= 8);
-  FlowEnds(*flow.flow, by_sender && tx.directions == SLUICE_DIR_TO_CLIENT);
+  FlowEnds(*flow.flow, ServerIsSource(packet, *flow.flow, tx));
   if (packet.ip_version != 0) json_.Field("pkt_src", "wire/pcap");
   Tail(&packet, flow);
   json_.Field("tx_id", tx.number);

@@ -98,6 +98,7 @@ class EveWriter {
             uint16_t destination_port, uint8_t protocol, bool ports);
   void PacketEnds(const Packet& packet);
   void FlowEnds(const Flow& flow, bool reversed);
+  bool ServerIsSource(const Packet& packet, const Flow& flow, const Transaction& tx) const;
   void Tail(const Packet* packet, const FlowView& flow);
   void AppProto(const FlowView& flow);
   void ProtocolObject(const Transaction& tx, bool in_alert);

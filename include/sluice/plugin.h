@@ -219,6 +219,8 @@ enum {
   SLUICE_LOG_CLIENT = 0,    /* the flow's initiator, always */
   SLUICE_LOG_SENDER = 1,    /* the sender of a one-directional transaction */
   SLUICE_LOG_SENDER_V8 = 2, /* the sender under eve.compat 8, else the initiator */
+  SLUICE_LOG_PACKET = 3,    /* the sender of the packet that made it known; where bytes
+                               count once acknowledged, that is the receiver */
 };
 
 typedef struct sluice_plugin {

@@ -471,7 +471,7 @@ class Rdp {
 constexpr sluice_plugin Describe() {
   sluice_plugin plugin = sluice::MakePlugin<Rdp>("rdp", "Remote Desktop: connection opening");
   plugin.version = "1.0";
-  plugin.log_source = SLUICE_LOG_SENDER;
+  plugin.log_source = SLUICE_LOG_PACKET;
   plugin.ports = "tcp/3389";
   plugin.fields = kFields;
   plugin.num_fields = std::size(kFields);
