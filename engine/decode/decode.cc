@@ -36,8 +36,8 @@ uint16_t Fold(uint64_t sum) {
   return static_cast<uint16_t>(sum);
 }
 
-// RFC 1071 over pseudo header and segment: all ones when right.
-bool GoodTransportChecksum(const Packet& packet) {
+// RFC 1071: all ones when right.  RFC 9293 §3.1, RFC 768, RFC 8200 §8.1: over the pseudo header.
+bool PseudoChecksumHolds(const Packet& packet) {
   const size_t len = packet.ip_version == 4 ? 4 : 16;
   uint64_t sum = Sum(Slice(packet.source.bytes.data(), len), 0);
   sum = Sum(Slice(packet.destination.bytes.data(), len), sum);
@@ -107,7 +107,7 @@ void DecodeTcp(const DecodeOptions& options, Packet* packet) {
   packet->l4_header = bytes.first(header_len);
   packet->payload = bytes.subspan(header_len);
   DecodeTcpOptions(bytes.subspan(20, header_len - 20u), packet);
-  if (options.verify_checksums) packet->bad_l4_checksum = !GoodTransportChecksum(*packet);
+  if (options.verify_checksums) packet->bad_l4_checksum = !TransportChecksumHolds(*packet);
 }
 
 void DecodeUdp(const DecodeOptions& options, Packet* packet) {
@@ -121,9 +121,7 @@ void DecodeUdp(const DecodeOptions& options, Packet* packet) {
   packet->destination_port = Be16(&bytes[2]);
   packet->l4_header = bytes.first(8);
   packet->payload = bytes.subspan(8, len - 8u);
-  if (options.verify_checksums && Be16(&bytes[6]) != 0) {
-    packet->bad_l4_checksum = !GoodTransportChecksum(*packet);
-  }
+  if (options.verify_checksums) packet->bad_l4_checksum = !TransportChecksumHolds(*packet);
 }
 
 void DecodeIcmp(const DecodeOptions& options, Packet* packet, bool v6) {
@@ -138,9 +136,7 @@ void DecodeIcmp(const DecodeOptions& options, Packet* packet, bool v6) {
   packet->icmp_seq = Be16(&bytes[6]);
   packet->l4_header = bytes.first(8);
   packet->payload = bytes.subspan(8);
-  if (!options.verify_checksums) return;
-  packet->bad_l4_checksum =
-      v6 ? !GoodTransportChecksum(*packet) : Fold(Sum(bytes, 0)) != 0xffff;
+  if (options.verify_checksums) packet->bad_l4_checksum = !TransportChecksumHolds(*packet);
 }
 
 void DecodeTransport(const DecodeOptions& options, Packet* packet) {
@@ -214,7 +210,7 @@ void DecodeIpv4(Slice bytes, const DecodeOptions& options, Packet* packet) {
   packet->ip_options = bytes.subspan(20, header_len - 20);
   packet->ip_payload = bytes.subspan(header_len, total - header_len);
   if (!packet->ip_options.empty()) DecodeIpv4Options(packet->ip_options, packet);
-  if (options.verify_checksums) packet->bad_ip_checksum = Fold(Sum(packet->ip_header, 0)) != 0xffff;
+  if (options.verify_checksums) packet->bad_ip_checksum = !IpChecksumHolds(*packet);
   DecodeTransport(options, packet);
 }
 
@@ -364,6 +360,24 @@ void Decode(LinkType link, Slice frame, const DecodeOptions& options, Packet* pa
     case LinkType::kLinuxCooked2: return DecodeCooked(frame, 20, 0, options, packet);
     case LinkType::kLoopback: return DecodeLoopback(frame, options, packet);
     case LinkType::kUnknown: packet->invalid = true;
+  }
+}
+
+bool IpChecksumHolds(const Packet& packet) noexcept {
+  return packet.ip_version != 4 || Fold(Sum(packet.ip_header, 0)) == 0xffff;
+}
+
+bool TransportChecksumHolds(const Packet& packet) noexcept {
+  switch (packet.l4) {
+    case L4::kUdp:
+      return Be16(&packet.ip_payload[6]) == 0 || PseudoChecksumHolds(packet);
+    case L4::kTcp:
+    case L4::kIcmp6:
+      return PseudoChecksumHolds(packet);
+    case L4::kIcmp:
+      return Fold(Sum(packet.ip_payload, 0)) == 0xffff;
+    default:
+      return true;
   }
 }
 

@@ -24,6 +24,10 @@ void Decode(LinkType link, Slice frame, const DecodeOptions& options, Packet* pa
 // From an IP header on: what Decode() does above the link layer (defrag, tunnels).
 void DecodeIp(Slice bytes, const DecodeOptions& options, Packet* packet) noexcept;
 
+// Whether a checksum holds, asked or not; true where there is none (UDP's 0).
+bool IpChecksumHolds(const Packet& packet) noexcept;  // of an IPv4 header
+bool TransportChecksumHolds(const Packet& packet) noexcept;
+
 // "ipv4.trunc_pkt": as in rules (decode-event) and EVE (with "decoder." before).
 const char* DecodeEventName(DecodeEvent event) noexcept;
 

@@ -170,6 +170,8 @@ class Compiler {
       for (const char c : name) h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
       out_.xbit_keys.push_back(h);
     }
+    for (const KeywordInfo& keyword : options_.keywords)
+      out_.keyword_directions.push_back(keyword.directions);
     for (int d = 0; d < 2; ++d) {
       out_.always_fields[d].resize(options_.schemas.size() + 1);
       out_.keyword_stage[d].resize(options_.keywords.size());
@@ -198,6 +200,7 @@ class Compiler {
   Result<void> AddRule(const Rule& rule) {
     CompiledRule c;
     c.rule = &rule;
+    c.transactional = rule.header.transactional;
     c.app = SchemaId(rule.header.app_protocol);
     c.sources = AddressSetId(rule.header.source);
     c.destinations = AddressSetId(rule.header.destination);
@@ -220,7 +223,7 @@ class Compiler {
     }
     if (auto done = AddInspections(rule, &c); !done) return done;
     for (const NumberInspection& n : rule.numbers) {
-      c.directions &= KeywordDirections(n.keyword);
+      if (!c.transactional) c.directions &= KeywordDirections(n.keyword);
       Want(n.keyword);
     }
     Classify(rule, &c);
@@ -252,12 +255,15 @@ class Compiler {
       }
       CompiledInspection ci;
       ci.kind = inspection.kind;
+      ci.absent = inspection.absent;
       ci.header = inspection.header;
       if (inspection.kind == BufferKind::kField) {
         ci.keyword = inspection.keyword;
-        c->directions &= KeywordDirections(inspection.keyword);
+        ci.directions = KeywordDirections(inspection.keyword);
         Want(inspection.keyword);
       }
+      ci.directions &= inspection.side;
+      if (!c->transactional) c->directions &= ci.directions;
       auto chain = ChainId(inspection.transforms);
       if (!chain) return std::unexpected(chain.error());
       ci.chain = *chain;
@@ -367,9 +373,10 @@ class Compiler {
         conditions |=
             flow->established || flow->not_established || flow->only_frag || flow->no_frag;
       } else {
-        conditions |= !std::holds_alternative<FlowbitTest>(condition) &&
-                      !std::holds_alternative<XbitTest>(condition) &&
-                      !std::holds_alternative<FlowintTest>(condition);
+        const auto* bit = std::get_if<FlowbitTest>(&condition);
+        conditions |= bit ? bit->op != FlowbitTest::Op::kSet
+                          : !std::holds_alternative<XbitTest>(condition) &&
+                                !std::holds_alternative<FlowintTest>(condition);
       }
       if (std::holds_alternative<StreamSizeTest>(condition)) both = true;
     }
@@ -405,6 +412,7 @@ class Compiler {
                        FastPattern* best, int* score) {
     for (size_t i = 0; i < inspections.size(); ++i) {
       if (inspections[i].kind == BufferKind::kHeader) continue;
+      if (inspections[i].absent != Inspection::Absent::kMismatches) continue;
       for (const Op& op : inspections[i].confirm.ops) {
         if (op.kind != Op::Kind::kContent) continue;
         const ContentTest& t = std::get<ContentTest>(*op.test);
@@ -461,6 +469,10 @@ class Compiler {
     if (best.literal.empty()) ++out_.summary.without_fast_pattern;
     for (int d = 0; d < 2; ++d) {
       if (!(c.directions & 1 << d)) continue;
+      if (c.transactional && !best.literal.empty() &&
+          !(c.fields[best.inspection].directions & 1 << d)) {
+        continue;
+      }
       if (best.literal.empty()) {
         const int schema = SchemaOf(c);
         if (schema < 0)

@@ -260,13 +260,13 @@ class Run {
     if (t.align && value % 4) value += 4 - value % 4;
     value += static_cast<uint64_t>(static_cast<int64_t>(t.post_offset));
     if (!t.from_beginning && !t.from_end) value += used;
-    // Two's complement: a negative post_offset moves back.
+    // Two's complement: a negative post_offset moves back, at most to the start.
     const uint64_t base = t.from_beginning ? 0
                           : t.from_end     ? buffer_.size()
                                            : static_cast<uint64_t>(start);
-    const uint64_t target = base + value;
-    if (target >= buffer_.size()) return false;
-    *to = static_cast<size_t>(target);
+    const int64_t target = static_cast<int64_t>(base + value);
+    if (target >= size) return false;
+    *to = static_cast<size_t>(std::max<int64_t>(target, 0));
     return true;
   }
 
@@ -284,9 +284,10 @@ class Run {
   }
 
   bool Math(const ByteMath& t, size_t anchor) {
-    const uint8_t* at = Operand(t.relative, Value(t.offset), t.num_bytes, anchor);
-    if (!at || t.num_bytes == 0) return false;
-    const Extracted got = ExtractNumber(at, t.num_bytes, t.endian, t.base);
+    const int64_t count = Value(t.num_bytes);
+    const uint8_t* at = count < 1 ? nullptr : Operand(t.relative, Value(t.offset), count, anchor);
+    if (!at) return false;
+    const Extracted got = ExtractNumber(at, static_cast<uint32_t>(count), t.endian, t.base);
     if (!got.ok) return false;
     uint64_t value = got.value;
     const uint64_t r = t.rvalue.variable >= 0

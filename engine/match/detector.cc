@@ -1,6 +1,7 @@
 // The packet path of engine/match: scan, collect candidates, confirm, fire.
 #include <algorithm>
 
+#include "engine/decode/decode.h"
 #include "engine/match/program.h"
 #include "engine/match/thresholds.h"
 
@@ -99,6 +100,18 @@ bool HasIpOption(Slice options, uint8_t wanted, bool any) {
   return false;
 }
 
+Slice AddressBytes(const Address& address) {
+  return Slice(address.bytes.data(), address.version == 4 ? 4 : address.version == 6 ? 16 : 0);
+}
+
+bool ChecksumMatches(const ChecksumTest& test, const Packet& p) {
+  if (p.ip_version != test.ip_version) return false;
+  if (test.ip_protocol == 0) return IpChecksumHolds(p) == test.valid;
+  // Carried whole: a fragment has no transport header to check.
+  return p.ip_protocol == test.ip_protocol && p.l4 != L4::kNone &&
+         TransportChecksumHolds(p) == test.valid;
+}
+
 Slice HeaderOf(const Packet& p, HeaderBuffer header) {
   switch (header) {
     case HeaderBuffer::kNone:
@@ -117,6 +130,10 @@ Slice HeaderOf(const Packet& p, HeaderBuffer header) {
       return p.l4 == L4::kIcmp6 ? p.l4_header : Slice{};
     case HeaderBuffer::kEther:
       return p.ethernet;
+    case HeaderBuffer::kIpSource:
+      return AddressBytes(p.source);
+    case HeaderBuffer::kIpDestination:
+      return AddressBytes(p.destination);
   }
   return {};
 }
@@ -181,6 +198,7 @@ struct Detector::Impl {
     }
     hits.clear();
     hits.reserve(rp->compiled.size());
+    tries.reserve(2 * rp->compiled.size());
     hit_stamp.assign(rp->compiled.size(), 0);
     fired.assign(rp->compiled.size(), 0);
     addresses.slots.assign(rp->address_sets.size() * 2, 0);
@@ -414,6 +432,8 @@ struct Detector::Impl {
         holds = p.ip_version == 4 && FlagsMatch(b->mode, have, b->bits);
       } else if (const auto* fo = std::get_if<FragOffsetTest>(&test)) {
         holds = p.ip_version && fo->test.Matches(p.fragment_offset / 8);
+      } else if (const auto* sum = std::get_if<ChecksumTest>(&test)) {
+        holds = ChecksumMatches(*sum, p);
       }
       if (!holds) return false;
     }
@@ -575,8 +595,23 @@ struct Detector::Impl {
     if (!context.events.empty()) {
       for (uint32_t rank : rp->packet_event_rules) Hit(rank);
     }
-    std::sort(hits.begin(), hits.end());
-    for (uint32_t rank : hits) TryPacketRule(rank, p.payload, false);
+    for (uint32_t rank : hits) tries.push_back({rank, kOnPacket});
+  }
+
+  // Packet and stream rules of this packet, in one order: a rule sees what the
+  // rules before it have set, wherever those matched.
+  void TryRules() {
+    if (tries.empty()) return;
+    std::sort(tries.begin(), tries.end(), [](const Try& a, const Try& b) {
+      return a.rank != b.rank ? a.rank < b.rank : a.where < b.where;
+    });
+    for (const Try& t : tries) {
+      if (t.where == kOnPacket)
+        TryPacketRule(t.rank, context.packet->payload, false);
+      else
+        TryStreamRule(t.rank, static_cast<Direction>(t.where));
+    }
+    tries.clear();
   }
 
   // ---------------------------------------------------------------- stream
@@ -588,15 +623,15 @@ struct Detector::Impl {
     const uint64_t seen = std::max(vars.stream_seen_[i], at), end = at + window.size();
     stream_window[i] = window;
     if (end <= seen) return;
-    const PayloadGroup& group = rp->stream[i];
     StartHits();
-    ScanNew(group, window, at, seen);
+    ScanNew(rp->stream[i], window, at, seen);
     vars.stream_seen_[i] = end;
+    stream_at[i] = at;
+    stream_old[i] = seen;
     for (FlowVars::Pending& pending : vars.pending_[i]) {
       if (pending.tries) Hit(pending.rule);
     }
-    std::sort(hits.begin(), hits.end());
-    for (uint32_t rank : hits) TryStreamRule(rank, direction, window, at, seen, vars);
+    for (uint32_t rank : hits) tries.push_back({rank, static_cast<uint8_t>(i)});
   }
 
   // Prefilter over the new bytes; an occurrence counts when it ends in them.
@@ -627,9 +662,11 @@ struct Detector::Impl {
     group.always.ForEach(p.destination_port, p.source_port, [this](uint32_t rank) { Hit(rank); });
   }
 
-  void TryStreamRule(uint32_t rank, Direction direction, Slice window, uint64_t at, uint64_t seen,
-                     FlowVars& vars) {
+  void TryStreamRule(uint32_t rank, Direction direction) {
     const CompiledRule& r = rp->compiled[rank];
+    FlowVars& vars = *context.flow->vars;
+    const Slice window = stream_window[Index(direction)];
+    const uint64_t at = stream_at[Index(direction)], seen = stream_old[Index(direction)];
     const size_t source = direction == context.direction ? 0 : 1;
     FlowVars::Pending* pending = FindPending(vars, Index(direction), rank);
     if (fired[rank] == packet_no || !(r.directions & 1 << Index(direction)) ||
@@ -780,9 +817,10 @@ struct Detector::Impl {
 
   void AddCandidates(InspectionState& st, const Transaction& tx, size_t i) {
     if (hits.empty()) return;
-    const size_t source = i == d() ? 0 : 1;
     for (uint32_t rank : hits) {
       const CompiledRule& r = rp->compiled[rank];
+      // A transactional rule's header names the client as source.
+      const size_t source = (r.transactional ? 0 : i) == d() ? 0 : 1;
       if (!(r.directions & 1 << i) || !HeaderMatches(r, source)) continue;
       if (r.app != -1 && r.app != tx.schema->id && !AppMatches(r)) continue;
       ++stats.candidates;
@@ -799,7 +837,7 @@ struct Detector::Impl {
     for (size_t c = 0; c < st.candidates.size(); ++c) {
       const uint32_t candidate = st.candidates[c], rank = candidate >> 1;
       Look look = Look::kWait;
-      if ((candidate & 1) == Index(direction)) {
+      if ((candidate & 1) == Index(direction) || rp->compiled[rank].transactional) {
         const bool done = std::find(st.matched.begin(), st.matched.end(), rank) != st.matched.end();
         look = done ? Look::kNever : TryFieldRule(rp->compiled[rank], tx, direction);
         if (look == Look::kMatch) {
@@ -816,15 +854,17 @@ struct Detector::Impl {
     const size_t i = Index(direction);
     ++stats.confirms;
     if (r.has_event && !EventsSet(r, tx, direction)) return Look::kWait;
+    const uint8_t side = static_cast<uint8_t>(1 << i);
     Look all = Look::kMatch;
     for (const NumberInspection& n : r.rule->numbers) {
-      const Look look = TryNumber(n, tx, i);
+      const Look look = TryNumber(n, tx, r.transactional ? DirectionsOf(n.keyword) : side);
       if (look == Look::kNever) return look;
       if (look == Look::kWait) all = look;
     }
-    for (const CompiledInspection& inspection : r.fields) {
-      const Look look = inspection.kind == BufferKind::kFileData ? TryFiles(inspection, tx, i)
-                                                                 : TryField(inspection, tx, i);
+    for (const CompiledInspection& f : r.fields) {
+      const uint8_t sides = r.transactional ? f.directions : side;
+      const Look look =
+          f.kind == BufferKind::kFileData ? TryFiles(f, tx, sides) : TryField(f, tx, sides);
       if (look == Look::kNever) return look;
       if (look == Look::kWait) all = look;
     }
@@ -854,46 +894,69 @@ struct Detector::Impl {
     return true;
   }
 
+  uint8_t DirectionsOf(KeywordId keyword) const {
+    return keyword < rp->keyword_directions.size() ? rp->keyword_directions[keyword] : 3;
+  }
+  static bool Counts(uint8_t sides, Direction direction) { return sides & 1 << Index(direction); }
+  static bool Complete(const Transaction& tx, uint8_t sides) {
+    return (!(sides & 1) || tx.complete[0]) && (!(sides & 2) || tx.complete[1]);
+  }
   // Whether nothing more of the keyword will come.
-  bool IsOver(const Transaction& tx, KeywordId keyword, size_t i) const {
-    if (tx.complete[i]) return true;
-    return keyword < rp->keyword_stage[i].size() && tx.stage[i] >= rp->keyword_stage[i][keyword];
+  bool IsOver(const Transaction& tx, KeywordId keyword, uint8_t sides) const {
+    for (size_t i = 0; i < 2; ++i) {
+      const bool passed = keyword < rp->keyword_stage[i].size() &&
+                          tx.stage[i] >= rp->keyword_stage[i][keyword];
+      if ((sides & 1 << i) && !tx.complete[i] && !passed) return false;
+    }
+    return true;
   }
 
-  Look TryNumber(const NumberInspection& n, const Transaction& tx, size_t i) const {
+  Look TryNumber(const NumberInspection& n, const Transaction& tx, uint8_t sides) const {
     for (const FieldValue& value : tx.values) {
-      if (value.keyword == n.keyword && Index(value.direction) == i && n.test.Matches(value.number))
+      if (value.keyword == n.keyword && Counts(sides, value.direction) &&
+          n.test.Matches(value.number))
         return Look::kMatch;
     }
-    return IsOver(tx, n.keyword, i) ? Look::kNever : Look::kWait;
+    return IsOver(tx, n.keyword, sides) ? Look::kNever : Look::kWait;
   }
 
-  Look TryField(const CompiledInspection& inspection, const Transaction& tx, size_t i) {
-    bool growing = false;
+  // A buffer that is not there, once it is known that it will not come.
+  static Look WhenAbsent(const CompiledInspection& inspection, bool seen, bool over) {
+    if (!over) return Look::kWait;
+    const bool matches = !seen && inspection.absent != Inspection::Absent::kMismatches;
+    return matches ? Look::kMatch : Look::kNever;
+  }
+
+  Look TryField(const CompiledInspection& inspection, const Transaction& tx, uint8_t sides) {
+    bool growing = false, seen = false;
     for (uint32_t v = 0; v < tx.values.size(); ++v) {
       const FieldValue& value = tx.values[v];
-      if (value.keyword != inspection.keyword || Index(value.direction) != i) continue;
+      if (value.keyword != inspection.keyword || !Counts(sides, value.direction)) continue;
+      if (inspection.absent == Inspection::Absent::kMatches) return Look::kNever;
+      seen = true;
       if (value.type == FieldType::kChunks && !value.complete) {
         growing = true;
         if (inspection.confirm.needs_end || !Ready(tx.inspection, v)) continue;
       }
       if (BufferMatches(inspection, value.bytes)) return Look::kMatch;
     }
-    return !growing && IsOver(tx, inspection.keyword, i) ? Look::kNever : Look::kWait;
+    return WhenAbsent(inspection, seen, !growing && IsOver(tx, inspection.keyword, sides));
   }
 
-  Look TryFiles(const CompiledInspection& inspection, const Transaction& tx, size_t i) {
-    bool growing = false;
+  Look TryFiles(const CompiledInspection& inspection, const Transaction& tx, uint8_t sides) {
+    bool growing = false, seen = false;
     for (uint32_t f = 0; f < tx.files.size(); ++f) {
       const FileInfo& file = tx.files[f];
-      if (Index(file.direction) != i) continue;
+      if (!Counts(sides, file.direction)) continue;
+      if (inspection.absent == Inspection::Absent::kMatches) return Look::kNever;
+      seen = true;
       if (!file.closed) {
         growing = true;
         if (inspection.confirm.needs_end || !Ready(tx.inspection, f | Growing::kFile)) continue;
       }
       if (!file.data.empty() && BufferMatches(inspection, file.data)) return Look::kMatch;
     }
-    return !growing && tx.complete[i] ? Look::kNever : Look::kWait;
+    return WhenAbsent(inspection, seen, !growing && Complete(tx, sides));
   }
 
   void InspectFlowEvents(std::span<const FlowEvent> events) {
@@ -947,6 +1010,10 @@ struct Detector::Impl {
         result.pass = true;
         result.pass_flow = q.alert.apply_to_flow;
         if (!result.cause) result.cause = &rule, result.action = rule.action;
+        if (rule.always_alert && alerts.size() < options.max_alerts) {
+          alerts.push_back(q.alert);
+          ++stats.alerts;
+        }
         break;  // ranks behind a pass do not happen
       }
       if (rule.action != Action::kAlert) {
@@ -984,7 +1051,14 @@ struct Detector::Impl {
 
   PacketContext context;
   bool has_ports = false;
-  Slice stream_window[2];
+  static constexpr uint8_t kOnPacket = 2;  // Try::where; else a stream's Direction
+  struct Try {
+    uint32_t rank = 0;
+    uint8_t where = kOnPacket;
+  };
+  std::vector<Try> tries;         // of this packet, until TryRules()
+  Slice stream_window[2];         // by Direction: what InspectStream() was given
+  uint64_t stream_at[2] = {0, 0}, stream_old[2] = {0, 0};  // first byte; first new byte
   uint64_t packet_no = 0, scan_no = 0;
   std::vector<uint32_t> hits;
   std::vector<uint64_t> hit_stamp;  // by rank: scan_no of the last hit
@@ -1011,6 +1085,7 @@ void Detector::BeginPacket(const PacketContext& context) {
   ++i.packet_no;
   ++i.stats.packets;
   i.queue.clear();
+  i.tries.clear();
   i.stream_window[0] = i.stream_window[1] = {};
   const L4 l4 = context.packet->l4;
   i.has_ports = l4 == L4::kTcp || l4 == L4::kUdp || l4 == L4::kSctp;
@@ -1027,9 +1102,11 @@ void Detector::InspectStream(Direction direction, Slice window, uint64_t at) {
   impl_->InspectStream(direction, window, at);
 }
 void Detector::InspectFlowEvents(std::span<const FlowEvent> events) {
+  impl_->TryRules();
   impl_->InspectFlowEvents(events);
 }
 void Detector::InspectTransaction(Transaction& tx, Direction direction) {
+  impl_->TryRules();
   // After a reload the indices kept with a transaction mean other rules, or none.
   if (const uint32_t now = impl_->rp->generation; tx.inspection.generation != now) {
     tx.inspection.Clear();
@@ -1037,6 +1114,9 @@ void Detector::InspectTransaction(Transaction& tx, Direction direction) {
   }
   impl_->InspectTransaction(tx, direction);
 }
-const PacketResult& Detector::EndPacket() { return impl_->EndPacket(); }
+const PacketResult& Detector::EndPacket() {
+  impl_->TryRules();
+  return impl_->EndPacket();
+}
 
 }  // namespace sluice

@@ -32,7 +32,9 @@ struct CompiledInspection {
   BufferKind kind = BufferKind::kPayload;
   KeywordId keyword = kNoKeyword;
   HeaderBuffer header = HeaderBuffer::kNone;
+  Inspection::Absent absent = Inspection::Absent::kMismatches;
   bool anchored = false;  // offset or depth count from the buffer's start
+  uint8_t directions = 3;  // whose values count; only transactional rules narrow it
   uint16_t chain = 0;     // of Impl::chains; 0 is the empty one
   ConfirmProgram confirm;
 };
@@ -42,6 +44,7 @@ struct CompiledRule {
   RuleClass kind = RuleClass::kPacket;
   uint8_t directions = 3;                     // bit per Direction
   bool flow_direction = false;                // flow:to_server or to_client given
+  bool transactional = false;                 // fields of both directions at once
   bool on_packets = true, on_stream = false;  // kPacket with payload tests
   bool has_payload = false;
   bool has_event = false;                            // app-layer-event
@@ -128,7 +131,8 @@ struct RuleProgram::Impl {
   std::vector<std::vector<uint32_t>>
       always_fields[2];                   // by direction, schema: rules without literal
   std::vector<uint32_t> always_files[2];  // no keyword, no protocol
-  std::vector<uint8_t> keyword_stage[2];  // by KeywordId
+  std::vector<uint8_t> keyword_stage[2];   // by KeywordId
+  std::vector<uint8_t> keyword_directions;  // by KeywordId
   std::vector<uint64_t> xbit_keys;        // by xbit name index: the same after a reload
   std::unordered_map<std::string, int> event_ids;
   std::vector<bool> wanted;

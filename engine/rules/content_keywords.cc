@@ -11,10 +11,14 @@ std::unexpected<Error> Bad(std::string message) {
 }
 
 // "!"value"" -> negated and the text between the quotes.
-Result<std::string_view> Unquote(std::string_view value, bool* negated) {
+enum class Quotes { kRequired, kOptional };
+
+Result<std::string_view> Unquote(std::string_view value, bool* negated,
+                                 Quotes quotes = Quotes::kRequired) {
   value = Trim(value);
   *negated = value.starts_with('!');
   if (*negated) value = Trim(value.substr(1));
+  if (quotes == Quotes::kOptional && !value.starts_with('"')) return value;
   if (value.size() < 2 || value.front() != '"' || value.back() != '"') {
     return Fail(Errc::kInvalidArgument, "the value must stand in double quotes");
   }
@@ -136,7 +140,7 @@ KeywordResult FastPattern(RuleContext& c, std::string_view value, std::string_vi
 // "/expression/flags", with the flags of Perl and of Snort.
 KeywordResult Pcre(RuleContext& c, std::string_view value, std::string_view) {
   PcreTest test;
-  const auto quoted = Unquote(value, &test.negated);
+  const auto quoted = Unquote(value, &test.negated, Quotes::kOptional);
   if (!quoted) return std::unexpected(quoted.error());
   std::string_view text = *quoted;
   // Capture names may follow: "/(a)/i, flow:name".
@@ -348,8 +352,10 @@ KeywordResult ByteMathKeyword(RuleContext& c, std::string_view value, std::strin
     if (words.empty()) return Bad("an option is empty");
     const std::string_view word = words[0], argument = words.size() > 1 ? words[1] : "";
     if (word == "bytes") {
-      const auto n = ParseNumber<uint8_t>(argument);
-      if (!n || *n < 1 || *n > 10) return Bad("bytes must be 1 to 10");
+      const auto n = c.ParseOffset(argument);
+      if (!n || (n->variable < 0 && (n->value < 1 || n->value > 10))) {
+        return Bad("bytes must be 1 to 10, or a variable");
+      }
       math.num_bytes = *n;
       has_bytes = true;
     } else if (word == "offset") {
@@ -434,9 +440,10 @@ KeywordResult Base64DecodeKeyword(RuleContext& c, std::string_view value, std::s
   return {};
 }
 
-KeywordResult OwnBuffer(RuleContext& c, std::string_view, std::string_view name) {
+KeywordResult OwnBuffer(RuleContext& c, std::string_view value, std::string_view name) {
   Inspection inspection;
   inspection.name = name;
+  if (auto ok = ParseSide(c, value, &inspection.side); !ok) return ok;
   inspection.kind = name == "base64_data" ? BufferKind::kBase64 : BufferKind::kFileData;
   if (name == "base64_data") {
     const bool decoded = std::ranges::any_of(c.rule.inspections, [](const Inspection& i) {
@@ -444,33 +451,32 @@ KeywordResult OwnBuffer(RuleContext& c, std::string_view, std::string_view name)
     });
     if (!decoded) return Bad("base64_data needs a base64_decode before it");
   }
-  for (size_t i = 0; i < c.rule.inspections.size(); ++i) {
-    if (c.rule.inspections[i].kind == inspection.kind && c.rule.inspections[i].transforms.empty()) {
-      c.current = static_cast<int>(i);
-      c.NoContent();
-      return {};
-    }
-  }
-  c.rule.inspections.push_back(std::move(inspection));
-  c.current = static_cast<int>(c.rule.inspections.size()) - 1;
-  c.NoContent();
+  c.UseBuffer(std::move(inspection));
   return {};
 }
 
 KeywordResult HeaderBufferKeyword(RuleContext& c, std::string_view, std::string_view name) {
+  static constexpr std::pair<std::string_view, HeaderBuffer> kBuffers[] = {
+      {"ipv4.hdr", HeaderBuffer::kIpv4}, {"ipv6.hdr", HeaderBuffer::kIpv6},
+      {"tcp.hdr", HeaderBuffer::kTcp}, {"udp.hdr", HeaderBuffer::kUdp},
+      {"icmpv4.hdr", HeaderBuffer::kIcmpv4}, {"icmpv6.hdr", HeaderBuffer::kIcmpv6},
+      {"ip.src", HeaderBuffer::kIpSource}, {"ip.dst", HeaderBuffer::kIpDestination}};
   Inspection inspection;
   inspection.name = name;
   inspection.kind = BufferKind::kHeader;
-  inspection.header = name == "ipv4.hdr"     ? HeaderBuffer::kIpv4
-                      : name == "ipv6.hdr"   ? HeaderBuffer::kIpv6
-                      : name == "tcp.hdr"    ? HeaderBuffer::kTcp
-                      : name == "udp.hdr"    ? HeaderBuffer::kUdp
-                      : name == "icmpv4.hdr" ? HeaderBuffer::kIcmpv4
-                      : name == "icmpv6.hdr" ? HeaderBuffer::kIcmpv6
-                                             : HeaderBuffer::kEther;
-  c.rule.inspections.push_back(std::move(inspection));
-  c.current = static_cast<int>(c.rule.inspections.size()) - 1;
-  c.NoContent();
+  inspection.header = std::ranges::find(kBuffers, name, [](auto& b) { return b.first; })->second;
+  c.UseBuffer(std::move(inspection));
+  return {};
+}
+
+// "absent" or "absent: or_else", on the sticky buffer before it.
+KeywordResult Absent(RuleContext& c, std::string_view value, std::string_view) {
+  if (c.current < 0) return Bad("absent follows a sticky buffer");
+  Inspection& inspection = c.At(c.current);
+  if (!inspection.tests.empty()) return Bad("absent stands before the buffer's other tests");
+  value = Trim(value);
+  if (!value.empty() && value != "or_else") return Bad("absent takes no value, or or_else");
+  inspection.absent = value.empty() ? Inspection::Absent::kMatches : Inspection::Absent::kOrElse;
   return {};
 }
 
@@ -518,6 +524,7 @@ const KeywordEntry kContentKeywords[] = {
     {"byte_math", ByteMathKeyword, "computes a variable from a number in the bytes"},
     {"bsize", Bsize, "size of the sticky buffer"},
     {"urilen", UriLen, "size of the URI"},
+    {"absent", Absent, "the sticky buffer is not there; absent: or_else allows that"},
     {"base64_decode", Base64DecodeKeyword, "decodes for base64_data"},
     {"base64_data", OwnBuffer, "sticky buffer: what base64_decode gave"},
     {"file.data", OwnBuffer, "sticky buffer: the file's content"},
@@ -529,6 +536,8 @@ const KeywordEntry kContentKeywords[] = {
     {"udp.hdr", HeaderBufferKeyword, "sticky buffer: UDP header"},
     {"icmpv4.hdr", HeaderBufferKeyword, "sticky buffer: ICMPv4 header"},
     {"icmpv6.hdr", HeaderBufferKeyword, "sticky buffer: ICMPv6 header"},
+    {"ip.src", HeaderBufferKeyword, "sticky buffer: source address, 4 or 16 bytes"},
+    {"ip.dst", HeaderBufferKeyword, "sticky buffer: destination address, 4 or 16 bytes"},
     {"dotprefix", TransformKeyword, "transform: puts a dot before the buffer"},
     {"to_lowercase", TransformKeyword, "transform: lower case"},
     {"to_uppercase", TransformKeyword, "transform: upper case"},

@@ -32,6 +32,8 @@ struct RuleContext {
   int Target(bool relative);
   int Payload();  // the payload's inspection, made on first use
   int Field(const FieldKeyword& field, bool fresh);
+  // A buffer of the engine becomes the sticky one; named again it goes on.
+  void UseBuffer(Inspection inspection);
   void Add(int inspection, BufferTest test);
   bool LastIsContent();
   ContentTest* LastContent();
@@ -56,6 +58,9 @@ extern const KeywordEntry kContentKeywords[];
 extern const KeywordEntry kPacketKeywords[];
 extern const KeywordEntry kFlowKeywords[];
 extern const KeywordEntry kUnsupportedKeywords[];
+
+// What may follow a sticky buffer: nothing, or its side in a transactional rule.
+KeywordResult ParseSide(const RuleContext& c, std::string_view value, uint8_t* side);
 
 // One rule of the dialect into `set`, or its problem.
 void ParseRule(std::string_view text, const Place& place, const RuleOptions& options,

@@ -98,6 +98,9 @@ KeywordResult TagKeyword(RuleContext& c, std::string_view value, std::string_vie
   return {};
 }
 KeywordResult NoAlert(RuleContext& c, std::string_view, std::string_view) { c.rule.no_alert = true; return {}; }
+KeywordResult AlwaysAlert(RuleContext& c, std::string_view, std::string_view) { c.rule.always_alert = true; return {}; }
+// Already asked before the other options were read: see Requirements in parser.cc.
+KeywordResult Requires(RuleContext&, std::string_view, std::string_view) { return {}; }
 KeywordResult BypassKeyword(RuleContext& c, std::string_view, std::string_view) { c.rule.bypass = true; return {}; }
 KeywordResult PrefilterKeyword(RuleContext& c, std::string_view, std::string_view) { c.rule.prefilter = true; return {}; }
 
@@ -137,6 +140,8 @@ const KeywordEntry kMetaKeywords[] = {
     {"target", TargetKeyword, "which side is attacked: src_ip or dest_ip"},
     {"tag", TagKeyword, "accepted; packets behind the alert are not logged"},
     {"noalert", NoAlert, "acts, but writes no alert"},
+    {"alert", AlwaysAlert, "writes an alert although the action is pass"},
+    {"requires", Requires, "version, features and keywords without which the rule is skipped"},
     {"bypass", BypassKeyword, "nothing more of the flow is inspected"},
     {"prefilter", PrefilterKeyword, "asks for this rule to be prefiltered"},
     {"drop_source", DropScopeKeyword, "drops everything of the source for so long"},

@@ -124,6 +124,17 @@ KeywordResult FragOffset(RuleContext& c, std::string_view value, std::string_vie
   return {};
 }
 
+template <uint8_t version, uint8_t protocol>
+KeywordResult Checksum(RuleContext& c, std::string_view value, std::string_view) {
+  std::string word = Lower(Trim(value));
+  if (word.size() > 1 && word.front() == '"' && word.back() == '"') {
+    word = word.substr(1, word.size() - 2);
+  }
+  if (word != "valid" && word != "invalid") return Bad("a checksum is valid or invalid");
+  c.rule.packet_tests.push_back(ChecksumTest{version, protocol, word == "valid"});
+  return {};
+}
+
 KeywordResult DecodeEventKeyword(RuleContext& c, std::string_view value, std::string_view) {
   c.rule.packet_tests.push_back(DecodeEventTest{std::string(Trim(value))});
   return {};
@@ -158,6 +169,13 @@ const KeywordEntry kPacketKeywords[] = {
     {"ipopts", IpOpts, "an IP option is there"},
     {"fragbits", FragBits, "IP fragmentation bits"},
     {"fragoffset", FragOffset, "IP fragment offset in units of 8 bytes"},
+    {"ipv4-csum", Checksum<4, 0>, "whether the IPv4 header's checksum holds"},
+    {"tcpv4-csum", Checksum<4, 6>, "whether the TCP checksum holds, over IPv4"},
+    {"tcpv6-csum", Checksum<6, 6>, "whether the TCP checksum holds, over IPv6"},
+    {"udpv4-csum", Checksum<4, 17>, "whether the UDP checksum holds, over IPv4"},
+    {"udpv6-csum", Checksum<6, 17>, "whether the UDP checksum holds, over IPv6"},
+    {"icmpv4-csum", Checksum<4, 1>, "whether the ICMP checksum holds"},
+    {"icmpv6-csum", Checksum<6, 58>, "whether the ICMPv6 checksum holds"},
     {"decode-event", DecodeEventKeyword, "an anomaly of a header"},
     {"stream-event", StreamEventKeyword, "an anomaly of a TCP stream"},
     {nullptr, nullptr, nullptr},

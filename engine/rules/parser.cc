@@ -43,6 +43,12 @@ std::string SuggestKeyword(std::string_view name, const KeywordSource& keywords)
   return close.empty() ? "see sluice --list-keywords" : fmt::format("did you mean {}?", close);
 }
 
+std::optional<uint8_t> SideBit(std::string_view word) {
+  if (word == "to_server") return uint8_t{1};
+  if (word == "to_client") return uint8_t{2};
+  return std::nullopt;
+}
+
 // A dissector's field: a sticky buffer, an old modifier, or a number.
 KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_view value) {
   if (field.number) {
@@ -51,7 +57,8 @@ KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_
     c.rule.numbers.push_back({field.id, field.name, *test});
     return {};
   }
-  if (!Trim(value).empty()) return Bad("a sticky buffer takes no value; put a content behind it");
+  uint8_t side = 3;
+  if (auto ok = ParseSide(c, value, &side); !ok) return ok;
   if (field.modifier) {
     if (c.LastContent() == nullptr) return Bad("it modifies a content; put it behind one");
     const int from = c.content_inspection;
@@ -61,10 +68,27 @@ KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_
     return {};
   }
   c.current = c.Field(field, field.repeated);
+  c.At(c.current).side = side;
   c.last_inspection = -1;
   c.NoContent();
   return {};
 }
+
+}  // namespace
+
+KeywordResult ParseSide(const RuleContext& c, std::string_view value, uint8_t* side) {
+  value = Trim(value);
+  if (value.empty()) return {};
+  if (!c.rule.header.transactional) {
+    return Bad("a sticky buffer takes no value; put a content behind it");
+  }
+  const auto bit = SideBit(value);
+  if (!bit) return Bad("a sticky buffer's side is to_server or to_client");
+  *side = *bit;
+  return {};
+}
+
+namespace {
 
 KeywordResult ParseOption(RuleContext& c, std::string_view name, std::string_view value) {
   const auto it = Keywords().find(name);
@@ -122,10 +146,11 @@ KeywordResult Validate(RuleContext& c) {
     return i.kind == BufferKind::kPayload && i.tests.empty();
   });
   for (const Inspection& inspection : rule.inspections) {
-    if (inspection.tests.empty()) {
+    if (inspection.tests.empty() && inspection.absent != Inspection::Absent::kMatches) {
       return Bad(fmt::format("{}: nothing is looked for in it; put a content behind it", inspection.name));
     }
   }
+  if (rule.header.transactional) return {};  // fields of both directions are what it is for
   uint8_t directions = 3;
   const auto narrow = [&](std::string_view name) -> bool {
     if (const auto field = c.keywords.Find(name)) directions &= field->directions;
@@ -234,6 +259,15 @@ int RuleContext::Field(const FieldKeyword& field, bool fresh) {
   return static_cast<int>(rule.inspections.size()) - 1;
 }
 
+void RuleContext::UseBuffer(Inspection inspection) {
+  const auto known = std::ranges::find_if(rule.inspections, [&](const Inspection& i) {
+    return i.kind == inspection.kind && i.header == inspection.header && i.transforms.empty();
+  });
+  current = static_cast<int>(known - rule.inspections.begin());
+  if (known == rule.inspections.end()) rule.inspections.push_back(std::move(inspection));
+  NoContent();
+}
+
 void RuleContext::Add(int inspection, BufferTest test) {
   At(inspection).tests.push_back(std::move(test));
   last_inspection = inspection;
@@ -331,8 +365,11 @@ Result<void> ParseHeader(RuleContext& c, std::string_view text) {
     header.app_protocol = protocol;
     header.any_ip_protocol = true;
   }
-  if (words[4] != "->" && words[4] != "<>") return Bad(fmt::format("direction \"{}\" is not -> or <>", words[4]));
+  if (words[4] != "->" && words[4] != "<>" && words[4] != "=>") {
+    return Bad(fmt::format("direction \"{}\" is not ->, <> or =>", words[4]));
+  }
   header.bidirectional = words[4] == "<>";
+  header.transactional = words[4] == "=>";
   const auto addresses = [&](const std::string& word, AddressSet* out) -> Result<void> {
     auto set = ParseAddressSet(word, c.options.addresses);
     if (!set) return std::unexpected(set.error());

@@ -52,6 +52,7 @@ struct RuleHeader {
   AddressSet source, destination;
   PortSet source_ports, destination_ports;
   bool bidirectional = false;    // "<>"
+  bool transactional = false;    // "=>": one transaction, fields of both its directions
 };
 
 // ------------------------------------------------- values and comparisons
@@ -151,8 +152,7 @@ struct ByteExtract {
   uint32_t multiplier = 1, align = 0, bitmask = 0;
 };
 struct ByteMath {
-  uint8_t num_bytes = 0;
-  Number offset, rvalue;
+  Number num_bytes, offset, rvalue;
   enum class Op : uint8_t { kAdd, kSubtract, kMultiply, kDivide, kShiftLeft, kShiftRight } op = Op::kAdd;
   uint32_t variable = 0;
   bool relative = false;
@@ -182,7 +182,9 @@ enum class BufferKind : uint8_t {
   kBase64,    // base64_data: output of Base64Decode in the buffer before
   kHeader,    // a header keyword: ipv4.hdr, tcp.hdr ... (HeaderBuffer)
 };
-enum class HeaderBuffer : uint8_t { kNone, kIpv4, kIpv6, kTcp, kUdp, kIcmpv4, kIcmpv6, kEther };
+enum class HeaderBuffer : uint8_t {
+  kNone, kIpv4, kIpv6, kTcp, kUdp, kIcmpv4, kIcmpv6, kEther, kIpSource, kIpDestination
+};
 
 struct Transform {
   std::string name;      // "to_lowercase", "strip_whitespace", ...
@@ -192,6 +194,10 @@ struct Transform {
 // One sticky buffer and its tests.  Two uses of one buffer in a rule with
 // different transforms, or a repeated buffer named twice, are two inspections.
 struct Inspection {
+  // "absent": the rule asks for the buffer not to be there, or allows it.
+  enum class Absent : uint8_t { kMismatches, kMatches, kOrElse };
+  Absent absent = Absent::kMismatches;
+  uint8_t side = 3;  // bit per Direction; only transactional rules narrow it
   BufferKind kind = BufferKind::kPayload;
   uint16_t keyword = 0;  // kField: KeywordSource id
   HeaderBuffer header = HeaderBuffer::kNone;
@@ -229,8 +235,13 @@ struct FragBitsTest {
 struct FragOffsetTest { UintTest test; };
 struct DecodeEventTest { std::string name; };  // decode-event / stream-event, without prefix
 struct StreamEventTest { std::string name; };
+struct ChecksumTest {  // "tcpv4-csum: invalid"
+  uint8_t ip_version = 4;
+  uint8_t ip_protocol = 0;  // 0: the IPv4 header's own
+  bool valid = true;
+};
 using PacketTest = std::variant<PacketNumberTest, TcpFlagsTest, SameIpTest, IpOptsTest, FragBitsTest,
-                                FragOffsetTest, DecodeEventTest, StreamEventTest>;
+                                FragOffsetTest, DecodeEventTest, StreamEventTest, ChecksumTest>;
 
 struct FlowTest {
   bool to_server = false, to_client = false;
@@ -304,6 +315,7 @@ struct Rule {
   std::vector<Reference> references;
   std::vector<std::pair<std::string, std::string>> metadata;
   bool no_alert = false;
+  bool always_alert = false;  // "alert": reported although the action says pass
   bool bypass = false;
   bool prefilter = false;
   enum class Target : uint8_t { kNone, kSource, kDestination } target = Target::kNone;

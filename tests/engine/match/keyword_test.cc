@@ -137,7 +137,7 @@ BufferTest Extract(int count, int offset, uint32_t slot, bool relative = false) 
 }
 BufferTest Math(int count, int offset, ByteMath::Op op, int64_t r, uint32_t slot) {
   ByteMath t;
-  t.num_bytes = static_cast<uint8_t>(count);
+  t.num_bytes = Num(count);
   t.offset = Num(offset);
   t.op = op;
   t.rvalue = Num(r);

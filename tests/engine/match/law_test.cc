@@ -160,7 +160,7 @@ std::vector<BufferTest> RandomTests(Random& r) {
       tests.emplace_back(t);
     } else if (kind < 97 && variables < 4) {
       ByteMath t;
-      t.num_bytes = 1;
+      t.num_bytes = Num(1);
       t.offset = offset();
       t.rvalue = variables > 0 && r.Chance(30) ? Var(r.Below(variables)) : Num(r.Below(5));
       t.op = static_cast<ByteMath::Op>(r.Below(6));

@@ -178,7 +178,7 @@ class Oracle {
     while (t.align && jump % 4) ++jump;
     jump += t.post_offset;
     const int64_t to = t.from_beginning ? jump : t.from_end ? size() + jump : at + used + jump;
-    return to >= 0 && to < size() && Rest(i + 1, to, v);
+    return to < size() && Rest(i + 1, std::max<int64_t>(to, 0), v);
   }
   bool One(const ByteExtract& t, size_t i, int64_t anchor, Variables v) {
     uint64_t x = 0;
@@ -194,8 +194,8 @@ class Oracle {
   bool One(const ByteMath& t, size_t i, int64_t anchor, Variables v) {
     uint64_t x = 0;
     int64_t used = 0;
-    if (!Read((t.relative ? anchor : 0) + Get(t.offset, v), t.num_bytes, t.endian, t.base, &x,
-              &used))
+    if (!Read((t.relative ? anchor : 0) + Get(t.offset, v), Get(t.num_bytes, v), t.endian, t.base,
+              &x, &used))
       return false;
     const uint64_t r = GetFull(t.rvalue, v);
     switch (t.op) {
