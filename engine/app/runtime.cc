@@ -11,6 +11,7 @@
 #include "engine/app/keywords.h"
 #include "engine/app/plugins.h"
 #include "engine/rules/parser.h"
+#include "engine/rules/threshold_config.h"
 
 #ifndef SLUICE_DATA_DIR
 #define SLUICE_DATA_DIR "/usr/local/share/sluice"
@@ -136,6 +137,11 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog) {
   }
   auto set = LoadRuleFiles(options.rule_files, rule_options, CatalogKeywords(catalog));
   if (!set) return std::unexpected(set.error());
+  if (!options.threshold_file.empty()) {
+    if (auto ok = ReadThresholds(options.threshold_file, rule_options, &*set); !ok) {
+      return std::unexpected(ok.error());
+    }
+  }
   LoadedRules loaded;
   loaded.problems = std::move(problems);
   loaded.problems.insert(loaded.problems.end(), set->problems.begin(), set->problems.end());

@@ -44,7 +44,7 @@ struct Options {
   std::vector<std::string> plugin_dirs;
   std::map<std::string, std::map<std::string, std::string>, std::less<>> plugin_options;
   std::map<std::string, std::string, std::less<>> address_vars, port_vars;
-  std::string classification_file, reference_file;
+  std::string classification_file, reference_file, threshold_file;
   bool failure_fatal = false;  // a bad rule or setting ends the start
   uint32_t max_alerts = 15;    // per packet
 

@@ -126,7 +126,11 @@ std::vector<Setting> MakeSettings() {
   add("rules.classification", "classification-file", "classes and their priorities", Text(&O::classification_file));
   add("rules.references", "reference-config-file", "reference systems and their URLs", Text(&O::reference_file));
   add("rules.strict", "engine.init-failure-fatal", "a bad rule or setting ends the start", Bool(&O::failure_fatal));
-  add("rules.max-alerts", "packet-alert-max", "alerts per packet", Integer(&O::max_alerts, 1, 255));
+  add("rules.thresholds", "threshold-file", "thresholds and suppressions put on rules", Text(&O::threshold_file));
+  add("rules.max-alerts", "packet-alert-max", "alerts per packet, 0: the default", [](Options& o, const std::string& v) -> Result<void> {
+    if (v == "0") o.max_alerts = Options{}.max_alerts;
+    return v == "0" ? Result<void>{} : Integer(&Options::max_alerts, 1, 255)(o, v);
+  });
   s.push_back(List("plugins.directories", "", "further directories of dissectors", &O::plugin_dirs));
   add("flow.capacity", "", "flows per worker; the longest idle is evicted", Integer(&O::flow_capacity, 1, 1u << 26));
   add("flow.tcp-new", "flow-timeouts.tcp.new", "seconds idle before the handshake is complete", Integer(&O::tcp_new, 1, 1u << 30));

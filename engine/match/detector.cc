@@ -983,15 +983,72 @@ struct Detector::Impl {
 
   // ------------------------------------------------------------------- end
 
+  ThresholdCounter& CounterOf(const Rule& rule, const Threshold& threshold, bool* created) {
+    const Packet& p = *context.packet;
+    return thresholds.Touch(ThresholdKey(rule, threshold, p.source, p.destination,
+                                         context.flow ? context.flow->id : 0),
+                            created);
+  }
   ThresholdResult Count(const Rule& rule, const std::optional<Threshold>& threshold) {
     if (!threshold) return ThresholdResult::kAlert;
-    const Packet& p = *context.packet;
     bool created = false;
-    ThresholdCounter& counter =
-        thresholds.Touch(ThresholdKey(rule, *threshold, p.source, p.destination,
-                                      context.flow ? context.flow->id : 0),
-                         &created);
+    ThresholdCounter& counter = CounterOf(rule, *threshold, &created);
     return CountMatch(*threshold, counter, created, context.now);
+  }
+  bool RateIsExceeded(const Rule& rule) {
+    if (!rule.rate_filter) return false;
+    bool created = false;
+    ThresholdCounter& counter = CounterOf(rule, rule.rate_filter->rate, &created);
+    return RateExceeded(*rule.rate_filter, counter, created, context.now);
+  }
+  bool IsSuppressed(const Rule& rule) const {
+    using Side = Suppression::Side;
+    const Packet& p = *context.packet;
+    return std::any_of(
+        rule.suppressions.begin(), rule.suppressions.end(), [&p](const Suppression& s) {
+          return s.side == Side::kAll ||
+                 (s.side != Side::kDestination && ContainsAddress(s.addresses, p.source)) ||
+                 (s.side != Side::kSource && ContainsAddress(s.addresses, p.destination));
+        });
+  }
+
+  // One match: what it does, and whether it is reported.  False: a pass, and the
+  // matches behind it do not happen.
+  bool Decide(const Queued& q) {
+    const Rule& rule = *q.alert.rule;
+    if (Count(rule, rule.detection_filter) == ThresholdResult::kIgnore) return true;
+    const ThresholdResult counted =
+        IsSuppressed(rule) ? ThresholdResult::kSilent : Count(rule, rule.threshold);
+    if (counted != ThresholdResult::kAlert) ++stats.alerts_suppressed;
+    if (counted == ThresholdResult::kIgnore) return true;
+    const bool rated = RateIsExceeded(rule);
+    const Action action = rated ? rule.rate_filter->action : rule.action;
+    if (action != Action::kAlert && !result.cause) {
+      result.cause = &rule;
+      result.action = action;
+      result.by_rate = rated;
+    }
+    if (action == Action::kPass) {
+      result.pass = true;
+      result.pass_flow = q.alert.apply_to_flow;
+      if (rule.always_alert && !rated) Report(q, action);
+      return false;
+    }
+    if (action != Action::kAlert) {
+      result.drop = true;
+      result.drop_flow |= q.alert.apply_to_flow;
+    }
+    if (counted == ThresholdResult::kAlert && !rule.no_alert) Report(q, action);
+    return true;
+  }
+  void Report(const Queued& q, Action action) {
+    if (alerts.size() >= options.max_alerts) {
+      ++stats.alerts_overflow;
+      return;
+    }
+    alerts.push_back(q.alert);
+    alerts.back().effective = action;
+    ++stats.alerts;
   }
 
   const PacketResult& EndPacket() {
@@ -1001,33 +1058,7 @@ struct Detector::Impl {
       return a.rank != b.rank ? a.rank < b.rank : a.alert.tx_id < b.alert.tx_id;
     });
     for (const Queued& q : queue) {
-      const Rule& rule = *q.alert.rule;
-      if (Count(rule, rule.detection_filter) == ThresholdResult::kIgnore) continue;
-      const ThresholdResult counted = Count(rule, rule.threshold);
-      if (counted != ThresholdResult::kAlert) ++stats.alerts_suppressed;
-      if (counted == ThresholdResult::kIgnore) continue;
-      if (rule.action == Action::kPass) {
-        result.pass = true;
-        result.pass_flow = q.alert.apply_to_flow;
-        if (!result.cause) result.cause = &rule, result.action = rule.action;
-        if (rule.always_alert && alerts.size() < options.max_alerts) {
-          alerts.push_back(q.alert);
-          ++stats.alerts;
-        }
-        break;  // ranks behind a pass do not happen
-      }
-      if (rule.action != Action::kAlert) {
-        result.drop = true;
-        result.drop_flow |= q.alert.apply_to_flow;
-        if (!result.cause) result.cause = &rule, result.action = rule.action;
-      }
-      if (counted != ThresholdResult::kAlert || rule.no_alert) continue;
-      if (alerts.size() >= options.max_alerts) {
-        ++stats.alerts_overflow;
-        continue;
-      }
-      alerts.push_back(q.alert);
-      ++stats.alerts;
+      if (!Decide(q)) break;
     }
     result.alerts = alerts;
     stats.recursion_limit = confirm.step_limit_hits;

@@ -140,6 +140,7 @@ struct PacketResult {
   bool pass = false;              // a pass rule matched: log and drop nothing
   bool pass_flow = false;         // and nothing more of the flow needs inspection
   bool drop = false, drop_flow = false;
+  bool by_rate = false;            // cause acts so because of its rate filter
   const Rule* cause = nullptr;     // of pass, drop or reject
   Action action = Action::kAlert;  // of cause
 };

@@ -38,11 +38,30 @@ ThresholdResult CountMatch(const Threshold& t, ThresholdCounter& c, bool created
   return ThresholdResult::kAlert;
 }
 
+bool RateExceeded(const RateFilter& filter, ThresholdCounter& c, bool created,
+                  Nanos now) noexcept {
+  if (created) c.until = Nanos{};
+  if (c.until != Nanos{}) {
+    if (now <= c.until) return true;
+    c.until = Nanos{};
+    return false;
+  }
+  if (created || now - c.since > std::chrono::seconds(filter.rate.seconds) || now < c.since) {
+    c.since = now;
+    c.count = 0;
+  }
+  if (++c.count <= filter.rate.count) return false;
+  c.until = now + std::chrono::seconds(filter.timeout);
+  return true;
+}
+
 HostKey ThresholdKey(const Rule& rule, const Threshold& t, const Address& source,
                      const Address& destination, uint64_t flow) noexcept {
   HostKey key;
-  key.what = uint64_t{rule.gid} << 33 | uint64_t{rule.sid} << 1 |
-             (t.type == Threshold::Type::kDetectionFilter);
+  const uint64_t kind = t.type == Threshold::Type::kDetectionFilter ? 1
+                        : t.type == Threshold::Type::kRate          ? 2
+                                                                    : 0;
+  key.what = uint64_t{rule.gid} << 34 | uint64_t{rule.sid} << 2 | kind;
   switch (t.track) {
     case Threshold::Track::kBySource:
       key.first = source;
@@ -51,8 +70,8 @@ HostKey ThresholdKey(const Rule& rule, const Threshold& t, const Address& source
       key.second = destination;
       break;
     case Threshold::Track::kByBoth:
-      key.first = source;
-      key.second = destination;
+      key.first = std::min(source, destination);  // either way round
+      key.second = std::max(source, destination);
       break;
     case Threshold::Track::kByRule:
       break;

@@ -101,11 +101,16 @@ struct ThresholdCounter {
   Nanos since{};
   uint32_t count = 0;
   uint64_t next = 0;  // backoff
+  Nanos until{};      // rate filter: the new action holds
 };
 
 // One match of a rule with `threshold` at `now`; `created`: the first of this counter.
 ThresholdResult CountMatch(const Threshold& threshold, ThresholdCounter& counter, bool created,
                            Nanos now) noexcept;
+
+// Whether the rate filter's action holds for this match.
+bool RateExceeded(const RateFilter& filter, ThresholdCounter& counter, bool created,
+                  Nanos now) noexcept;
 
 HostKey ThresholdKey(const Rule& rule, const Threshold& threshold, const Address& source,
                      const Address& destination, uint64_t flow) noexcept;

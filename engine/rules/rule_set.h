@@ -289,6 +289,18 @@ struct Threshold {
   uint32_t multiplier = 0;
 };
 
+// From threshold.config: past `rate` matches the rule acts otherwise, for so long.
+struct RateFilter {
+  Threshold rate;
+  Action action = Action::kAlert;
+  uint32_t timeout = 0;  // seconds
+};
+// No alert for these hosts; what else the rule does stays.
+struct Suppression {
+  enum class Side : uint8_t { kAll, kSource, kDestination, kEither } side = Side::kAll;
+  AddressSet addresses;
+};
+
 // sluice's own option on drop rules: "drop_source: 10m" puts the source into
 // the kernel's drop map instead of the flow alone.
 struct VerdictScope {
@@ -326,6 +338,8 @@ struct Rule {
   std::vector<FlowCondition> flow_conditions;
   std::optional<Threshold> threshold;         // alert suppression
   std::optional<Threshold> detection_filter;  // part of the match
+  std::optional<RateFilter> rate_filter;      // another action past a rate
+  std::vector<Suppression> suppressions;
   VerdictScope scope;
   uint32_t num_variables = 0;  // byte_extract / byte_math slots
   std::vector<std::string> variable_names;

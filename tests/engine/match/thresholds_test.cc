@@ -105,6 +105,42 @@ TEST(ThresholdActions, SilentMatchStillDropsIgnoredDoesNot) {
   EXPECT_TRUE(second.last.drop);
 }
 
+TEST(RateFilter, ChangesTheActionPastTheRateUntilItTimesOut) {
+  Rule rule = PayloadRule(1, {Content("evil")});
+  rule.rate_filter = RateFilter{{Type::kRate, Track::kBySource, 2, 60, 0}, Action::kDrop, 10};
+  Bench bench(CompileRules({rule}));
+  for (const bool drops : {false, false, true, true}) {
+    EXPECT_EQ(bench.Send("evil"), Sids{1});
+    EXPECT_EQ(bench.last.drop, drops);
+    EXPECT_EQ(bench.last.by_rate, drops);
+  }
+  bench.now += std::chrono::seconds(11);
+  EXPECT_EQ(bench.Send("evil"), Sids{1});
+  EXPECT_FALSE(bench.last.drop);
+}
+
+TEST(RateFilter, MayPass) {
+  Rule rule = PayloadRule(1, {Content("evil")});
+  rule.rate_filter = RateFilter{{Type::kRate, Track::kByRule, 1, 60, 0}, Action::kPass, 10};
+  Bench bench(CompileRules({rule}));
+  EXPECT_EQ(bench.Send("evil"), Sids{1});
+  EXPECT_EQ(bench.Send("evil"), Sids{});
+  EXPECT_TRUE(bench.last.pass);
+}
+
+TEST(Suppression, SilencesHostsAndStillDrops) {
+  Rule rule = PayloadRule(1, {Content("evil")});
+  rule.action = Action::kDrop;
+  AddressSet one{false, {{Ip(10, 0, 0, 1), Ip(10, 0, 0, 1)}}};
+  rule.suppressions = {{Suppression::Side::kSource, one}};
+  Bench bench(CompileRules({rule}));
+  bench.client = Ip(10, 0, 0, 1);
+  EXPECT_EQ(bench.Send("evil"), Sids{});
+  EXPECT_TRUE(bench.last.drop);
+  bench.client = Ip(10, 0, 0, 2);
+  EXPECT_EQ(bench.Send("evil"), Sids{1});
+}
+
 TEST(ThresholdTable, FloodOfHostsEvictsAndCounts) {
   HostTable<ThresholdCounter> table(64);
   for (uint32_t i = 0; i < 1000; ++i) {

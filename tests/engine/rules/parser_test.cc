@@ -56,6 +56,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"negated_content", "content:!\"abc\";", nullptr},
         Case{"sticky_buffer", "http.uri; content:\"/a\";", nullptr},
         Case{"old_modifier", "content:\"/a\"; http_uri;", nullptr},
+        Case{"absent", "http.referer; absent;", nullptr},
+        Case{"absent_or_else", "http.referer; absent: or_else; content:!\"a\";", nullptr},
+        Case{"absent_without_buffer", "absent;", "follows a sticky buffer"},
+        Case{"absent_behind_a_test", "http.uri; content:\"a\"; absent;", "stands before"},
+        Case{"checksum", "tcpv4-csum:invalid;", nullptr},
+        Case{"checksum_word", "tcpv4-csum:wrong;", "valid or invalid"},
+        Case{"side_outside_a_transactional_rule", "http.uri: to_server; content:\"a\";",
+             "takes no value"},
         Case{"pcre", "pcre:\"/a+b/i\";", nullptr},
         Case{"byte_test", "byte_test:4,>,100,0;", nullptr},
         Case{"transform", "http.uri; to_lowercase; content:\"/a\";", nullptr},
@@ -148,6 +156,14 @@ TEST(Parser, MillionBadLinesKeepBoundedProblems) {
   const RuleSet set = Parse(text);
   EXPECT_EQ(set.num_failed, 1'000'000u);
   EXPECT_LE(set.problems.size(), 10'000u);
+}
+
+TEST(Rules, ABufferNamedAgainGoesOnAndATransformBeginsAnother) {
+  const RuleSet set = Parse(Tcp("tcp.hdr; content:\"a\"; tcp.hdr; content:\"b\"; distance:1; "
+                                "http.uri; content:\"c\"; http.uri; to_lowercase; content:\"d\";"));
+  ASSERT_EQ(set.rules.size(), 1u) << set.problems[0].message;
+  ASSERT_EQ(set.rules[0].inspections.size(), 3u);
+  EXPECT_EQ(set.rules[0].inspections[0].tests.size(), 2u);
 }
 
 }  // namespace
