@@ -54,7 +54,7 @@ struct World {
     set.rules = std::move(rules);
     CompileOptions options;
     options.keywords = {&keyword, 1};
-    options.schemas = {"bench"};
+    options.schemas = {{"bench"}};
     program = RuleProgram::Compile(std::move(set), options).value();
     detector = std::make_unique<Detector>(program, DetectorOptions{});
     flow.vars = &vars;

@@ -38,14 +38,14 @@ std::vector<FieldKeyword> CatalogKeywords::All() const {
 }
 
 bool CatalogKeywords::HasProtocol(std::string_view name) const {
-  return catalog_.FindSchema(name) != nullptr;
+  return !catalog_.SchemasFor(name).empty();
 }
 
 bool CatalogKeywords::HasEvent(std::string_view protocol, std::string_view event) const {
-  const Schema* schema = catalog_.FindSchema(protocol);
-  return schema != nullptr && std::ranges::any_of(schema->events, [&](const EventInfo& e) {
-           return e.name == event;
-         });
+  return std::ranges::any_of(catalog_.SchemasFor(protocol), [event](const Schema* schema) {
+    return std::ranges::any_of(schema->events,
+                               [event](const EventInfo& e) { return e.name == event; });
+  });
 }
 
 }  // namespace sluice

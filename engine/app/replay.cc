@@ -144,8 +144,7 @@ int RunReplay(const CommandLine& line) {
   (*worker)->Shutdown();
   NamedCounters counters;
   (*worker)->CollectCounters(&counters);
-  counters.emplace_back("detect.engines_rules_loaded", runtime.rules.program->rules().rules.size());
-  counters.emplace_back("detect.engines_rules_failed", runtime.rules.num_failed);
+  runtime.rules.CollectCounters(&counters);
   std::ranges::sort(counters);
   const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(last - first).count();
   (*worker)->eve().Stats(last, static_cast<uint64_t>(std::max<int64_t>(0, uptime)), counters);

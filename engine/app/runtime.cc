@@ -147,9 +147,13 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog) {
   loaded.problems.insert(loaded.problems.end(), set->problems.begin(), set->problems.end());
   loaded.num_failed = set->num_failed;
   loaded.num_inactive = set->num_inactive;
+  loaded.num_skipped = set->num_skipped;
   CompileOptions compile;
   compile.keywords = catalog.keywords();
-  for (const auto& schema : catalog.schemas()) compile.schemas.push_back(schema->name);
+  for (const auto& schema : catalog.schemas()) {
+    auto& names = compile.schemas.emplace_back(1, schema->name);
+    names.insert(names.end(), schema->aliases.begin(), schema->aliases.end());
+  }
   auto program = RuleProgram::Compile(std::move(*set), compile);
   if (!program) return std::unexpected(program.error());
   loaded.program = std::move(*program);
@@ -158,6 +162,13 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog) {
     loaded.num_failed += problem.severity == RuleProblem::Severity::kError;
   }
   return loaded;
+}
+
+void LoadedRules::CollectCounters(NamedCounters* out) const {
+  out->emplace_back("detect.engines[].id", 0);
+  out->emplace_back("detect.engines[].rules_loaded", program->rules().rules.size());
+  out->emplace_back("detect.engines[].rules_failed", num_failed);
+  out->emplace_back("detect.engines[].rules_skipped", num_skipped);
 }
 
 std::string FormatProblem(const RuleProblem& problem) {

@@ -25,7 +25,8 @@ WorkerOptions MakeWorkerOptions(const Options& options);
 struct LoadedRules {
   std::shared_ptr<const RuleProgram> program;
   std::vector<RuleProblem> problems;  // of parsing and of compiling
-  uint32_t num_failed = 0, num_inactive = 0;
+  uint32_t num_failed = 0, num_inactive = 0, num_skipped = 0;
+  void CollectCounters(NamedCounters* out) const;  // under EVE's names
 };
 Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog);
 

@@ -271,7 +271,7 @@ void Worker::ProcessIp(const Packet& packet) {
     }
   } else {
     UpdateFlow(packet, *flow, direction);
-    if (packet.l4 == L4::kUdp && !packet.payload.empty() && !packet.bad_l4_checksum) {
+    if (packet.l4 == L4::kUdp && !packet.payload.empty()) {
       ProcessDatagram(packet, *flow, *state, direction);
     }
   }

@@ -87,6 +87,7 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
   schema->id = static_cast<uint16_t>(schemas_.size());
   schema->name = name;
   schema->help = plugin->info().help;
+  schema->aliases = Words(plugin->info().aliases);
   schema->log_source = plugin->info().log_source;
   for (const sluice_field& field : plugin->fields()) {
     FieldInfo info = DescribeField(field);
@@ -137,6 +138,14 @@ const Schema* Catalog::FindSchema(std::string_view name) const {
     if (schema->name == name) return schema.get();
   }
   return nullptr;
+}
+
+std::vector<const Schema*> Catalog::SchemasFor(std::string_view name) const {
+  std::vector<const Schema*> found;
+  for (const auto& schema : schemas_) {
+    if (schema->Answers(name)) found.push_back(schema.get());
+  }
+  return found;
 }
 
 Catalog::Name Catalog::FindKeyword(std::string_view name) const {

@@ -49,6 +49,8 @@ class Catalog {
   const std::vector<std::unique_ptr<Plugin>>& plugins() const { return plugins_; }
   const Plugin& plugin(uint16_t schema) const { return *plugins_[schema]; }
   const Schema* FindSchema(std::string_view name) const;  // null if there is none
+  // All that rules mean by a name: dissectors of that name or alias.
+  std::vector<const Schema*> SchemasFor(std::string_view name) const;
 
   const std::vector<KeywordInfo>& keywords() const { return keywords_; }  // by KeywordId
   struct Name {

@@ -5,6 +5,7 @@
 // Memory: views point into the plug-ins' static tables.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -44,11 +45,15 @@ struct EventInfo {
 struct Schema {
   uint16_t id = 0;  // index in Catalog
   std::string_view name;
+  std::vector<std::string> aliases;  // other names that rules may use
   std::string_view help;
   uint32_t log_source = 0;  // SLUICE_LOG_*
   std::vector<FieldInfo> fields;
   std::vector<EventInfo> events;
   std::vector<std::string_view> stages[2];  // by Direction
+  bool Answers(std::string_view to) const {
+    return to == name || std::find(aliases.begin(), aliases.end(), to) != aliases.end();
+  }
   uint8_t last_stage(Direction d) const { return static_cast<uint8_t>(stages[Index(d)].size() - 1); }
 };
 

@@ -201,7 +201,8 @@ class Compiler {
     CompiledRule c;
     c.rule = &rule;
     c.transactional = rule.header.transactional;
-    c.app = SchemaId(rule.header.app_protocol);
+    c.any_app = rule.header.app_protocol.empty();
+    c.apps = SchemaIds(rule.header.app_protocol);
     c.sources = AddressSetId(rule.header.source);
     c.destinations = AddressSetId(rule.header.destination);
     c.source_ports = PortSetId(rule.header.source_ports);
@@ -383,9 +384,9 @@ class Compiler {
     const bool bare = c->payload.empty() && rule.packet_tests.empty();
     const bool ports = !rule.header.source_ports.any || !rule.header.destination_ports.any;
     c->kind = RuleClass::kPacket;
-    if (bare && app_test && c->app == -1)
+    if (bare && app_test && c->any_app)
       c->kind = RuleClass::kProtocol;
-    else if (bare && !app_test && c->app == -1 && !conditions && !c->flow_direction && !ports)
+    else if (bare && !app_test && c->any_app && !conditions && !c->flow_direction && !ports)
       c->kind = RuleClass::kAddress;
     needs_packet |= !rule.packet_tests.empty();
     if (!c->has_payload) return;
@@ -474,27 +475,26 @@ class Compiler {
         continue;
       }
       if (best.literal.empty()) {
-        const int schema = SchemaOf(c);
-        if (schema < 0)
-          out_.always_files[d].push_back(rank);
-        else
-          out_.always_fields[d][static_cast<size_t>(schema)].push_back(rank);
+        const std::vector<uint16_t> schemas = SchemasOf(c);
+        if (schemas.empty()) out_.always_files[d].push_back(rank);
+        for (const uint16_t schema : schemas) out_.always_fields[d][schema].push_back(rank);
         continue;
       }
       Group(c.fields[best.inspection], d).literals.Add(best.literal, best.nocase, rank);
     }
   }
 
-  int SchemaOf(const CompiledRule& c) const {
-    if (c.app >= 0) return c.app;
+  std::vector<uint16_t> SchemasOf(const CompiledRule& c) const {
+    if (!c.any_app) return c.apps;
     uint16_t keyword = kNoKeyword;
     if (!c.rule->numbers.empty()) keyword = c.rule->numbers.front().keyword;
     for (const CompiledInspection& f : c.fields) {
       if (f.kind == BufferKind::kField) keyword = f.keyword;
     }
-    if (keyword >= options_.keywords.size()) return -1;
+    if (keyword >= options_.keywords.size()) return {};
     const uint16_t schema = options_.keywords[keyword].schema;
-    return schema < options_.schemas.size() ? schema : -1;
+    if (schema >= options_.schemas.size()) return {};
+    return {schema};
   }
 
   FieldGroup& Group(const CompiledInspection& inspection, int d) {
@@ -533,7 +533,7 @@ class Compiler {
       if (!(c.directions & 1 << d)) continue;
       for (int t = 0; t < kNumTransports; ++t) {
         if (!any && !member[t]) continue;
-        if (c.app != -1 && t != kTransportTcp && t != kTransportUdp)
+        if (!c.any_app && t != kTransportTcp && t != kTransportUdp)
           continue;  // only these are dissected
         // Only TCP has a stream; elsewhere the payload of the packet is all.
         if (t != kTransportTcp || !c.has_payload || c.on_packets)
@@ -561,12 +561,14 @@ class Compiler {
 
   // ------------------------------------------------------------- tables
 
-  int SchemaId(const std::string& name) const {
-    if (name.empty()) return -1;
+  std::vector<uint16_t> SchemaIds(std::string_view name) const {
+    std::vector<uint16_t> ids;
     for (size_t i = 0; i < options_.schemas.size(); ++i) {
-      if (options_.schemas[i] == name) return static_cast<int>(i);
+      const auto& names = options_.schemas[i];
+      if (std::find(names.begin(), names.end(), name) != names.end())
+        ids.push_back(static_cast<uint16_t>(i));
     }
-    return -2;
+    return ids;
   }
   uint16_t EventId(const std::string& name) {
     return static_cast<uint16_t>(

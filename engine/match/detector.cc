@@ -243,11 +243,14 @@ struct Detector::Impl {
     }
     return Side(r, source) || (h.bidirectional && Side(r, 1 - source));
   }
+  static bool IsOf(const CompiledRule& r, const Schema& schema) {
+    return std::find(r.apps.begin(), r.apps.end(), schema.id) != r.apps.end();
+  }
   bool AppMatches(const CompiledRule& r) const {
-    if (r.app == -1) return true;
-    if (r.app < 0 || !context.flow) return false;
+    if (r.any_app) return true;
+    if (!context.flow) return false;
     const FlowContext& f = *context.flow;
-    return (f.app && f.app->id == r.app) || (f.app_original && f.app_original->id == r.app);
+    return (f.app && IsOf(r, *f.app)) || (f.app_original && IsOf(r, *f.app_original));
   }
 
   bool FlowMatches(const FlowTest& t, Direction d) const {
@@ -376,7 +379,7 @@ struct Detector::Impl {
     if (t.side == AppProtocolTest::Side::kOriginal)
       app = f->app_original ? f->app_original : f->app;
     if (!app && !f->app_failed) return false;  // too early to say
-    return (app && app->name == t.protocol) != t.negated;
+    return (app && app->Answers(t.protocol)) != t.negated;
   }
 
   bool ConditionsHold(const CompiledRule& r, Direction d) {
@@ -538,7 +541,7 @@ struct Detector::Impl {
     q.alert.in_stream = in_stream;
     q.alert.effective = r.rule->action;
     q.alert.apply_to_flow = tx || in_stream || r.kind == RuleClass::kAddress ||
-                            r.kind == RuleClass::kProtocol || r.app != -1;
+                            r.kind == RuleClass::kProtocol || !r.any_app;
     if (queue.size() < kQueue) {
       queue.push_back(q);
       return;
@@ -822,7 +825,7 @@ struct Detector::Impl {
       // A transactional rule's header names the client as source.
       const size_t source = (r.transactional ? 0 : i) == d() ? 0 : 1;
       if (!(r.directions & 1 << i) || !HeaderMatches(r, source)) continue;
-      if (r.app != -1 && r.app != tx.schema->id && !AppMatches(r)) continue;
+      if (!r.any_app && !IsOf(r, *tx.schema) && !AppMatches(r)) continue;
       ++stats.candidates;
       st.candidates.push_back(rank << 1 | static_cast<uint32_t>(i));
     }
@@ -883,7 +886,7 @@ struct Detector::Impl {
     for (const FlowCondition& condition : r.rule->flow_conditions) {
       const auto* want = std::get_if<AppEventTest>(&condition);
       if (!want) continue;
-      if (want->protocol != tx.schema->name) return false;
+      if (!tx.schema->Answers(want->protocol)) return false;
       const bool set =
           std::any_of(tx.events.begin(), tx.events.end(), [&](const TransactionEvent& e) {
             return e.direction == direction && e.index < tx.schema->events.size() &&
@@ -969,7 +972,7 @@ struct Detector::Impl {
             std::all_of(r.rule->flow_conditions.begin(), r.rule->flow_conditions.end(),
                         [&](const FlowCondition& c) {
                           const auto* want = std::get_if<AppEventTest>(&c);
-                          return !want || (want->protocol == event.schema->name &&
+                          return !want || (event.schema->Answers(want->protocol) &&
                                            want->event == event.schema->events[event.index].name);
                         });
         const size_t source = event.direction == context.direction ? 0 : 1;

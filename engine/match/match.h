@@ -37,10 +37,10 @@
 namespace sluice {
 
 struct CompileOptions {
-  // By KeywordId and by schema id: Catalog::keywords() and the names of
+  // By KeywordId and by schema id: Catalog::keywords() and what rules call
   // Catalog::schemas().  Borrowed for the call.
   std::span<const KeywordInfo> keywords;
-  std::vector<std::string_view> schemas;
+  std::vector<std::vector<std::string_view>> schemas;  // name, then aliases
   // Order in which actions win; each action named once.  The three rejects rank together.
   std::array<Action, 4> action_order = {Action::kPass, Action::kDrop, Action::kReject,
                                         Action::kAlert};

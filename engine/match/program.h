@@ -48,7 +48,8 @@ struct CompiledRule {
   bool on_packets = true, on_stream = false;  // kPacket with payload tests
   bool has_payload = false;
   bool has_event = false;                            // app-layer-event
-  int32_t app = -1;                                  // schema id; -2: named but not loaded
+  bool any_app = true;                               // the header names no protocol
+  std::vector<uint16_t> apps;                        // else: schemas that answer to it
   uint32_t sources = 0, destinations = 0;            // address sets
   uint32_t source_ports = 0, destination_ports = 0;  // port sets
   std::vector<CompiledInspection> payload;           // kPayload and kHeader

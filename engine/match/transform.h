@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,13 +17,21 @@
 
 namespace sluice {
 
+// What a byte that is no letter of base64 means.
+enum class Base64Form : uint8_t {
+  kRfc4648,  // it ends the text
+  kRfc2045,  // it is skipped, as in mail (RFC 2045 §6.8)
+  kStrict,   // nothing is decoded
+};
+
 inline constexpr size_t kMaxTransformBytes = 128 * 1024;
 
 struct TransformScratch {
   std::vector<uint8_t> buffers[2];
-  TransformScratch() {
-    for (auto& b : buffers) b.reserve(kMaxTransformBytes + 16);
-  }
+  struct Match;  // PCRE2's, with its limits
+  std::unique_ptr<Match> match;
+  TransformScratch();
+  ~TransformScratch();
 };
 
 class TransformChain {
@@ -47,17 +57,34 @@ class TransformChain {
     kHeaderLower,
     kStripPseudoHeaders,
     kFromBase64,
+    kPcre,
+    kDomain,
+    kTopLevel,
+    kGunzip,
+    kInflate,
+    kSubslice,
   };
+  struct Expression;  // a compiled regular expression
   struct Step {
-    Kind kind;
+    Kind kind = Kind::kLower;
     std::string argument;
+    std::shared_ptr<const Expression> expression;  // kPcre
+    Base64Form base64;                             // kFromBase64
+    int64_t offset = 0;                            // kFromBase64, kSubslice: from the end if < 0
+    std::optional<int64_t> length;                 // likewise
   };
-  static void Run(const Step& step, Slice in, std::vector<uint8_t>* out);
+  static Result<Step> ParseStep(const Transform& transform);
+  static Result<void> ParseXor(Step* step);
+  static Result<void> ParseExpression(Step* step);
+  static Result<void> ParseFromBase64(Step* step);
+  static Result<void> ParseSubslice(Step* step);
+  static void Run(const Step& step, Slice in, TransformScratch& scratch,
+                  std::vector<uint8_t>* out);
   std::vector<Step> steps_;
 };
 
-// Decodes base64 until the first byte that is none of its letters; appends to
-// `out` at most `limit` bytes; returns how many.  RFC 4648 §4.
-size_t DecodeBase64(Slice in, std::vector<uint8_t>* out, size_t limit);
+// Decodes base64 and appends to `out` at most `limit` bytes; returns how many.
+size_t DecodeBase64(Slice in, std::vector<uint8_t>* out, size_t limit,
+                    Base64Form form = Base64Form::kRfc4648);
 
 }  // namespace sluice

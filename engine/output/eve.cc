@@ -611,6 +611,17 @@ void EveWriter::FlowRecord(const FlowView& view, FlowEndReason reason, Nanos now
   End();
 }
 
+// A component of a counter's name: an object, or with "[]" an array of one.
+void EveWriter::OpenLevel(std::string_view name) {
+  if (!name.ends_with("[]")) return json_.OpenObject(name);
+  json_.OpenArray(name.substr(0, name.size() - 2));
+  json_.OpenObject();
+}
+void EveWriter::CloseLevel(std::string_view name) {
+  json_.CloseObject();
+  if (name.ends_with("[]")) json_.CloseArray();
+}
+
 void EveWriter::Stats(Nanos now, uint64_t uptime, const NamedCounters& counters) {
   if (!options_.Wants("stats")) return;
   json_.Clear();
@@ -633,13 +644,13 @@ void EveWriter::Stats(Nanos now, uint64_t uptime, const NamedCounters& counters)
     parts.pop_back();
     size_t same = 0;
     while (same < open.size() && same < parts.size() && open[same] == parts[same]) ++same;
-    for (; open.size() > same; open.pop_back()) json_.CloseObject();
+    for (; open.size() > same; open.pop_back()) CloseLevel(open.back());
     for (; open.size() < parts.size(); open.push_back(parts[open.size()])) {
-      json_.OpenObject(parts[open.size()]);
+      OpenLevel(parts[open.size()]);
     }
     json_.Field(leaf, value);
   }
-  for (; !open.empty(); open.pop_back()) json_.CloseObject();
+  for (; !open.empty(); open.pop_back()) CloseLevel(open.back());
   json_.CloseObject();
   End();
 }

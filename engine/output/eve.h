@@ -98,6 +98,8 @@ class EveWriter {
             uint16_t destination_port, uint8_t protocol, bool ports);
   void PacketEnds(const Packet& packet);
   void FlowEnds(const Flow& flow, bool reversed);
+  void OpenLevel(std::string_view name);
+  void CloseLevel(std::string_view name);
   bool ServerIsSource(const Packet& packet, const Flow& flow, const Transaction& tx) const;
   void Tail(const Packet* packet, const FlowView& flow);
   void AppProto(const FlowView& flow);

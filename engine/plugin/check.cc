@@ -116,6 +116,9 @@ Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::stri
   if (!IsWord(plugin.name, "_-")) {
     return Fail(Errc::kPlugin, "{}: name must be in [a-z0-9_-] and not empty", path);
   }
+  if (plugin.aliases != nullptr && !IsWord(plugin.aliases, "_- ")) {
+    return Fail(Errc::kPlugin, "{}: aliases must be words in [a-z0-9_-]", path);
+  }
   if ((plugin.transports & (SLUICE_TCP | SLUICE_UDP)) == 0) {
     return Fail(Errc::kPlugin, "{}: transports names neither TCP nor UDP", path);
   }
@@ -146,6 +149,7 @@ Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::stri
   if (plugin.help == nullptr) plugin.help = "";
   if (plugin.version == nullptr) plugin.version = "";
   if (plugin.ports == nullptr) plugin.ports = "";
+  if (plugin.aliases == nullptr) plugin.aliases = "";
   return out;
 }
 

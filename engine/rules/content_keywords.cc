@@ -497,7 +497,9 @@ KeywordResult TransformKeyword(RuleContext& c, std::string_view value, std::stri
     c.current = static_cast<int>(c.rule.inspections.size()) - 1;
   }
   value = Trim(value);
-  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+  const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
+  if (name == "pcrexform" && !quoted) return Bad("the expression must stand in double quotes");
+  if (quoted) value = value.substr(1, value.size() - 2);
   c.At(c.current).transforms.push_back({std::string(name), std::string(value)});
   return {};
 }
@@ -550,6 +552,13 @@ const KeywordEntry kContentKeywords[] = {
     {"xor", TransformKeyword, "transform: exclusive or with a key in hex"},
     {"header_lowercase", TransformKeyword, "transform: header names in lower case"},
     {"strip_pseudo_headers", TransformKeyword, "transform: no pseudo headers"},
+    {"from_base64", TransformKeyword, "transform: base64 decoded: bytes n, offset n, mode m"},
+    {"pcrexform", TransformKeyword, "transform: first group of a regular expression"},
+    {"domain", TransformKeyword, "transform: registrable domain of a host name"},
+    {"tld", TransformKeyword, "transform: public suffix of a host name"},
+    {"gunzip", TransformKeyword, "transform: gzip decompressed"},
+    {"zlib_deflate", TransformKeyword, "transform: zlib decompressed"},
+    {"subslice", TransformKeyword, "transform: a part: offset[, bytes]"},
     {nullptr, nullptr, nullptr},
 };
 

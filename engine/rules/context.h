@@ -25,6 +25,7 @@ struct RuleContext {
   int content_inspection = -1, content_test = -1;
   void NoContent() { last_test = content_inspection = content_test = -1; }
   bool flow_seen = false;
+  std::string inactive;  // why the rule cannot work here, although it is right
   void Warn(std::string message);  // the rule stays active
 
   Inspection& At(int index) { return rule.inspections[static_cast<size_t>(index)]; }

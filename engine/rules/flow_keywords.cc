@@ -146,7 +146,7 @@ KeywordResult AppProtocol(RuleContext& c, std::string_view value, std::string_vi
   if (test.negated) name = Trim(name.substr(1));
   test.protocol = Lower(name);
   if (test.protocol != "failed" && test.protocol != "unknown" && !c.keywords.HasProtocol(test.protocol)) {
-    return Bad(fmt::format("no dissector named {} is loaded", name));
+    c.inactive = fmt::format("no dissector named {} is loaded", name);
   }
   if (parts.size() > 1) {
     using Side = AppProtocolTest::Side;

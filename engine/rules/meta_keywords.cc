@@ -158,7 +158,7 @@ const KeywordEntry kUnsupportedKeywords[] = {
     {"fileext", nullptr, ""}, {"filesize", nullptr, ""}, {"filemd5", nullptr, ""},
     {"filesha1", nullptr, ""}, {"filesha256", nullptr, ""}, {"replace", nullptr, ""},
     {"ftpbounce", nullptr, ""}, {"rpc", nullptr, ""}, {"nfq_set_mark", nullptr, ""},
-    {"pcrexform", nullptr, ""}, {"from_base64", nullptr, ""}, {"rate_filter", nullptr, ""},
+    {"rate_filter", nullptr, ""},
     {"engine-event", nullptr, ""}, {"l3_proto", nullptr, ""}, {"config", nullptr, ""},
     {nullptr, nullptr, nullptr},
 };

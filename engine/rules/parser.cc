@@ -1,6 +1,7 @@
 #include "engine/rules/parser.h"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -116,11 +117,15 @@ size_t OptionEnd(std::string_view text, size_t from) {
   return text.npos;
 }
 
-KeywordResult ParseOptions(RuleContext& c, std::string_view body, size_t* column) {
+// Calls use(name, value) for each option; `column` follows it.
+template <typename Use>
+KeywordResult ForEachOption(std::string_view body, size_t* column, Use&& use) {
   for (size_t at = 0; at < body.size();) {
     const size_t end = OptionEnd(body, at);
     if (Trim(body.substr(at)).empty()) break;
-    if (end == body.npos) return Bad(fmt::format("\"{}\" has no closing semicolon", Trim(body.substr(at)).substr(0, 40)));
+    if (end == body.npos) {
+      return Bad(fmt::format("\"{}\" has no closing semicolon", Trim(body.substr(at)).substr(0, 40)));
+    }
     const std::string_view option = body.substr(at, end - at);
     const size_t lead = option.find_first_not_of(" \t");
     *column = at + (lead == option.npos ? 0 : lead);
@@ -130,11 +135,91 @@ KeywordResult ParseOptions(RuleContext& c, std::string_view body, size_t* column
     const size_t colon = trimmed.find(':');
     const std::string_view name = Trim(trimmed.substr(0, colon));
     const std::string_view value = colon == trimmed.npos ? "" : trimmed.substr(colon + 1);
+    if (auto ok = use(name, value); !ok) return ok;
+  }
+  return {};
+}
+
+KeywordResult ParseOptions(RuleContext& c, std::string_view body, size_t* column) {
+  return ForEachOption(body, column, [&](std::string_view name, std::string_view value) -> KeywordResult {
     if (auto ok = ParseOption(c, name, value); !ok) {
       return Bad(fmt::format("{}: {}", name, ok.error().message));
     }
+    return {};
+  });
+}
+
+// The version of the dialect, for "requires: version >= 8".
+constexpr std::array<uint32_t, 3> kDialect = {8, 0, 4};
+
+std::optional<std::array<uint32_t, 3>> ParseVersion(std::string_view text) {
+  std::array<uint32_t, 3> out{};
+  const auto parts = Split(text, '.');
+  if (parts.size() > out.size()) return std::nullopt;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const auto number = ParseNumber<uint32_t>(parts[i].substr(0, parts[i].find('-')));
+    if (!number) return std::nullopt;
+    out[i] = *number;
   }
-  return {};
+  return out;
+}
+
+// ">= 7.0.3 < 8 | >= 8.0.1": alternatives of comparisons that all hold.
+Result<bool> VersionHolds(std::string_view text) {
+  for (const std::string_view alternative : Split(text, '|')) {
+    bool all = true;
+    const auto words = SplitWords(alternative);
+    for (size_t i = 0; i < words.size(); ++i) {
+      const size_t digits = std::min(words[i].find_first_of("0123456789"), words[i].size());
+      const std::string_view op = words[i].substr(0, digits);
+      std::string_view number = words[i].substr(digits);
+      if (number.empty() && i + 1 < words.size()) number = words[++i];
+      const auto version = ParseVersion(number);
+      if (!version) return Fail(Errc::kInvalidArgument, "\"{}\" is not a version", number);
+      if (op == ">=") all &= kDialect >= *version;
+      else if (op == ">") all &= kDialect > *version;
+      else if (op == "<=") all &= kDialect <= *version;
+      else if (op == "<") all &= kDialect < *version;
+      else return Fail(Errc::kInvalidArgument, "\"{}\" is not >=, >, <= or <", op);
+    }
+    if (all) return true;
+  }
+  return false;
+}
+
+// One requirement; what it lacks, empty if it is met.
+Result<std::string> Unmet(std::string_view requirement, const KeywordSource& keywords) {
+  const size_t blank = std::min(requirement.find_first_of(" \t"), requirement.size());
+  const std::string_view kind = requirement.substr(0, blank), what = Trim(requirement.substr(blank));
+  if (kind == "version") {
+    const auto holds = VersionHolds(what);
+    if (!holds) return std::unexpected(holds.error());
+    return *holds ? "" : fmt::format("version {}", what);
+  }
+  if (kind == "keyword") {
+    const auto it = Keywords().find(what);
+    const bool known = it != Keywords().end() ? it->second->parse != nullptr : keywords.Find(what).has_value();
+    return known ? "" : fmt::format("keyword {}", what);
+  }
+  return std::string(requirement);  // a feature, or a kind of requirement to come
+}
+
+// What the rule's `requires` options ask for and is not here; asked before its
+// other options are read, as those may be what is missing.
+Result<std::string> Requirements(std::string_view body, const KeywordSource& keywords) {
+  std::string missing;
+  size_t column = 0;
+  const auto ok = ForEachOption(body, &column, [&](std::string_view name, std::string_view value) -> KeywordResult {
+    if (name != "requires") return {};
+    for (const std::string_view requirement : Split(value, ',')) {
+      const auto unmet = Unmet(requirement, keywords);
+      if (!unmet) return std::unexpected(unmet.error());
+      if (missing.empty()) missing = *unmet;
+    }
+    return {};
+  });
+  if (!ok) return std::unexpected(ok.error());
+  return missing;
 }
 
 // What only the whole rule shows.
@@ -202,6 +287,16 @@ void ParseRule(std::string_view text, const Place& place, const RuleOptions& opt
     return fail(1, "the options must stand in parentheses behind the header");
   }
   RuleContext context{.options = options, .keywords = keywords, .set = *set, .rule = rule};
+  const std::string_view body = text.substr(open + 1, text.size() - open - 2);
+  if (body.find("requires") != body.npos) {
+    const auto missing = Requirements(body, keywords);
+    if (!missing) return fail(0, fmt::format("requires: {}", missing.error().message));
+    if (!missing->empty()) {
+      ++set->num_skipped;
+      return Report(set, {RuleProblem::Severity::kWarning, place, 0, sid,
+                          fmt::format("requires {}, which is not here; the rule is skipped", *missing)});
+    }
+  }
   if (auto ok = ParseHeader(context, text.substr(0, open)); !ok) return fail(1, ok.error().message);
   const std::string& app = rule.header.app_protocol;
   if (!app.empty() && !keywords.HasProtocol(app)) {
@@ -211,9 +306,13 @@ void ParseRule(std::string_view text, const Place& place, const RuleOptions& opt
   }
   const size_t warnings = set->problems.size();
   size_t column = 0;
-  const std::string_view body = text.substr(open + 1, text.size() - open - 2);
   if (auto ok = ParseOptions(context, body, &column); !ok) {
     return fail(open + 2 + column, ok.error().message);
+  }
+  if (!context.inactive.empty()) {
+    ++set->num_inactive;
+    return Report(set, {RuleProblem::Severity::kWarning, place, 0, sid,
+                        context.inactive + "; the rule is inactive"});
   }
   // The sid may stand behind what was warned about.
   for (size_t i = warnings; i < set->problems.size(); ++i) set->problems[i].sid = rule.sid;

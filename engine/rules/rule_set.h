@@ -361,6 +361,7 @@ struct RuleSet {
   std::vector<RuleProblem> problems;
   uint32_t num_failed = 0;    // rules with an error
   uint32_t num_inactive = 0;  // rules for protocols without a dissector
+  uint32_t num_skipped = 0;   // rules that require what is not here
   std::vector<std::string> flowbit_names, flowint_names, xbit_names;
 };
 

@@ -262,6 +262,9 @@ typedef struct sluice_plugin {
   /* The direction has ended (FIN, RST, expiry); called at most once each, before
    * flow_free.  `rest` are the bytes never consumed.  NULL: not interested. */
   void (*end)(void *state, sluice_flow *, uint32_t direction, sluice_slice rest);
+  /* Other names that rules may call the protocol by, blank-separated, [a-z0-9_-]+.
+   * Plug-ins may share one: a rule for it applies to each of them.  NULL: none. */
+  const char *aliases;
 } sluice_plugin;
 
 SLUICE_EXPORT extern const sluice_plugin sluice_plugin_v1; /* the one export */

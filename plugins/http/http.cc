@@ -726,6 +726,7 @@ class Http {
 constexpr sluice_plugin Plugin() {
   sluice_plugin plugin = sluice::MakePlugin<Http>("http", "Hypertext Transfer Protocol 1.0 and 1.1");
   plugin.version = "1.0";
+  plugin.aliases = "http1";
   plugin.ports = "tcp/80 tcp/8080";
   plugin.fields = kFields;
   plugin.num_fields = std::size(kFields);

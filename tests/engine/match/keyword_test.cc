@@ -348,6 +348,19 @@ const TransformCase kTransformCases[] = {
      ":method: GET\r\nhost: a\r\n:path: /\r\n",
      "host: a\r\n"},
     {"FromBase64", {{"from_base64", ""}}, "c28gZXZpbA==", "so evil"},
+    {"PcreTakesTheFirstGroup", {{"pcrexform", "a=(\\w+)"}}, "x a=bc d", "bc"},
+    {"PcreWithoutGroupTakesAll", {{"pcrexform", "b+"}}, "abbc", "bb"},
+    {"PcreWithoutMatchKeepsAll", {{"pcrexform", "z"}}, "abc", "abc"},
+    {"PcreGroupThatTookNoPart", {{"pcrexform", "a|(b)"}}, "a", ""},
+    {"FromBase64StopsAtOthers", {{"from_base64", ""}}, "YWJj!ZGVm", "abc"},
+    {"FromBase64SkipsAsInMail", {{"from_base64", "mode rfc2045"}}, "YW\nJj", "abc"},
+    {"FromBase64Strict", {{"from_base64", "mode strict"}}, "YWJj!", ""},
+    {"FromBase64OffsetAndBytes", {{"from_base64", "bytes 4, offset 2"}}, "--YWJjZGVm", "abc"},
+    {"DomainIsRegistrable", {{"domain", ""}}, "www.News.BBC.co.uk", "bbc.co.uk"},
+    {"TopLevelIsThePublicSuffix", {{"tld", ""}}, "www.bbc.co.uk", "co.uk"},
+    {"SubsliceFromTheEnd", {{"subslice", "-3, 2"}}, "abcdef", "de"},
+    {"SubslicePastTheEnd", {{"subslice", "4, 9, truncate"}}, "abcdef", "ef"},
+    {"GunzipOfOther", {{"gunzip", ""}}, "not gzip", ""},
     {"InOrder", {{"dotprefix", ""}, {"to_uppercase", ""}}, "a", ".A"},
 };
 std::vector<TransformCase> FixedTransformCases() {
@@ -363,6 +376,11 @@ INSTANTIATE_TEST_SUITE_P(Match, Transforms, ::testing::ValuesIn(FixedTransformCa
 
 TEST(TransformErrors, NameTheTransform) {
   EXPECT_FALSE(TransformChain::Compile({{"to_klingon", ""}}));
+  EXPECT_FALSE(TransformChain::Compile({{"pcrexform", "(a"}}));
+  EXPECT_FALSE(TransformChain::Compile({{"pcrexform", ""}}));
+  EXPECT_FALSE(TransformChain::Compile({{"subslice", "0, 0, foobar"}}));
+  EXPECT_FALSE(TransformChain::Compile({{"from_base64", "mode mime"}}));
+  EXPECT_FALSE(TransformChain::Compile({{"domain", "x"}}));
   EXPECT_FALSE(TransformChain::Compile({{"xor", "0"}}));
   EXPECT_FALSE(TransformChain::Compile({{"xor", "zz"}}));
 }

@@ -31,7 +31,7 @@ class TestKeywords final : public KeywordSource {
     return all;
   }
   bool HasProtocol(std::string_view name) const override {
-    return name == "test" || name == "other";
+    return name == "test" || name == "other" || name == "test2";
   }
   bool HasEvent(std::string_view protocol, std::string_view) const override {
     return protocol == "test";
@@ -117,6 +117,46 @@ TEST(ParsedRules, FieldsFlowbitsAndThresholds) {
     code.number = 500;
     EXPECT_EQ(bench.Look(answer.tx, Direction::kToClient), expect);
   }
+}
+
+TEST(ParsedRules, AnAliasNamesTheProtocolToo) {
+  TestProtocol p;
+  p.other.aliases = {"test2"};
+  Bench bench(FromText("alert test2 any any -> any any (app-layer-protocol:test2; "
+                       "content:\"evil\"; sid:1;)\n"));
+  EXPECT_EQ(bench.Send("evil"), Sids{});
+  bench.flow.app = &p.other;
+  EXPECT_EQ(bench.Send("evil"), Sids{1});
+}
+
+// "=>": fields of request and response in one rule, its header naming the client.
+TEST(ParsedRules, ATransactionalRuleNeedsBothSides) {
+  TestProtocol p;
+  Bench bench(FromText("alert test any any => any any (test.name; content:\"alpha\"; "
+                       "test.code:>499; sid:1;)\n"));
+  TestTransaction t(p);
+  t.Add(0, "alpha");
+  EXPECT_EQ(bench.Look(t.tx), Sids{});
+  FieldValue& code = t.Add(3, "", Direction::kToClient);
+  code.type = FieldType::kUint;
+  code.number = 500;
+  EXPECT_EQ(bench.Look(t.tx, Direction::kToClient), Sids{1});
+}
+
+TEST(ParsedRules, AbsentNeedsToKnowThatNothingComes) {
+  TestProtocol p;
+  Bench bench(FromText("alert test any any -> any any (test.note; absent; sid:1;)\n"
+                       "alert test any any -> any any (test.note; absent: or_else; "
+                       "content:!\"beta\"; sid:2;)\n"));
+  TestTransaction t(p);
+  t.Add(0, "alpha");
+  EXPECT_EQ(bench.Look(t.tx), Sids{}) << "a note may still come";
+  t.tx.complete[0] = true;
+  EXPECT_EQ(bench.Look(t.tx), (Sids{1, 2}));
+  TestTransaction with(p);
+  with.Add(1, "gamma");
+  with.tx.complete[0] = true;
+  EXPECT_EQ(bench.Look(with.tx), Sids{2});
 }
 
 }  // namespace

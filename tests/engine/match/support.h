@@ -110,7 +110,7 @@ struct TestProtocol {
   CompileOptions options() const {
     CompileOptions o;
     o.keywords = keywords;
-    o.schemas = {"test", "other"};
+    o.schemas = {{"test"}, {"other", "test2"}};
     return o;
   }
 };

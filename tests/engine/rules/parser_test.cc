@@ -166,5 +166,43 @@ TEST(Rules, ABufferNamedAgainGoesOnAndATransformBeginsAnother) {
   EXPECT_EQ(set.rules[0].inspections[0].tests.size(), 2u);
 }
 
+struct Requirement {
+  const char* name;
+  const char* text;
+  bool loads;
+};
+class Requires : public testing::TestWithParam<Requirement> {};
+TEST_P(Requires, LoadsOrIsSkippedWithoutAnError) {
+  const RuleSet set = Parse(Tcp(std::string("requires: ") + GetParam().text + ";"));
+  EXPECT_EQ(set.rules.size(), GetParam().loads ? 1u : 0u);
+  EXPECT_EQ(set.num_skipped, GetParam().loads ? 0u : 1u);
+  EXPECT_EQ(set.num_failed, 0u);
+}
+INSTANTIATE_TEST_SUITE_P(Table, Requires,
+                         testing::Values(Requirement{"old_version", "version >= 7.0.3", true},
+                                         Requirement{"range", "version >= 7.0.3 < 8", false},
+                                         Requirement{"either", "version < 7 | >= 8", true},
+                                         Requirement{"without_blank", "version >=8.0.0", true},
+                                         Requirement{"to_come", "version >= 99", false},
+                                         Requirement{"keyword", "keyword content", true},
+                                         Requirement{"field", "keyword http.uri", true},
+                                         Requirement{"two", "version >= 7, keyword nosuch", false},
+                                         Requirement{"unknown_kind", "foo bar", false}),
+                         [](const auto& i) { return i.param.name; });
+
+TEST(Rules, SkippedBeforeItsUnknownKeywordIsRead) {
+  const RuleSet set = Parse(Tcp("new.keyword:1; requires: version >= 99;"));
+  EXPECT_EQ(set.num_skipped, 1u);
+  EXPECT_EQ(set.num_failed, 0u);
+}
+
+TEST(Rules, OnAProtocolWithoutDissectorAreInactiveNotWrong) {
+  for (const char* body : {"app-layer-protocol:smb;", "app-layer-protocol:!smb;"}) {
+    const RuleSet set = Parse(Tcp(body));
+    EXPECT_EQ(set.num_inactive, 1u) << body;
+    EXPECT_EQ(set.num_failed, 0u) << body;
+  }
+}
+
 }  // namespace
 }  // namespace sluice
