@@ -271,6 +271,7 @@ class Engine {
   int Stop(int signal_fd) {
     stop_ = true;
     for (auto& live : workers_) live->thread.join();
+    if (auto ok = runtime_->datasets->SaveAll(); !ok) spdlog::error("{}", ok.error().message);
     WriteStats();
     workers_.clear();
     FlushLogs();
@@ -300,7 +301,7 @@ class Engine {
 
   // Builds beside, swaps, keeps the old rules if the new ones fail.
   Result<void> Reload() {
-    auto rules = LoadRules(runtime_->options, *runtime_->catalog);
+    auto rules = LoadRules(runtime_->options, *runtime_->catalog, runtime_->datasets.get());
     if (!rules) {
       spdlog::error("reload=failed error=\"{}\"", rules.error().message);
       return std::unexpected(rules.error());

@@ -156,6 +156,7 @@ int RunReplay(const CommandLine& line) {
                                               file->path(), file->lines_lost())});
     }
   }
+  if (auto ok = runtime.datasets->SaveAll(); !ok) code = Complain(ok.error());
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   if (!line.quiet) PrintSummary(runtime, **worker, seconds);
   return code;

@@ -78,6 +78,7 @@ Result<Options> BuildOptions(const CommandLine& line) {
   options.rule_files.insert(options.rule_files.end(), line.rules.begin(), line.rules.end());
   for (const std::string& directory : line.plugin_dirs) options.plugin_dirs.push_back(directory);
   if (!line.interfaces.empty()) options.interfaces = line.interfaces;
+  if (!line.data_dir.empty()) options.data_dir = line.data_dir;
   if (!line.log_dir.empty()) options.log_dir = line.log_dir;
   if (line.checksum_mode == "none") options.verify_checksums = false;
   if (line.checksum_mode == "all") options.verify_checksums = true;
@@ -124,7 +125,8 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   return w;
 }
 
-Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog) {
+Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
+                              DatasetRegistry* datasets) {
   RuleOptions rule_options;
   rule_options.addresses = options.address_vars;
   rule_options.ports = options.port_vars;
@@ -150,6 +152,8 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog) {
   loaded.num_skipped = set->num_skipped;
   CompileOptions compile;
   compile.keywords = catalog.keywords();
+  compile.datasets = datasets;
+  datasets->BeginGeneration();
   for (const auto& schema : catalog.schemas()) {
     auto& names = compile.schemas.emplace_back(1, schema->name);
     names.insert(names.end(), schema->aliases.begin(), schema->aliases.end());
@@ -188,7 +192,9 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(const CommandLine& line, bool l
   auto catalog = LoadCatalog(o.plugin_dirs, o.plugin_options, &runtime->plugin_problems);
   if (!catalog) return std::unexpected(catalog.error());
   runtime->catalog = std::move(*catalog);
-  auto rules = LoadRules(o, *runtime->catalog);
+  runtime->datasets = std::make_unique<DatasetRegistry>(
+      DatasetOptions{o.data_dir, o.datasets_allow_write, o.datasets_allow_absolute});
+  auto rules = LoadRules(o, *runtime->catalog, runtime->datasets.get());
   if (!rules) return std::unexpected(rules.error());
   runtime->rules = std::move(*rules);
   runtime->UpdateWanted();

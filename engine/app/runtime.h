@@ -13,6 +13,7 @@
 #include "engine/app/worker.h"
 #include "engine/config/options.h"
 #include "engine/dissect/catalog.h"
+#include "engine/match/dataset.h"
 #include "engine/match/match.h"
 #include "engine/output/log_file.h"
 
@@ -28,7 +29,9 @@ struct LoadedRules {
   uint32_t num_failed = 0, num_inactive = 0, num_skipped = 0;
   void CollectCounters(NamedCounters* out) const;  // under EVE's names
 };
-Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog);
+// `datasets` outlives every program loaded with it.
+Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
+                              DatasetRegistry* datasets);
 
 // "file:line:column: sid 5: message"
 std::string FormatProblem(const RuleProblem& problem);
@@ -41,6 +44,7 @@ class Runtime {
   Options options;
   std::unique_ptr<Catalog> catalog;
   std::vector<Error> plugin_problems;
+  std::unique_ptr<DatasetRegistry> datasets;
   LoadedRules rules;
   std::unique_ptr<LogFile> eve, fast;
 

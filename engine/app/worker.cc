@@ -482,6 +482,7 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
   out.in_stream = alert.in_stream;
   out.direction = alert.direction;
   out.payload = packet.payload;
+  out.contexts = std::span(alert.contexts.list).first(alert.contexts.count);
   const bool drops = alert.rule->action == Action::kDrop && options_.inline_verdicts;
   const bool rejects = IsReject(alert.rule->action);
   out.blocked = drops || rejects;

@@ -47,6 +47,8 @@ struct Options {
   std::string classification_file, reference_file, threshold_file;
   bool failure_fatal = false;  // a bad rule or setting ends the start
   uint32_t max_alerts = 15;    // per packet
+  std::string data_dir = "/var/lib/sluice";  // state that outlives a run
+  bool datasets_allow_write = true, datasets_allow_absolute = false;
 
   // Flows and streams.
   uint64_t flow_capacity = 1u << 18;

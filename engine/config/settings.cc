@@ -131,6 +131,9 @@ std::vector<Setting> MakeSettings() {
     if (v == "0") o.max_alerts = Options{}.max_alerts;
     return v == "0" ? Result<void>{} : Integer(&Options::max_alerts, 1, 255)(o, v);
   });
+  add("data-dir", "default-data-dir", "where datasets keep their state", Text(&O::data_dir));
+  add("datasets.allow-write", "datasets.rules.allow-write", "rules may name files that datasets are saved to", Bool(&O::datasets_allow_write));
+  add("datasets.allow-absolute", "datasets.rules.allow-absolute-filenames", "... and outside of data-dir", Bool(&O::datasets_allow_absolute));
   s.push_back(List("plugins.directories", "", "further directories of dissectors", &O::plugin_dirs));
   add("flow.capacity", "", "flows per worker; the longest idle is evicted", Integer(&O::flow_capacity, 1, 1u << 26));
   add("flow.tcp-new", "flow-timeouts.tcp.new", "seconds idle before the handshake is complete", Integer(&O::tcp_new, 1, 1u << 30));

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <bit>
 #include <bitset>
+#include <filesystem>
 #include <set>
 #include <tuple>
 
@@ -132,7 +133,8 @@ bool ReadsVariable(const BufferTest& test) {
 bool IsRelative(const BufferTest& test) {
   return std::visit(
       Overloaded{[](const ContentTest& t) { return t.distance || t.within; },
-                 [](const SizeTest&) { return false; }, [](const auto& t) { return t.relative; }},
+                 [](const SizeTest&) { return false; }, [](const DatasetTest&) { return false; },
+                 [](const auto& t) { return t.relative; }},
       test);
 }
 
@@ -302,6 +304,14 @@ class Compiler {
         if (!regex) return std::unexpected(regex.error());
         op.regex = *regex;
       }
+      if (const auto* t = std::get_if<DatasetTest>(&test)) {
+        if (!options_.datasets) return Fail(Errc::kUnsupported, "no place for datasets is given");
+        auto set = options_.datasets->Open(t->set, std::filesystem::path(c->rule->place.file).parent_path());
+        if (!set) return std::unexpected(set.error());
+        op.dataset = set->get();
+        out_.datasets.push_back(std::move(*set));
+        program->needs_end = true;  // the whole buffer is looked up
+      }
       if (std::holds_alternative<Base64Decode>(test)) {
         if (!decoder) return Fail(Errc::kUnsupported, "base64_decode inside base64_data");
         out_.decoded.push_back(std::make_unique<ConfirmProgram>());
@@ -322,7 +332,8 @@ class Compiler {
                                  [](const ByteExtract&) { return Op::Kind::kExtract; },
                                  [](const ByteMath&) { return Op::Kind::kMath; },
                                  [](const SizeTest&) { return Op::Kind::kSize; },
-                                 [](const Base64Decode&) { return Op::Kind::kBase64; }},
+                                 [](const Base64Decode&) { return Op::Kind::kBase64; },
+                                 [](const DatasetTest&) { return Op::Kind::kDataset; }},
                       test);
   }
 

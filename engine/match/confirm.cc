@@ -90,6 +90,8 @@ class Run {
         return Then(std::get<SizeTest>(*op.test).test.Matches(buffer_.size()), op, index, anchor);
       case Op::Kind::kBase64:
         return Then(Base64(op, std::get<Base64Decode>(*op.test), anchor), op, index, anchor);
+      case Op::Kind::kDataset:
+        return Then(LookUp(op, std::get<DatasetTest>(*op.test)), op, index, anchor);
     }
     return Outcome::kFinal;
   }
@@ -331,6 +333,22 @@ class Run {
     // Decoded tests never decode again, so `base64` stays put.
     Run inner(*op.decoded, {state_.base64.data(), state_.base64.size()}, state_);
     return inner.From(0, 0) == Outcome::kMatch;
+  }
+
+  bool LookUp(const Op& op, const DatasetTest& t) {
+    Dataset& set = *op.dataset;
+    if (!set.Fits(buffer_.size())) return false;
+    if (t.op == DatasetTest::Op::kSet) return set.Add(buffer_);
+    if (t.op == DatasetTest::Op::kUnset) return set.Remove(buffer_);
+    const Dataset::Entry* entry = t.subdomain ? set.FindParent(buffer_) : set.Find(buffer_);
+    if (t.op == DatasetTest::Op::kIsNotSet) return entry == nullptr;
+    if (entry == nullptr) return false;
+    if (t.op == DatasetTest::Op::kReputation) return t.reputation.Matches(entry->reputation);
+    if (!entry->context.empty()) {
+      state_.contexts.Add(t.set.context_key.empty() ? t.set.name : t.set.context_key,
+                          entry->context);
+    }
+    return true;
   }
 
   const std::vector<Op>& ops_;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "engine/base/types.h"
+#include "engine/match/dataset.h"
 #include "engine/match/regex.h"
 #include "engine/match/transform.h"
 #include "engine/rules/rule_set.h"
@@ -36,7 +37,8 @@ struct Op {
     kExtract,
     kMath,
     kSize,
-    kBase64
+    kBase64,
+    kDataset
   };
   Kind kind = Kind::kContent;
   bool relative = false;
@@ -46,6 +48,7 @@ struct Op {
   const BufferTest* test = nullptr;  // in the rule
   const Regex* regex = nullptr;
   const ConfirmProgram* decoded = nullptr;  // kBase64: tests of the decoded bytes
+  Dataset* dataset = nullptr;               // kDataset
 };
 
 struct ConfirmState {
@@ -54,6 +57,7 @@ struct ConfirmState {
   RegexScratch regex;
   std::vector<uint8_t> base64;
   std::array<uint64_t, kMaxVariables> variables{};
+  AlertContexts contexts;  // what the sets say of values found, of one rule
   uint64_t step_limit_hits = 0, byte_limit_hits = 0;
   uint32_t steps = 0;
   uint64_t bytes = 0;

@@ -540,6 +540,7 @@ struct Detector::Impl {
     q.alert.direction = d;
     q.alert.in_stream = in_stream;
     q.alert.effective = r.rule->action;
+    q.alert.contexts = confirm.contexts;
     q.alert.apply_to_flow = tx || in_stream || r.kind == RuleClass::kAddress ||
                             r.kind == RuleClass::kProtocol || !r.any_app;
     if (queue.size() < kQueue) {
@@ -557,6 +558,7 @@ struct Detector::Impl {
   // Header, conditions, packet and payload tests of a kPacket rule on `buffer`.
   bool TryPacketRule(uint32_t rank, Slice buffer, bool in_stream) {
     const CompiledRule& r = rp->compiled[rank];
+    confirm.contexts.count = 0;
     if (fired[rank] == packet_no || !(r.directions & 1 << d())) return false;
     if (!HeaderMatches(r, 0) || !AppMatches(r)) return false;
     ++stats.candidates;
@@ -667,6 +669,7 @@ struct Detector::Impl {
 
   void TryStreamRule(uint32_t rank, Direction direction) {
     const CompiledRule& r = rp->compiled[rank];
+    confirm.contexts.count = 0;
     FlowVars& vars = *context.flow->vars;
     const Slice window = stream_window[Index(direction)];
     const uint64_t at = stream_at[Index(direction)], seen = stream_old[Index(direction)];
@@ -856,6 +859,7 @@ struct Detector::Impl {
   Look TryFieldRule(const CompiledRule& r, const Transaction& tx, Direction direction) {
     const size_t i = Index(direction);
     ++stats.confirms;
+    confirm.contexts.count = 0;
     if (r.has_event && !EventsSet(r, tx, direction)) return Look::kWait;
     const uint8_t side = static_cast<uint8_t>(1 << i);
     Look all = Look::kMatch;

@@ -23,6 +23,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -50,6 +51,7 @@ struct CompileOptions {
   // key (hash of literals and platform); empty until issue 3 fills it.
   // Ownership stays with the caller.
   class DatabaseCache* cache = nullptr;
+  class DatasetRegistry* datasets = nullptr;  // null: rules with datasets are problems
 };
 
 enum class RegexEngine : uint8_t { kNone, kHyperscan, kRe2, kPcre2 };
@@ -125,6 +127,17 @@ struct PacketContext {
   Nanos now{};
 };
 
+// JSON objects that datasets hold about what a rule found, for EVE's alert.context.
+struct AlertContexts {
+  static constexpr size_t kMax = 4;  // further ones are left out
+  using One = std::pair<std::string_view, std::string_view>;  // key, JSON: of the program's sets
+  std::array<One, kMax> list;
+  uint8_t count = 0;
+  void Add(std::string_view key, std::string_view json) {
+    if (count < kMax) list[count++] = {key, json};
+  }
+};
+
 struct Alert {
   const Rule* rule = nullptr;
   Transaction* tx = nullptr;  // null for packet and stream rules
@@ -133,6 +146,7 @@ struct Alert {
   bool in_stream = false;      // matched reassembled bytes
   bool apply_to_flow = false;  // drop and pass: hold for the rest of the flow
   Action effective = Action::kAlert;
+  AlertContexts contexts;
 };
 
 struct PacketResult {

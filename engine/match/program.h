@@ -119,6 +119,7 @@ struct RuleProgram::Impl {
   std::vector<std::unique_ptr<Regex>> regexes;
   std::vector<std::unique_ptr<ConfirmProgram>> decoded;  // of base64_decode
   std::vector<TransformChain> chains;                    // [0] is empty
+  std::vector<std::shared_ptr<Dataset>> datasets;
   std::vector<AddressSet> address_sets;
   std::vector<PortSet> port_sets;
 

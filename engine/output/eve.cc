@@ -382,6 +382,14 @@ void EveWriter::RuleObject(const AlertView& alert, const Packet& packet) {
     side(source ? "target" : "source", packet.source, packet.source_port);
     side(source ? "source" : "target", packet.destination, packet.destination_port);
   }
+  if (!alert.contexts.empty()) {
+    json_.OpenObject("context");
+    for (const auto& [key, json] : alert.contexts) {
+      json_.UserKey(key);
+      json_.Raw(json);
+    }
+    json_.CloseObject();
+  }
   if (options_.references && !rule.references.empty()) {
     json_.OpenArray("references");
     for (const Reference& r : rule.references) json_.String(r.system + r.id);

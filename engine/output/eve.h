@@ -66,6 +66,7 @@ struct AlertView {
   bool in_stream = false;
   Direction direction = Direction::kToServer;
   Slice payload;
+  std::span<const std::pair<std::string_view, std::string_view>> contexts;  // key, JSON
 };
 
 using NamedCounters = std::vector<std::pair<std::string, uint64_t>>;

@@ -58,6 +58,7 @@ extern const KeywordEntry kMetaKeywords[];
 extern const KeywordEntry kContentKeywords[];
 extern const KeywordEntry kPacketKeywords[];
 extern const KeywordEntry kFlowKeywords[];
+extern const KeywordEntry kDatasetKeywords[];
 extern const KeywordEntry kUnsupportedKeywords[];
 
 // What may follow a sticky buffer: nothing, or its side in a transactional rule.

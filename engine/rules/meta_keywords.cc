@@ -152,8 +152,8 @@ const KeywordEntry kMetaKeywords[] = {
 // Words of the dialect whose meaning is not built yet: an error that says so.
 const KeywordEntry kUnsupportedKeywords[] = {
     {"lua", nullptr, ""}, {"luajit", nullptr, ""}, {"asn1", nullptr, ""},
-    {"geoip", nullptr, ""}, {"iprep", nullptr, ""}, {"dataset", nullptr, ""},
-    {"datarep", nullptr, ""}, {"filestore", nullptr, ""}, {"file.name", nullptr, ""},
+    {"geoip", nullptr, ""}, {"iprep", nullptr, ""}, 
+    {"filestore", nullptr, ""}, {"file.name", nullptr, ""},
     {"file.magic", nullptr, ""}, {"filemagic", nullptr, ""}, {"filename", nullptr, ""},
     {"fileext", nullptr, ""}, {"filesize", nullptr, ""}, {"filemd5", nullptr, ""},
     {"filesha1", nullptr, ""}, {"filesha256", nullptr, ""}, {"replace", nullptr, ""},

@@ -22,7 +22,8 @@ const KeywordMap& Keywords() {
   static const KeywordMap map = [] {
     KeywordMap out;
     for (const KeywordEntry* table :
-         {kMetaKeywords, kContentKeywords, kPacketKeywords, kFlowKeywords, kUnsupportedKeywords}) {
+         {kMetaKeywords, kContentKeywords, kPacketKeywords, kFlowKeywords, kDatasetKeywords,
+          kUnsupportedKeywords}) {
       for (const KeywordEntry* entry = table; entry->name != nullptr; ++entry) {
         out.emplace(entry->name, entry);
       }

@@ -169,8 +169,27 @@ struct Base64Decode {  // later base64_data tests look at the decoded bytes
   bool relative = false;
 };
 
+// A named set of values, as the rule that uses it describes it.
+struct DatasetSpec {
+  enum class Type : uint8_t { kString, kMd5, kSha256, kIpv4, kIp } type = Type::kString;
+  enum class Format : uint8_t { kLines, kJson, kJsonLines } format = Format::kLines;
+  std::string name;
+  bool has_type = false;           // else an earlier rule says it
+  std::string load, save, state;   // files; empty: none
+  uint64_t memcap = 100u << 20;    // bytes
+  uint32_t hash_size = 4096;       // buckets
+  std::string context_key, value_key, array_key;  // of a JSON file
+  bool remove_key = false;
+};
+struct DatasetTest {  // "dataset", "datarep": the whole buffer is looked up
+  enum class Op : uint8_t { kIsSet, kIsNotSet, kSet, kUnset, kReputation } op = Op::kIsSet;
+  DatasetSpec set;
+  bool subdomain = false;  // a part from a '.' on is enough
+  UintTest reputation;
+};
+
 using BufferTest = std::variant<ContentTest, PcreTest, IsDataAtTest, ByteTest, ByteJump, ByteExtract,
-                                ByteMath, SizeTest, Base64Decode>;
+                                ByteMath, SizeTest, Base64Decode, DatasetTest>;
 
 // -------------------------------------------------------------- buffers
 
