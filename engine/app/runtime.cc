@@ -10,6 +10,7 @@
 
 #include "engine/app/keywords.h"
 #include "engine/app/plugins.h"
+#include "engine/match/database_cache.h"
 #include "engine/rules/parser.h"
 #include "engine/rules/threshold_config.h"
 
@@ -46,6 +47,18 @@ bool AsksForOldForms() {
     if (text.starts_with("SURICATA_EVE_") && text.ends_with("_VERSION=2")) return true;
   }
   return false;
+}
+
+// Null where there is none: rules are then compiled at each start.
+std::unique_ptr<DatabaseCache> OpenCache(const Options& options) {
+  if (options.cache_dir.empty()) return nullptr;
+  DatabaseCacheOptions cache_options;
+  cache_options.directory = options.cache_dir;
+  cache_options.max_bytes = options.cache_bytes;
+  auto cache = DatabaseCache::Open(cache_options);
+  if (cache) return std::move(*cache);
+  spdlog::warn("cache: {}", cache.error().message);
+  return nullptr;
 }
 
 Nanos Seconds(uint64_t n) { return std::chrono::seconds{static_cast<int64_t>(n)}; }
@@ -158,8 +171,17 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
     auto& names = compile.schemas.emplace_back(1, schema->name);
     names.insert(names.end(), schema->aliases.begin(), schema->aliases.end());
   }
+  const auto cache = OpenCache(options);
+  compile.cache = cache.get();
   auto program = RuleProgram::Compile(std::move(*set), compile);
   if (!program) return std::unexpected(program.error());
+  if (cache) {
+    if (auto ok = cache->Commit(); !ok) spdlog::warn("cache: {}", ok.error().message);
+    const DatabaseCacheStats& s = cache->stats();
+    spdlog::debug("cache hits={} misses={} refused={} damaged={} evicted={}", s.hits, s.misses,
+                  s.refused, s.damaged, s.evicted);
+    if (s.damaged > 0) spdlog::warn("cache: {} databases in {} were damaged", s.damaged, options.cache_dir);
+  }
   loaded.program = std::move(*program);
   for (const RuleProblem& problem : loaded.program->problems()) {
     loaded.problems.push_back(problem);

@@ -48,6 +48,8 @@ struct Options {
   bool failure_fatal = false;  // a bad rule or setting ends the start
   uint32_t max_alerts = 15;    // per packet
   std::string data_dir = "/var/lib/sluice";  // state that outlives a run
+  std::string cache_dir;  // compiled databases; "": none
+  uint64_t cache_bytes = 512u << 20;
   bool datasets_allow_write = true, datasets_allow_absolute = false;
 
   // Flows and streams.

@@ -1,8 +1,11 @@
 #include "engine/config/settings.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cstdlib>
 
 #include "engine/base/suggest.h"
 
@@ -131,6 +134,8 @@ std::vector<Setting> MakeSettings() {
     if (v == "0") o.max_alerts = Options{}.max_alerts;
     return v == "0" ? Result<void>{} : Integer(&Options::max_alerts, 1, 255)(o, v);
   });
+  add("rules.cache-directory", "detect.sgh-mpm-caching-path", "where compiled rules are kept between starts, \"\": nowhere", Text(&O::cache_dir));
+  add("rules.cache-bytes", "", "size of that directory; the longest unused goes first", Size(&O::cache_bytes));
   add("data-dir", "default-data-dir", "where datasets keep their state", Text(&O::data_dir));
   add("datasets.allow-write", "datasets.rules.allow-write", "rules may name files that datasets are saved to", Bool(&O::datasets_allow_write));
   add("datasets.allow-absolute", "datasets.rules.allow-absolute-filenames", "... and outside of data-dir", Bool(&O::datasets_allow_absolute));
@@ -252,8 +257,19 @@ std::vector<SettingInfo> AllSettings() {
   return all;
 }
 
+// Root's own, else the user's; none for a user without a home.
+static std::string DefaultCacheDirectory() {
+  if (geteuid() == 0) return "/var/cache/sluice";
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache == '/') {
+    return std::string(cache) + "/sluice";
+  }
+  const char* home = std::getenv("HOME");
+  return home && *home == '/' ? std::string(home) + "/.cache/sluice" : "";
+}
+
 Options DefaultOptions() {
   Options o;
+  o.cache_dir = DefaultCacheDirectory();
   o.address_vars = {{"HOME_NET", "[192.168.0.0/16,10.0.0.0/8,172.16.0.0/12]"},
                     {"EXTERNAL_NET", "!$HOME_NET"},
                     {"HTTP_SERVERS", "$HOME_NET"}, {"SMTP_SERVERS", "$HOME_NET"},

@@ -347,7 +347,7 @@ class Compiler {
     auto [it, added] = regex_by_key_.try_emplace(std::move(key), nullptr);
     if (added) {
       auto compiled = Regex::Compile(test, needs_position, options_.pcre_match_limit,
-                                     options_.pcre_depth_limit);
+                                     options_.pcre_depth_limit, options_.cache);
       if (!compiled) {
         regex_by_key_.erase(it);
         return std::unexpected(compiled.error());
@@ -633,7 +633,7 @@ class Compiler {
 
   Result<void> Finish() {
     const auto finish = [this](LiteralDatabase& db) -> Result<void> {
-      if (auto done = db.Compile(); !done) return done;
+      if (auto done = db.Compile(options_.cache); !done) return done;
       if (db.empty()) return {};
       ++out_.summary.databases;
       out_.summary.literals += db.num_literals();

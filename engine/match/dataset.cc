@@ -10,9 +10,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/file.h"
 #include "engine/match/transform.h"
 #include "engine/rules/sets.h"
 #include "engine/rules/text.h"
@@ -83,12 +83,6 @@ void Erase(Json* object, std::string_view key) {
   const size_t dot = key.rfind('.');
   if (dot != key.npos) object = At(object, key.substr(0, dot));
   if (object && object->is_object()) object->erase(std::string(key.substr(dot == key.npos ? 0 : dot + 1)));
-}
-
-Result<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return Fail(Errc::kIo, "{}: the dataset cannot be opened; check its path", path);
-  return std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
 }
 
 }  // namespace
@@ -305,7 +299,7 @@ Result<void> Dataset::LoadJson(const std::string& path, std::string_view text) {
 }
 
 Result<void> Dataset::Load(const std::string& path) {
-  const auto text = ReadFile(path);
+  const auto text = ReadFile(path, "dataset");
   if (!text) return std::unexpected(text.error());
   return spec_.format == DatasetSpec::Format::kLines ? LoadLines(path, *text)
                                                      : LoadJson(path, *text);

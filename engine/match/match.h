@@ -47,9 +47,7 @@ struct CompileOptions {
                                         Action::kAlert};
   uint32_t pcre_match_limit = 100'000;
   uint32_t pcre_depth_limit = 2'000;
-  // Seam for the cache of compiled databases: called with the serialised form's
-  // key (hash of literals and platform); empty until issue 3 fills it.
-  // Ownership stays with the caller.
+  // Databases of earlier starts; null: none.  Borrowed for the call.
   class DatabaseCache* cache = nullptr;
   class DatasetRegistry* datasets = nullptr;  // null: rules with datasets are problems
 };

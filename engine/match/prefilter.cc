@@ -20,7 +20,7 @@ void LiteralDatabase::Add(const std::string& literal, bool nocase, uint32_t rule
   if (rules.empty() || rules.back() != rule) rules.push_back(rule);
 }
 
-Result<void> LiteralDatabase::Compile() {
+Result<void> LiteralDatabase::Compile(DatabaseCache* cache) {
   std::vector<const char*> texts;
   std::vector<size_t> lengths;
   std::vector<unsigned> flags, ids;
@@ -35,13 +35,28 @@ Result<void> LiteralDatabase::Compile() {
     max_length_ = std::max(max_length_, static_cast<uint32_t>(literal.first.size()));
   }
   if (texts.empty()) return {};
-  hs_compile_error_t* error = nullptr;
-  if (hs_compile_lit_multi(texts.data(), flags.data(), ids.data(), lengths.data(),
-                           static_cast<unsigned>(texts.size()), HS_MODE_BLOCK, nullptr, &database_,
-                           &error) != HS_SUCCESS) {
-    const std::string message = error ? error->message : "unknown";
-    hs_free_compile_error(error);
-    return Fail(Errc::kUnsupported, "prefilter of {} literals: {}", texts.size(), message);
+  std::string problem;
+  const auto compile = [&] {
+    hs_database_t* database = nullptr;
+    hs_compile_error_t* error = nullptr;
+    if (hs_compile_lit_multi(texts.data(), flags.data(), ids.data(), lengths.data(),
+                             static_cast<unsigned>(texts.size()), HS_MODE_BLOCK, nullptr, &database,
+                             &error) != HS_SUCCESS) {
+      problem = error ? error->message : "unknown";
+      hs_free_compile_error(error);
+    }
+    return database;
+  };
+  if (cache) {
+    DatabaseCache::KeyBuilder key;
+    key.Add("literals");
+    for (size_t i = 0; i < texts.size(); ++i) key.Add({texts[i], lengths[i]}).Add(flags[i]);
+    database_ = cache->LoadOr(key.Finish(), compile);
+  } else {
+    database_ = compile();
+  }
+  if (!database_) {
+    return Fail(Errc::kUnsupported, "prefilter of {} literals: {}", texts.size(), problem);
   }
   building_.clear();
   return {};

@@ -16,6 +16,7 @@
 
 #include "engine/base/result.h"
 #include "engine/base/types.h"
+#include "engine/match/database_cache.h"
 
 namespace sluice {
 
@@ -28,7 +29,8 @@ class LiteralDatabase {
 
   // `literal` is not empty, and lower case when nocase.
   void Add(const std::string& literal, bool nocase, uint32_t rule);
-  Result<void> Compile();
+  // `cache` may be null.
+  Result<void> Compile(DatabaseCache* cache);
 
   bool empty() const { return first_.size() <= 1; }
   const hs_database_t* database() const { return database_; }

@@ -243,7 +243,8 @@ Regex::~Regex() {
 }
 
 Result<std::unique_ptr<Regex>> Regex::Compile(const PcreTest& test, bool needs_position,
-                                              uint32_t match_limit, uint32_t depth_limit) {
+                                              uint32_t match_limit, uint32_t depth_limit,
+                                              DatabaseCache* cache) {
   std::unique_ptr<Regex> regex(new Regex);
   regex->match_limit_ = match_limit;
   regex->depth_limit_ = depth_limit;
@@ -251,18 +252,18 @@ Result<std::unique_ptr<Regex>> Regex::Compile(const PcreTest& test, bool needs_p
   regex->compiled_ = std::make_unique<Compiled>();
   needs_position = needs_position || !test.captures.empty();
   const size_t size = AutomatonSize(test.pattern);
-  if (!needs_position && size <= kCheapForHyperscan && regex->TryHyperscan(test)) return regex;
+  if (!needs_position && size <= kCheapForHyperscan && regex->TryHyperscan(test, cache)) return regex;
   if (size > kCheapForHyperscan) regex->reason_ = "too large to compile at each start";
   if (test.captures.empty() && regex->TryRe2(test, needs_position)) return regex;
   if (!needs_position && size > kCheapForHyperscan && size <= kMostForHyperscan &&
-      regex->TryHyperscan(test)) {
+      regex->TryHyperscan(test, cache)) {
     return regex;
   }
   if (auto used = regex->UsePcre2(test); !used) return std::unexpected(used.error());
   return regex;
 }
 
-bool Regex::TryHyperscan(const PcreTest& test) {
+bool Regex::TryHyperscan(const PcreTest& test, DatabaseCache* cache) {
   if (test.anchored || test.dollar_end_only || test.extended || test.ungreedy) {
     reason_ = "flag A, E, x or G";
     return false;
@@ -272,15 +273,23 @@ bool Regex::TryHyperscan(const PcreTest& test) {
   if (test.caseless) flags |= HS_FLAG_CASELESS;
   if (test.dot_all) flags |= HS_FLAG_DOTALL;
   if (test.multi_line) flags |= HS_FLAG_MULTILINE;
-  hs_compile_error_t* error = nullptr;
-  if (hs_compile(test.pattern.c_str(), flags, HS_MODE_BLOCK, nullptr, &hs_, &error) != HS_SUCCESS) {
-    if (error) {
-      reason_ = error->message;
+  const auto compile = [&] {
+    hs_database_t* database = nullptr;
+    hs_compile_error_t* error = nullptr;
+    if (hs_compile(test.pattern.c_str(), flags, HS_MODE_BLOCK, nullptr, &database, &error) !=
+        HS_SUCCESS) {
+      reason_ = error ? error->message : "unknown";
       hs_free_compile_error(error);
     }
-    hs_ = nullptr;
-    return false;
+    return database;
+  };
+  if (cache) {
+    const auto key = DatabaseCache::KeyBuilder().Add("expression").Add(test.pattern).Add(flags);
+    hs_ = cache->LoadOr(key.Finish(), compile);
+  } else {
+    hs_ = compile();
   }
+  if (!hs_) return false;
   engine_ = RegexEngine::kHyperscan;
   reason_ = "only existence is asked";
   return true;

@@ -15,6 +15,7 @@
 
 #include "engine/base/result.h"
 #include "engine/base/types.h"
+#include "engine/match/database_cache.h"
 #include "engine/match/match.h"
 #include "engine/rules/rule_set.h"
 
@@ -35,8 +36,10 @@ class Regex {
  public:
   // `needs_position`: a later test is relative to the match.  kInvalidArgument
   // if no engine compiles it.
+  // `cache` may be null.
   static Result<std::unique_ptr<Regex>> Compile(const PcreTest& test, bool needs_position,
-                                                uint32_t match_limit, uint32_t depth_limit);
+                                                uint32_t match_limit, uint32_t depth_limit,
+                                                DatabaseCache* cache);
   ~Regex();
 
   RegexEngine engine() const { return engine_; }
@@ -52,7 +55,7 @@ class Regex {
 
  private:
   Regex() = default;
-  bool TryHyperscan(const PcreTest& test);
+  bool TryHyperscan(const PcreTest& test, DatabaseCache* cache);
   bool TryRe2(const PcreTest& test, bool needs_position);
   Result<void> UsePcre2(const PcreTest& test);
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <unordered_map>
 
+#include "engine/base/file.h"
 #include "engine/base/suggest.h"
 #include "engine/rules/context.h"
 
@@ -492,6 +492,9 @@ Result<void> ParseHeader(RuleContext& c, std::string_view text) {
 
 void ParseRules(std::string_view text, const std::string& file, const RuleOptions& options,
                 const KeywordSource& keywords, RuleSet* set) {
+  // Rules are large to move: room for a file of usual size at once.
+  set->rules.reserve(set->rules.size() +
+                     std::min<size_t>(static_cast<size_t>(std::ranges::count(text, '\n')), 1u << 16));
   uint32_t line = 0;
   std::string joined;  // a rule over several lines
   uint32_t first_line = 0;
@@ -554,16 +557,10 @@ Result<RuleSet> LoadRuleFiles(const std::vector<std::string>& paths, const RuleO
                               const KeywordSource& keywords) {
   RuleSet set;
   for (const std::string& path : paths) {
-    std::ifstream in(path, std::ios::binary);
-    std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-    if (!in.good() && !in.eof()) {
-      return Fail(Errc::kIo, "{}: the rule file cannot be read; check its path and rights", path);
-    }
-    if (!in.is_open()) {
-      return Fail(Errc::kIo, "{}: the rule file cannot be opened; check its path and rights", path);
-    }
+    const auto text = ReadFile(path, "rule file");
+    if (!text) return std::unexpected(text.error());
     const auto parse = path.ends_with(".toml") ? ParseTomlRules : ParseRules;
-    parse(text, path, options, keywords, &set);
+    parse(*text, path, options, keywords, &set);
   }
   FinishRules(&set);
   return set;

@@ -1,10 +1,9 @@
 #include "engine/rules/threshold_config.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <map>
 
+#include "engine/base/file.h"
 #include "engine/rules/text.h"
 
 namespace sluice {
@@ -235,10 +234,9 @@ void ApplyThresholds(std::string_view text, const std::string& file, const RuleO
 }
 
 Result<void> ReadThresholds(const std::string& path, const RuleOptions& options, RuleSet* set) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return Fail(Errc::kIo, "{}: the threshold file cannot be opened; check its path", path);
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  ApplyThresholds(text, path, options, set);
+  const auto text = ReadFile(path, "threshold file");
+  if (!text) return std::unexpected(text.error());
+  ApplyThresholds(*text, path, options, set);
   return {};
 }
 
