@@ -1,0 +1,373 @@
+// What a rule asks of a packet's headers and its flow, and what a match leaves there.
+#include <algorithm>
+
+#include "engine/decode/decode.h"
+#include "engine/match/detector_impl.h"
+
+namespace sluice {
+
+namespace {
+
+bool FlagsMatch(TcpFlagsTest::Mode mode, uint8_t have, uint8_t want) {
+  switch (mode) {
+    case TcpFlagsTest::Mode::kExact:
+      return have == want;
+    case TcpFlagsTest::Mode::kAll:
+      return (have & want) == want;
+    case TcpFlagsTest::Mode::kAny:
+      return (have & want) != 0;
+    case TcpFlagsTest::Mode::kNot:
+      return (have & want) != want;
+  }
+  return false;
+}
+
+bool NumberOf(const Packet& p, PacketField field, uint64_t* value) {
+  const bool tcp = p.l4 == L4::kTcp, icmp = p.l4 == L4::kIcmp || p.l4 == L4::kIcmp6;
+  switch (field) {
+    case PacketField::kTtl:
+      *value = p.ttl;
+      return p.ip_version != 0;
+    case PacketField::kIpId:
+      *value = p.ip_id;
+      return p.ip_version == 4;
+    case PacketField::kIpProto:
+      *value = p.ip_protocol;
+      return p.ip_version != 0;
+    case PacketField::kTos:
+      *value = p.tos;
+      return p.ip_version != 0;
+    case PacketField::kTcpSeq:
+      *value = p.tcp.seq;
+      return tcp;
+    case PacketField::kTcpAck:
+      *value = p.tcp.ack;
+      return tcp;
+    case PacketField::kTcpWindow:
+      *value = p.tcp.window;
+      return tcp;
+    case PacketField::kTcpMss:
+      *value = p.tcp.mss;
+      return tcp && p.tcp.has_mss;
+    case PacketField::kIcmpType:
+      *value = p.icmp_type;
+      return icmp;
+    case PacketField::kIcmpCode:
+      *value = p.icmp_code;
+      return icmp;
+    case PacketField::kIcmpId:
+      *value = p.icmp_id;
+      return icmp;
+    case PacketField::kIcmpSeq:
+      *value = p.icmp_seq;
+      return icmp;
+    case PacketField::kDsize:
+      *value = p.payload.size();
+      return p.l4 != L4::kNone;
+    case PacketField::kPacketLen:
+      *value = p.wire_len ? p.wire_len : p.frame.size();
+      return true;
+    case PacketField::kIcmpv6Mtu: {  // RFC 4443 §3.2: packet too big
+      if (p.l4 != L4::kIcmp6 || p.icmp_type != 2 || p.ip_payload.size() < 8) return false;
+      const uint8_t* b = p.ip_payload.data() + 4;
+      *value = uint64_t{b[0]} << 24 | uint64_t{b[1]} << 16 | uint64_t{b[2]} << 8 | b[3];
+      return true;
+    }
+  }
+  return false;
+}
+
+// RFC 791 §3.1: type, length, data; types 0 and 1 are single bytes.
+bool HasIpOption(Slice options, uint8_t wanted, bool any) {
+  for (size_t i = 0; i < options.size();) {
+    const uint8_t type = options[i];
+    if (any || type == wanted) return true;
+    if (type == 0) return false;
+    if (type == 1) {
+      ++i;
+      continue;
+    }
+    if (i + 1 >= options.size() || options[i + 1] < 2) return false;
+    i += options[i + 1];
+  }
+  return false;
+}
+
+Slice AddressBytes(const Address& address) {
+  return Slice(address.bytes.data(), address.version == 4 ? 4 : address.version == 6 ? 16 : 0);
+}
+
+bool ChecksumMatches(const ChecksumTest& test, const Packet& p) {
+  if (p.ip_version != test.ip_version) return false;
+  if (test.ip_protocol == 0) return IpChecksumHolds(p) == test.valid;
+  // Carried whole: a fragment has no transport header to check.
+  return p.ip_protocol == test.ip_protocol && p.l4 != L4::kNone &&
+         TransportChecksumHolds(p) == test.valid;
+}
+
+}  // namespace
+
+Slice HeaderOf(const Packet& p, HeaderBuffer header) {
+  switch (header) {
+    case HeaderBuffer::kNone:
+      return {};
+    case HeaderBuffer::kIpv4:
+      return p.ip_version == 4 ? p.ip_header : Slice{};
+    case HeaderBuffer::kIpv6:
+      return p.ip_version == 6 ? p.ip_header : Slice{};
+    case HeaderBuffer::kTcp:
+      return p.l4 == L4::kTcp ? p.l4_header : Slice{};
+    case HeaderBuffer::kUdp:
+      return p.l4 == L4::kUdp ? p.l4_header : Slice{};
+    case HeaderBuffer::kIcmpv4:
+      return p.l4 == L4::kIcmp ? p.l4_header : Slice{};
+    case HeaderBuffer::kIcmpv6:
+      return p.l4 == L4::kIcmp6 ? p.l4_header : Slice{};
+    case HeaderBuffer::kEther:
+      return p.ethernet;
+    case HeaderBuffer::kIpSource:
+      return AddressBytes(p.source);
+    case HeaderBuffer::kIpDestination:
+      return AddressBytes(p.destination);
+  }
+  return {};
+}
+
+bool Detector::Impl::FlowMatches(const FlowTest& t, Direction d) const {
+  const FlowContext* f = context.flow;
+  if (t.to_server != t.to_client) {
+    if (!f || (d == Direction::kToServer) != t.to_server) return false;
+  }
+  if (t.established && !(f && f->established)) return false;
+  if (t.not_established && f && f->established) return false;
+  if (t.only_frag && !context.packet->is_fragment) return false;
+  return !(t.no_frag && context.packet->is_fragment);
+}
+
+HostKey Detector::Impl::XbitKey(const XbitTest& t) const {
+  HostKey key;
+  key.what = (t.name < rp->xbit_keys.size() ? rp->xbit_keys[t.name] : t.name) << 2 |
+             static_cast<uint64_t>(t.track);
+  const Packet& p = *context.packet;
+  switch (t.track) {
+    case XbitTest::Track::kSource:
+      key.first = p.source;
+      break;
+    case XbitTest::Track::kDestination:
+      key.first = p.destination;
+      break;
+    case XbitTest::Track::kPair:  // either way round
+      key.first = std::min(p.source, p.destination);
+      key.second = std::max(p.source, p.destination);
+      break;
+  }
+  return key;
+}
+
+bool Detector::Impl::XbitIsSet(const XbitTest& t) {
+  const Nanos* until = host_bits.Find(XbitKey(t));
+  return until && *until > context.now;
+}
+
+bool Detector::Impl::FlowintMatches(const FlowintTest& t) const {
+  using Op = FlowintTest::Op;
+  if (t.op == Op::kSet || t.op == Op::kAdd || t.op == Op::kSubtract) return true;
+  const uint32_t* value = context.flow ? context.flow->vars->GetInt(t.variable) : nullptr;
+  if (t.op == Op::kIsSet) return value != nullptr;
+  if (t.op == Op::kIsNotSet) return value == nullptr;
+  if (!value) return false;
+  uint32_t other = t.value;
+  if (t.other >= 0) {
+    const uint32_t* o = context.flow->vars->GetInt(static_cast<uint32_t>(t.other));
+    if (!o) return false;
+    other = *o;
+  }
+  switch (t.op) {
+    case Op::kLess:
+      return *value < other;
+    case Op::kLessEqual:
+      return *value <= other;
+    case Op::kEqual:
+      return *value == other;
+    case Op::kNotEqual:
+      return *value != other;
+    case Op::kGreaterEqual:
+      return *value >= other;
+    case Op::kGreater:
+      return *value > other;
+    default:
+      return true;
+  }
+}
+
+bool Detector::Impl::StreamSizeMatches(const StreamSizeTest& t) const {
+  if (!context.flow || context.packet->l4 != L4::kTcp) return false;
+  const bool server = t.test.Matches(context.flow->stream_bytes[Index(Direction::kToClient)]);
+  const bool client = t.test.Matches(context.flow->stream_bytes[Index(Direction::kToServer)]);
+  switch (t.side) {
+    case StreamSizeTest::Side::kServer:
+      return server;
+    case StreamSizeTest::Side::kClient:
+      return client;
+    case StreamSizeTest::Side::kBoth:
+      return server && client;
+    case StreamSizeTest::Side::kEither:
+      return server || client;
+  }
+  return false;
+}
+
+bool Detector::Impl::FlowNumberMatches(const FlowNumberTest& t) const {
+  const FlowContext* f = context.flow;
+  if (!f) return false;
+  uint64_t v = 0;
+  switch (t.field) {
+    case FlowField::kAge:
+      v = context.now > f->started
+              ? static_cast<uint64_t>(
+                    std::chrono::duration_cast<std::chrono::seconds>(context.now - f->started)
+                        .count())
+              : 0;
+      break;
+    case FlowField::kPktsToServer:
+      v = f->packets[0];
+      break;
+    case FlowField::kPktsToClient:
+      v = f->packets[1];
+      break;
+    case FlowField::kBytesToServer:
+      v = f->bytes[0];
+      break;
+    case FlowField::kBytesToClient:
+      v = f->bytes[1];
+      break;
+    case FlowField::kPkts:
+      v = f->packets[0] + f->packets[1];
+      break;
+    case FlowField::kBytes:
+      v = f->bytes[0] + f->bytes[1];
+      break;
+  }
+  return t.test.Matches(v);
+}
+
+bool Detector::Impl::AppProtocolMatches(const AppProtocolTest& t) const {
+  const FlowContext* f = context.flow;
+  if (!f) return false;
+  if (t.protocol == "failed") return f->app_failed != t.negated;
+  if (t.protocol == "unknown") return (!f->app && !f->app_failed) != t.negated;
+  const Schema* app = f->app;
+  if (t.side == AppProtocolTest::Side::kOriginal)
+    app = f->app_original ? f->app_original : f->app;
+  if (!app && !f->app_failed) return false;  // too early to say
+  return (app && app->Answers(t.protocol)) != t.negated;
+}
+
+bool Detector::Impl::ConditionsHold(const CompiledRule& r, Direction d) {
+  for (const FlowCondition& condition : r.rule->flow_conditions) {
+    bool holds = true;
+    if (const auto* flow = std::get_if<FlowTest>(&condition)) {
+      holds = FlowMatches(*flow, d);
+    } else if (const auto* bit = std::get_if<FlowbitTest>(&condition)) {
+      if (IsTestOp(bit->op)) {
+        const bool set =
+            context.flow && std::any_of(bit->bits.begin(), bit->bits.end(), [this](uint32_t id) {
+              return context.flow->vars->GetBit(id);
+            });
+        holds = context.flow && set == (bit->op == FlowbitTest::Op::kIsSet);
+      }
+    } else if (const auto* number = std::get_if<FlowintTest>(&condition)) {
+      holds = FlowintMatches(*number);
+    } else if (const auto* xbit = std::get_if<XbitTest>(&condition)) {
+      if (IsTestOp(xbit->op)) holds = XbitIsSet(*xbit) == (xbit->op == FlowbitTest::Op::kIsSet);
+    } else if (const auto* size = std::get_if<StreamSizeTest>(&condition)) {
+      holds = StreamSizeMatches(*size);
+    } else if (const auto* count = std::get_if<FlowNumberTest>(&condition)) {
+      holds = FlowNumberMatches(*count);
+    } else if (const auto* app = std::get_if<AppProtocolTest>(&condition)) {
+      holds = AppProtocolMatches(*app);
+    }
+    if (!holds) return false;
+  }
+  return true;
+}
+
+bool Detector::Impl::PacketTestsHold(const CompiledRule& r) const {
+  const Packet& p = *context.packet;
+  for (uint16_t id : r.events) {
+    if (std::find(context.events.begin(), context.events.end(), id) == context.events.end())
+      return false;
+  }
+  for (const PacketTest& test : r.rule->packet_tests) {
+    bool holds = true;
+    if (const auto* n = std::get_if<PacketNumberTest>(&test)) {
+      uint64_t value = 0;
+      holds = NumberOf(p, n->field, &value) && n->test.Matches(value);
+    } else if (const auto* f = std::get_if<TcpFlagsTest>(&test)) {
+      holds = p.l4 == L4::kTcp &&
+              FlagsMatch(f->mode, p.tcp.flags & static_cast<uint8_t>(~f->ignore_mask), f->flags);
+    } else if (std::holds_alternative<SameIpTest>(test)) {
+      holds = p.ip_version && p.source == p.destination;
+    } else if (const auto* o = std::get_if<IpOptsTest>(&test)) {
+      holds = HasIpOption(p.ip_options, o->option, o->any);
+    } else if (const auto* b = std::get_if<FragBitsTest>(&test)) {
+      const uint8_t have =
+          static_cast<uint8_t>(p.more_fragments | p.dont_fragment << 1 | p.reserved_bit << 2);
+      holds = p.ip_version == 4 && FlagsMatch(b->mode, have, b->bits);
+    } else if (const auto* fo = std::get_if<FragOffsetTest>(&test)) {
+      holds = p.ip_version && fo->test.Matches(p.fragment_offset / 8);
+    } else if (const auto* sum = std::get_if<ChecksumTest>(&test)) {
+      holds = ChecksumMatches(*sum, p);
+    }
+    if (!holds) return false;
+  }
+  return true;
+}
+
+void Detector::Impl::AfterMatch(const CompiledRule& r) {
+  FlowVars* vars = context.flow ? context.flow->vars : nullptr;
+  for (const FlowCondition& condition : r.rule->flow_conditions) {
+    if (const auto* bit = std::get_if<FlowbitTest>(&condition);
+        bit && vars && !IsTestOp(bit->op)) {
+      for (uint32_t id : bit->bits) {
+        const bool set = bit->op == FlowbitTest::Op::kSet ||
+                         (bit->op == FlowbitTest::Op::kToggle && !vars->GetBit(id));
+        if (!set)
+          vars->ClearBit(id);
+        else if (!vars->SetBit(id))
+          ++stats.flow_vars_full;
+      }
+    } else if (const auto* number = std::get_if<FlowintTest>(&condition); number && vars) {
+      SetFlowint(*number, *vars);
+    } else if (const auto* xbit = std::get_if<XbitTest>(&condition);
+               xbit && !IsTestOp(xbit->op)) {
+      const bool set = xbit->op == FlowbitTest::Op::kSet ||
+                       (xbit->op == FlowbitTest::Op::kToggle && !XbitIsSet(*xbit));
+      bool created = false;
+      if (set)
+        host_bits.Touch(XbitKey(*xbit), &created) =
+            context.now + std::chrono::seconds(xbit->expire_seconds);
+      else
+        host_bits.Erase(XbitKey(*xbit));
+    }
+  }
+}
+
+void Detector::Impl::SetFlowint(const FlowintTest& t, FlowVars& vars) {
+  using Op = FlowintTest::Op;
+  if (t.op != Op::kSet && t.op != Op::kAdd && t.op != Op::kSubtract) return;
+  uint32_t operand = t.value;
+  if (t.other >= 0) {
+    const uint32_t* o = vars.GetInt(static_cast<uint32_t>(t.other));
+    if (!o) return;
+    operand = *o;
+  }
+  const uint32_t* old = vars.GetInt(t.variable);
+  const uint32_t before = old ? *old : 0;
+  const uint32_t value = t.op == Op::kSet   ? operand
+                         : t.op == Op::kAdd ? before + operand
+                                            : before - operand;
+  if (!vars.SetInt(t.variable, value)) ++stats.flow_vars_full;
+}
+
+}  // namespace sluice

@@ -1,0 +1,263 @@
+// engine/match/detector_impl.h
+// The state of a Detector, and its steps by subject: conditions.cc (header, flow and
+// packet conditions), packet_rules.cc (payload and stream), transaction_rules.cc
+// (fields and files), detector.cc (matches to decisions).
+//
+// Threads: confined to the Detector's worker.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "engine/match/program.h"
+#include "engine/match/thresholds.h"
+
+namespace sluice {
+
+inline constexpr size_t kQueue = 256;         // matches of one packet before ordering
+inline constexpr uint32_t kPendingTries = 8;  // looks at more stream bytes for one candidate
+inline constexpr uint32_t kHasFired = 1000;   // in Pending::tries: matched at the stream's start
+
+enum class Look : uint8_t { kMatch, kWait, kNever };
+
+inline bool IsTestOp(FlowbitTest::Op op) {
+  return op == FlowbitTest::Op::kIsSet || op == FlowbitTest::Op::kIsNotSet;
+}
+
+// The header a buffer names; empty where the packet has none.
+Slice HeaderOf(const Packet& packet, HeaderBuffer header);
+
+struct Detector::Impl {
+  struct Queued {
+    uint32_t rank = 0;
+    Alert alert;
+  };
+  // One answer per packet and index: an address or port set and an endpoint.
+  struct Memo {
+    std::vector<uint64_t> slots;  // packet << 1 | answer
+  };
+
+  Impl(std::shared_ptr<const RuleProgram> p, const DetectorOptions& o)
+      : options(o), thresholds(o.threshold_entries), host_bits(o.host_bits) {
+    options.max_alerts = std::clamp(options.max_alerts, 1u, 255u);
+    confirm.max_steps = options.max_recursion;
+    confirm.max_bytes = options.max_confirm_bytes;
+    confirm.base64.reserve(kMaxTransformBytes + 4);
+    queue.reserve(kQueue);
+    alerts.reserve(options.max_alerts);
+    Use(std::move(p));
+  }
+
+  void Use(std::shared_ptr<const RuleProgram> p);
+
+  // ------------------------------------------------------ header, conditions
+  bool AddressIn(uint32_t set, size_t endpoint) {
+    uint64_t& slot = addresses.slots[set * 2 + endpoint];
+    if (slot >> 1 != packet_no) {
+      const Address& a = endpoint == 0 ? context.packet->source : context.packet->destination;
+      slot = packet_no << 1 | ContainsAddress(rp->address_sets[set], a);
+    }
+    return slot & 1;
+  }
+  bool PortIn(uint32_t set, size_t endpoint) {
+    const PortSet& s = rp->port_sets[set];
+    if (s.any) return true;
+    if (!has_ports) return false;
+    uint64_t& slot = ports.slots[set * 2 + endpoint];
+    if (slot >> 1 != packet_no) {
+      slot = packet_no << 1 | ContainsPort(s, endpoint == 0 ? context.packet->source_port
+                                                            : context.packet->destination_port);
+    }
+    return slot & 1;
+  }
+  bool Side(const CompiledRule& r, size_t source) {
+    return PortIn(r.destination_ports, 1 - source) && PortIn(r.source_ports, source) &&
+           AddressIn(r.sources, source) && AddressIn(r.destinations, 1 - source);
+  }
+  // `source`: which endpoint of the packet (0 its source) sends in the direction looked at.
+  bool HeaderMatches(const CompiledRule& r, size_t source) {
+    const RuleHeader& h = r.rule->header;
+    const Packet& p = *context.packet;
+    if (h.ip_version && h.ip_version != p.ip_version) return false;
+    if (p.ip_version == 0 && h.protocol_text != "pkthdr") return false;  // ARP and the like
+    if (!h.any_ip_protocol && !h.ip_protocols.empty() &&
+        std::find(h.ip_protocols.begin(), h.ip_protocols.end(), p.ip_protocol) ==
+            h.ip_protocols.end()) {
+      return false;
+    }
+    return Side(r, source) || (h.bidirectional && Side(r, 1 - source));
+  }
+  static bool IsOf(const CompiledRule& r, const Schema& schema) {
+    return std::find(r.apps.begin(), r.apps.end(), schema.id) != r.apps.end();
+  }
+  bool AppMatches(const CompiledRule& r) const {
+    if (r.any_app) return true;
+    if (!context.flow) return false;
+    const FlowContext& f = *context.flow;
+    return (f.app && IsOf(r, *f.app)) || (f.app_original && IsOf(r, *f.app_original));
+  }
+
+  bool FlowMatches(const FlowTest& t, Direction d) const;
+
+  HostKey XbitKey(const XbitTest& t) const;
+  bool XbitIsSet(const XbitTest& t);
+
+  bool FlowintMatches(const FlowintTest& t) const;
+
+  bool StreamSizeMatches(const StreamSizeTest& t) const;
+
+  bool FlowNumberMatches(const FlowNumberTest& t) const;
+
+  bool AppProtocolMatches(const AppProtocolTest& t) const;
+
+  bool ConditionsHold(const CompiledRule& r, Direction d);
+
+  bool PacketTestsHold(const CompiledRule& r) const;
+
+  // --------------------------------------------------------------- buffers
+  bool BufferMatches(const CompiledInspection& inspection, Slice buffer) {
+    if (inspection.chain) buffer = rp->chains[inspection.chain].Apply(buffer, transform);
+    return inspection.confirm.Matches(buffer, confirm);
+  }
+  bool PayloadMatches(const CompiledRule& r, Slice buffer);
+
+  // ------------------------------------------------------------ candidates
+  void StartHits() {
+    ++scan_no;
+    hits.clear();
+  }
+  void Hit(uint32_t rank) {
+    if (hit_stamp[rank] == scan_no) return;
+    hit_stamp[rank] = scan_no;
+    hits.push_back(rank);
+  }
+  void Scan(const LiteralDatabase& db, Slice bytes) {
+    if (db.empty() || bytes.empty()) return;
+    ++stats.scans;
+    stats.scanned_bytes += bytes.size();
+    db.Scan(bytes, confirm.regex.hs, [this](std::span<const uint32_t> rules, uint64_t) {
+      for (uint32_t rank : rules) Hit(rank);
+    });
+  }
+
+  // ---------------------------------------------------------------- firing
+  void AfterMatch(const CompiledRule& r);
+  void SetFlowint(const FlowintTest& t, FlowVars& vars);
+
+  void Fire(uint32_t rank, Transaction* tx, Direction d, bool in_stream);
+
+  // --------------------------------------------------------------- packets
+  // Header, conditions, packet and payload tests of a kPacket rule on `buffer`.
+  bool TryPacketRule(uint32_t rank, Slice buffer, bool in_stream);
+
+  void OncePerFlow();
+
+  void ScanGroup(const PayloadGroup& group, Slice bytes);
+
+  void InspectPayload(bool in_stream);
+
+  // Packet and stream rules of this packet, in one order: a rule sees what the
+  // rules before it have set, wherever those matched.
+  void TryRules();
+
+  // ---------------------------------------------------------------- stream
+  void InspectStream(Direction direction, Slice window, uint64_t at);
+
+  // Prefilter over the new bytes; an occurrence counts when it ends in them.
+  void ScanNew(const PayloadGroup& group, Slice window, uint64_t at, uint64_t seen);
+
+  void TryStreamRule(uint32_t rank, Direction direction);
+
+  static FlowVars::Pending* FindPending(FlowVars& vars, size_t i, uint32_t rank);
+  // The oldest candidate makes room.
+  void Keep(FlowVars& vars, size_t i, FlowVars::Pending entry);
+
+  // ---------------------------------------------------------- transactions
+  using Growing = InspectionState::Growing;
+
+  // Whether a growing window is due for a look.  Looks come at doubling sizes,
+  // so all looks together cost a few times its length.
+  bool Due(Growing& g, size_t size, bool whole, size_t i) const;
+  static bool Ready(const InspectionState& st, uint32_t owner);
+
+  void ScanField(KeywordId keyword, size_t i, Slice bytes);
+  void ScanGroups(const std::vector<uint16_t>& groups, Slice bytes);
+
+  // Prefilter over what is new in the direction; true if a window has grown.
+  bool ScanTransaction(Transaction& tx, size_t i);
+
+  static uint64_t Fingerprint(const Transaction& tx, size_t i);
+
+  void InspectTransaction(Transaction& tx, Direction direction);
+
+  void AddCandidates(InspectionState& st, const Transaction& tx, size_t i);
+
+  void EvaluateCandidates(Transaction& tx, Direction direction);
+
+  Look TryFieldRule(const CompiledRule& r, const Transaction& tx, Direction direction);
+
+  static bool EventsSet(const CompiledRule& r, const Transaction& tx, Direction direction);
+
+  uint8_t DirectionsOf(KeywordId keyword) const;
+  static bool Counts(uint8_t sides, Direction direction) { return sides & 1 << Index(direction); }
+  static bool Complete(const Transaction& tx, uint8_t sides);
+  // Whether nothing more of the keyword will come.
+  bool IsOver(const Transaction& tx, KeywordId keyword, uint8_t sides) const;
+
+  Look TryNumber(const NumberInspection& n, const Transaction& tx, uint8_t sides) const;
+
+  // A buffer that is not there, once it is known that it will not come.
+  static Look WhenAbsent(const CompiledInspection& inspection, bool seen, bool over);
+
+  Look TryField(const CompiledInspection& inspection, const Transaction& tx, uint8_t sides);
+
+  Look TryFiles(const CompiledInspection& inspection, const Transaction& tx, uint8_t sides);
+
+  void InspectFlowEvents(std::span<const FlowEvent> events);
+
+  // ------------------------------------------------------------------- end
+  ThresholdCounter& CounterOf(const Rule& rule, const Threshold& threshold, bool* created);
+  ThresholdResult Count(const Rule& rule, const std::optional<Threshold>& threshold);
+  bool RateIsExceeded(const Rule& rule);
+  bool IsSuppressed(const Rule& rule) const;
+
+  // One match: what it does, and whether it is reported.  False: a pass, and the
+  // matches behind it do not happen.
+  bool Decide(const Queued& q);
+  void Report(const Queued& q, Action action);
+
+  const PacketResult& EndPacket();
+
+  size_t d() const { return Index(context.direction); }
+
+  std::shared_ptr<const RuleProgram> program;
+  const RuleProgram::Impl* rp = nullptr;
+  DetectorOptions options;
+  DetectorStats stats;
+  HostTable<ThresholdCounter> thresholds;
+  HostTable<Nanos> host_bits;
+  ConfirmState confirm;
+  TransformScratch transform;
+
+  PacketContext context;
+  bool has_ports = false;
+  static constexpr uint8_t kOnPacket = 2;  // Try::where; else a stream's Direction
+  struct Try {
+    uint32_t rank = 0;
+    uint8_t where = kOnPacket;
+  };
+  std::vector<Try> tries;         // of this packet, until TryRules()
+  Slice stream_window[2];         // by Direction: what InspectStream() was given
+  uint64_t stream_at[2] = {0, 0}, stream_old[2] = {0, 0};  // first byte; first new byte
+  uint64_t packet_no = 0, scan_no = 0;
+  std::vector<uint32_t> hits;
+  std::vector<uint64_t> hit_stamp;  // by rank: scan_no of the last hit
+  std::vector<uint64_t> fired;      // by rank: packet_no of the last match without transaction
+  Memo addresses, ports;
+  std::vector<Queued> queue;
+  std::vector<Alert> alerts;
+  PacketResult result;
+};
+
+}  // namespace sluice

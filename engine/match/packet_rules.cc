@@ -1,0 +1,202 @@
+// Rules on packets and on the raw stream: scan, candidates, confirm.
+#include "engine/match/detector_impl.h"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+Transport TransportOf(const Packet& p) {
+  switch (p.l4) {
+    case L4::kTcp:
+      return kTransportTcp;
+    case L4::kUdp:
+      return kTransportUdp;
+    case L4::kIcmp:
+      return kTransportIcmp;
+    case L4::kIcmp6:
+      return kTransportIcmp6;
+    default:
+      return kTransportOther;
+  }
+}
+
+}  // namespace
+
+bool Detector::Impl::PayloadMatches(const CompiledRule& r, Slice buffer) {
+  for (const CompiledInspection& inspection : r.payload) {
+    const Slice bytes = inspection.kind == BufferKind::kHeader
+                            ? HeaderOf(*context.packet, inspection.header)
+                            : buffer;
+    if (bytes.empty() || !BufferMatches(inspection, bytes)) return false;
+  }
+  return true;
+}
+
+bool Detector::Impl::TryPacketRule(uint32_t rank, Slice buffer, bool in_stream) {
+  const CompiledRule& r = rp->compiled[rank];
+  confirm.contexts.count = 0;
+  if (fired[rank] == packet_no || !(r.directions & 1 << d())) return false;
+  if (!HeaderMatches(r, 0) || !AppMatches(r)) return false;
+  ++stats.candidates;
+  if (!ConditionsHold(r, context.direction) || !PacketTestsHold(r)) return false;
+  if (!r.payload.empty()) {
+    ++stats.confirms;
+    if (!PayloadMatches(r, buffer)) return false;
+  }
+  Fire(rank, nullptr, context.direction, in_stream);
+  return true;
+}
+
+void Detector::Impl::OncePerFlow() {
+  FlowVars* vars = context.flow ? context.flow->vars : nullptr;
+  if (!vars || !vars->once_[d()]) {
+    if (vars) vars->once_[d()] = true;
+    for (uint32_t rank : rp->address_rules) TryPacketRule(rank, {}, false);
+  }
+  if (!vars || vars->app_once_[d()] || !(context.flow->app || context.flow->app_failed)) return;
+  vars->app_once_[d()] = true;
+  for (uint32_t rank : rp->protocol_rules) TryPacketRule(rank, {}, false);
+}
+
+void Detector::Impl::ScanGroup(const PayloadGroup& group, Slice bytes) {
+  Scan(group.literals, bytes);
+  Scan(group.head, bytes.first(std::min(bytes.size(), kHeadBytes)));
+  group.always.ForEach(context.packet->source_port, context.packet->destination_port,
+                       [this](uint32_t rank) { Hit(rank); });
+}
+
+void Detector::Impl::InspectPayload(bool in_stream) {
+  const Packet& p = *context.packet;
+  OncePerFlow();
+  StartHits();
+  const Transport transport = TransportOf(p);
+  ScanGroup(rp->packet[transport][d()], p.payload);
+  if (transport == kTransportTcp && !in_stream && !p.payload.empty())
+    ScanGroup(rp->stream[d()], p.payload);
+  if (!context.events.empty()) {
+    for (uint32_t rank : rp->packet_event_rules) Hit(rank);
+  }
+  for (uint32_t rank : hits) tries.push_back({rank, kOnPacket});
+}
+
+void Detector::Impl::TryRules() {
+  if (tries.empty()) return;
+  std::sort(tries.begin(), tries.end(), [](const Try& a, const Try& b) {
+    return a.rank != b.rank ? a.rank < b.rank : a.where < b.where;
+  });
+  for (const Try& t : tries) {
+    if (t.where == kOnPacket)
+      TryPacketRule(t.rank, context.packet->payload, false);
+    else
+      TryStreamRule(t.rank, static_cast<Direction>(t.where));
+  }
+  tries.clear();
+}
+
+void Detector::Impl::InspectStream(Direction direction, Slice window, uint64_t at) {
+  if (!context.flow || window.empty()) return;
+  const size_t i = Index(direction);
+  FlowVars& vars = *context.flow->vars;
+  const uint64_t seen = std::max(vars.stream_seen_[i], at), end = at + window.size();
+  stream_window[i] = window;
+  if (end <= seen) return;
+  StartHits();
+  ScanNew(rp->stream[i], window, at, seen);
+  vars.stream_seen_[i] = end;
+  stream_at[i] = at;
+  stream_old[i] = seen;
+  for (FlowVars::Pending& pending : vars.pending_[i]) {
+    if (pending.tries) Hit(pending.rule);
+  }
+  for (uint32_t rank : hits) tries.push_back({rank, static_cast<uint8_t>(i)});
+}
+
+void Detector::Impl::ScanNew(const PayloadGroup& group, Slice window, uint64_t at, uint64_t seen) {
+  if (!group.literals.empty()) {
+    const uint64_t overlap = group.literals.max_length() - 1;
+    const uint64_t from = seen - at > overlap ? seen - overlap : at;
+    const Slice bytes = window.subspan(static_cast<size_t>(from - at));
+    ++stats.scans;
+    stats.scanned_bytes += bytes.size();
+    group.literals.Scan(bytes, confirm.regex.hs,
+                        [&](std::span<const uint32_t> rules, uint64_t to) {
+                          if (from + to <= seen) return;
+                          for (uint32_t rank : rules) Hit(rank);
+                        });
+  }
+  if (at == 0 && seen < kHeadBytes && !group.head.empty()) {
+    group.head.Scan(window.first(std::min(window.size(), kHeadBytes)), confirm.regex.hs,
+                    [&](std::span<const uint32_t> rules, uint64_t to) {
+                      if (to <= seen) return;
+                      for (uint32_t rank : rules) Hit(rank);
+                    });
+  }
+  // The ports as the direction has them: the window may be of the other one.
+  const Packet& p = *context.packet;
+  group.always.ForEach(p.source_port, p.destination_port, [this](uint32_t rank) { Hit(rank); });
+  if (!group.always.size()) return;
+  group.always.ForEach(p.destination_port, p.source_port, [this](uint32_t rank) { Hit(rank); });
+}
+
+void Detector::Impl::TryStreamRule(uint32_t rank, Direction direction) {
+  const CompiledRule& r = rp->compiled[rank];
+  confirm.contexts.count = 0;
+  FlowVars& vars = *context.flow->vars;
+  const Slice window = stream_window[Index(direction)];
+  const uint64_t at = stream_at[Index(direction)], seen = stream_old[Index(direction)];
+  const size_t source = direction == context.direction ? 0 : 1;
+  FlowVars::Pending* pending = FindPending(vars, Index(direction), rank);
+  if (fired[rank] == packet_no || !(r.directions & 1 << Index(direction)) ||
+      !HeaderMatches(r, source) || !AppMatches(r))
+    return;
+  ++stats.candidates;
+  if (!ConditionsHold(r, direction) || !PacketTestsHold(r)) return;
+  Slice buffer = window;
+  // Without a literal there is no place to tell old from new: look at new bytes alone.
+  if (r.fast_pattern.empty()) buffer = window.subspan(static_cast<size_t>(seen - at));
+  bool anchored = false;
+  for (const CompiledInspection& inspection : r.payload) anchored |= inspection.anchored;
+  if (anchored && at != 0) return;  // the stream's start is no longer there
+  if (pending && pending->tries == kHasFired) return;
+  ++stats.confirms;
+  if (PayloadMatches(r, buffer)) {
+    if (pending) pending->tries = 0;
+    // The start stays in the window, so the same bytes would match again.
+    if (anchored) Keep(vars, Index(direction), {rank, kHasFired, at + window.size()});
+    Fire(rank, nullptr, direction, true);
+    return;
+  }
+  if (r.fast_pattern.empty()) return;
+  if (pending) {
+    if (++pending->tries > kPendingTries || pending->from < at) pending->tries = 0;
+    return;
+  }
+  size_t ops = 0;
+  for (const CompiledInspection& inspection : r.payload) ops += inspection.confirm.ops.size();
+  // More stream bytes may complete it; with one test alone they cannot.
+  if (ops > 1) Keep(vars, Index(direction), {rank, 1, at + window.size()});
+}
+
+FlowVars::Pending* Detector::Impl::FindPending(FlowVars& vars, size_t i, uint32_t rank) {
+  for (FlowVars::Pending& p : vars.pending_[i]) {
+    if (p.tries && p.rule == rank) return &p;
+  }
+  return nullptr;
+}
+
+void Detector::Impl::Keep(FlowVars& vars, size_t i, FlowVars::Pending entry) {
+  FlowVars::Pending* slot = &vars.pending_[i][0];
+  for (FlowVars::Pending& p : vars.pending_[i]) {
+    if (!p.tries) {
+      slot = &p;
+      break;
+    }
+    if (p.from < slot->from) slot = &p;
+  }
+  if (slot->tries) ++stats.stream_pending_lost;
+  *slot = entry;
+}
+
+}  // namespace sluice
