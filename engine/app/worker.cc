@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/base/cycles.h"
 #include "engine/output/fast_log.h"
 
 namespace sluice {
@@ -172,6 +173,7 @@ Result<std::unique_ptr<Worker>> Worker::Create(const WorkerOptions& options,
 void Worker::SetProgram(std::shared_ptr<const RuleProgram> program) {
   alerts_by_rule_.assign(program->rules().rules.size(), 0);
   detector_.SetProgram(std::move(program));
+  dissector_.TakeWanted();
 }
 
 // ---------------------------------------------------------------- packets
@@ -575,8 +577,10 @@ void Worker::HandleBudgets(Flow& flow, FlowWork& state) {
   if (dissection == nullptr) return;
   const bool stop_all = dissection->opaque() || dissection->failed();
   if (verdicts_ == nullptr) return;
-  for (const BudgetRequest& request : dissection->budget_requests()) {
-    verdicts_->OnBudget(flow, request.direction, request.mode, request.bytes);
+  for (Direction d : {Direction::kToServer, Direction::kToClient}) {
+    if (const auto& request = dissection->budget_request(d)) {
+      verdicts_->OnBudget(flow, d, request->mode, request->bytes);
+    }
   }
   // Stream rules still want the bytes of what nobody dissects.
   if (stop_all && dissection->opaque() && !detector_.program().wants_stream() && !state.bypassed) {
@@ -733,10 +737,18 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("dissect.events_lost", p.events_lost);
   add("dissect.pending_overflow", p.pending_overflow);
   add("dissect.bad_calls", p.bad_calls);
+  add("dissect.bytes_withheld", p.bytes_withheld);
   for (const auto& schema : catalog_.schemas()) {
     add(fmt::format("app_layer.flow.{}", schema->name), s.flows_by_schema[schema->id]);
     add(fmt::format("app_layer.tx.{}", schema->name), s.transactions_by_schema[schema->id]);
     add(fmt::format("app_layer.error.{}.parser", schema->name), s.errors_by_schema[schema->id]);
+    const PluginStats& plugin = dissector_.plugin_stats()[schema->id];
+    add(fmt::format("plugins.{}.calls", schema->name), plugin.calls);
+    add(fmt::format("plugins.{}.time_us", schema->name), plugin.cycles / CyclesPerMicrosecond());
+    for (size_t i = 1; i < kNumBreaches; ++i) {
+      add(fmt::format("plugins.{}.{}", schema->name, BreachName(static_cast<Breach>(i))),
+          plugin.breaches[i]);
+    }
   }
   add("ips.blocked", s.dropped_packets);
   add("ips.rejected", s.rejected);

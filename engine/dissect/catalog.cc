@@ -60,6 +60,11 @@ std::unique_ptr<Catalog> Catalog::Create(std::vector<std::unique_ptr<Plugin>> pl
       problems->push_back(ok.error());
     }
   }
+  WantedFields everything;
+  for (const auto& schema : catalog->schemas_) {
+    everything.emplace_back(schema->fields.size(), uint8_t{1});
+  }
+  catalog->wanted_ = std::make_shared<const WantedFields>(std::move(everything));
   return catalog;
 }
 
@@ -101,7 +106,6 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
     const auto* stages = plugin->info().stages[d];
     schema->stages[d].assign(stages, stages + plugin->info().num_stages[d]);
   }
-  wanted_.emplace_back(schema->fields.size(), uint8_t{1});
   schemas_.push_back(std::move(schema));
   plugins_.push_back(std::move(plugin));
   return {};
@@ -154,15 +158,25 @@ Catalog::Name Catalog::FindKeyword(std::string_view name) const {
 }
 
 void Catalog::SetWanted(const std::vector<bool>& keywords, const std::vector<bool>& logged) {
+  WantedFields wanted;
   for (const auto& schema : schemas_) {
+    std::vector<uint8_t>& row = wanted.emplace_back(schema->fields.size(), uint8_t{0});
     for (size_t i = 0; i < schema->fields.size(); ++i) {
       const FieldInfo& field = schema->fields[i];
       const bool metric = field.flags & (SLUICE_DIMENSION | SLUICE_MEASURE | SLUICE_OUTCOME);
       const bool matched = field.keyword_id < keywords.size() && keywords[field.keyword_id];
       const bool shown = !field.log.empty() && schema->id < logged.size() && logged[schema->id];
-      wanted_[schema->id][i] = matched || shown || metric || field.type == FieldType::kGroup;
+      row[i] = matched || shown || metric || field.type == FieldType::kGroup;
     }
   }
+  auto table = std::make_shared<const WantedFields>(std::move(wanted));
+  const std::lock_guard lock(mutex_);
+  wanted_ = std::move(table);
+}
+
+std::shared_ptr<const WantedFields> Catalog::wanted() const {
+  const std::lock_guard lock(mutex_);
+  return wanted_;
 }
 
 }  // namespace sluice

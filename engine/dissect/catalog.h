@@ -3,12 +3,13 @@
 // keyword, whichever fields share it.
 //
 // Threads: built on the main thread, then immutable but for SetWanted(), which
-//   the main thread may call while workers run (single bytes, relaxed).
+//   publishes a new table: each worker takes it when it takes its new rules.
 // Memory: owns the plug-ins.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,9 @@ struct KeywordInfo {
 
 // plugins.<name>.<key> = value
 using PluginOptions = std::map<std::string, std::map<std::string, std::string>, std::less<>>;
+
+// By schema, then field: 0 for what nobody wants.
+using WantedFields = std::vector<std::vector<uint8_t>>;
 
 class Catalog {
  public:
@@ -62,7 +66,7 @@ class Catalog {
   // What the dissectors have to compute: rules tell the keywords they use, logs
   // whether they want this dissector's events.  Until first called, everything.
   void SetWanted(const std::vector<bool>& keywords, const std::vector<bool>& logged_schemas);
-  const uint8_t* wanted(uint16_t schema) const { return wanted_[schema].data(); }
+  std::shared_ptr<const WantedFields> wanted() const;  // any thread
 
  private:
   Catalog() = default;
@@ -73,7 +77,8 @@ class Catalog {
   std::vector<std::unique_ptr<Schema>> schemas_;
   std::vector<KeywordInfo> keywords_;
   std::map<std::string, Name, std::less<>> names_;
-  std::vector<std::vector<uint8_t>> wanted_;  // by schema, then field
+  mutable std::mutex mutex_;
+  std::shared_ptr<const WantedFields> wanted_;  // guarded by mutex_
 };
 
 }  // namespace sluice

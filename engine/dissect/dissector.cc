@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace sluice {
 namespace {
@@ -66,7 +67,9 @@ void Arena::Release(BlockPool& pool) noexcept {
 }
 
 Dissector::Dissector(const Catalog& catalog, const DissectOptions& options)
-    : catalog_(catalog), options_(options) {}
+    : catalog_(catalog), options_(options), plugin_stats_(catalog.schemas().size()) {
+  TakeWanted();
+}
 Dissector::~Dissector() = default;
 
 FlowDissection* Dissector::Open(const FlowFacts& facts) {
@@ -97,10 +100,8 @@ void Dissector::Close(FlowDissection* flow) {
   }
   flow->live_.clear();
   flow->events_.clear();
-  flow->budgets_.clear();
   clean.live_ = std::move(flow->live_);
   clean.events_ = std::move(flow->events_);
-  clean.budgets_ = std::move(flow->budgets_);
   *owned = std::move(clean);
   free_flows_.push_back(std::move(owned));
 }
@@ -132,7 +133,7 @@ void Dissector::Free(LiveTransaction* live) {
   live->arena.Release(blocks_);
   for (uint32_t i = 0; i < live->num_windows; ++i) live->windows[i].bytes.clear();
   live->num_windows = 0;
-  live->open_groups = 0;
+  live->open_groups = live->refused_groups = 0;
   live->memory = 0;
   Transaction& tx = live->tx;
   tx.values.clear();
@@ -156,13 +157,13 @@ void Dissector::Free(LiveTransaction* live) {
 void Dissector::Bind(FlowDissection& flow, uint16_t schema) {
   flow.schema_ = catalog_.schemas()[schema].get();
   flow.plugin_ = &catalog_.plugin(schema);
-  flow.state_ = flow.plugin_->NewFlow(Handle(flow));
+  flow.state_ = flow.plugin_->NewFlow(Handle(flow), StatsOf(flow));
   ++stats_.flows;
   if (flow.state_ == nullptr) GiveUp(flow);
 }
 
 void Dissector::Unbind(FlowDissection& flow) {
-  if (flow.state_ != nullptr) flow.plugin_->FreeFlow(flow.state_);
+  if (flow.state_ != nullptr) flow.plugin_->FreeFlow(flow.state_, StatsOf(flow));
   flow.state_ = nullptr;
   flow.plugin_ = nullptr;
 }
@@ -172,6 +173,19 @@ void Dissector::GiveUp(FlowDissection& flow) {
   flow.opaque_ = true;
   for (auto& pending : flow.pending_) pending.clear();
   CompleteAll(flow);
+}
+
+void Dissector::Breached(FlowDissection& flow) {
+  ++stats_.breaches;
+  GiveUp(flow);
+}
+
+// Counts a slow call; true if it was one too many and the flow is given up.
+bool Dissector::TooSlow(FlowDissection& flow) {
+  ++stats_.slow_calls;
+  if (++flow.slow_calls_ < options_.max_slow_calls) return false;
+  Breached(flow);
+  return true;
 }
 
 void Dissector::Stop(FlowDissection& flow, Direction direction) {
@@ -196,7 +210,7 @@ void Dissector::Retire(FlowDissection& flow) {
     return true;
   });
   flow.events_.clear();
-  flow.budgets_.clear();
+  for (auto& budget : flow.budgets_) budget.reset();
   flow.changed_ = false;
 }
 
@@ -207,7 +221,7 @@ void Dissector::End(FlowDissection& flow, Direction direction, Nanos now) {
   flow.now_ = now;
   flow.current_ = direction;
   if (flow.state_ != nullptr && !flow.opaque_ && !flow.stopped_[d]) {
-    flow.plugin_->End(flow.state_, Handle(flow), direction, flow.pending_[d]);
+    flow.plugin_->End(flow.state_, Handle(flow), direction, flow.pending_[d], StatsOf(flow));
     ApplyHandover(flow);
   }
   flow.pending_[d].clear();
@@ -244,18 +258,42 @@ void Dissector::Gap(FlowDissection& flow, Direction direction, uint64_t bytes, N
   flow.skip_[d] -= skipped;
   bytes -= skipped;
   if (bytes == 0) return;
-  flow.pending_[d].clear();
-  flow.needed_[d] = 0;
+  if (flow.allowed_[d] == 0) return Withhold(flow, direction, bytes);
+  if (flow.allowed_[d] != UINT64_MAX) {
+    flow.allowed_[d] -= std::min(flow.allowed_[d], flow.pending_[d].size() + bytes);
+  }
   if (flow.plugin_ == nullptr) {  // the start is lost: this side cannot be probed
+    flow.pending_[d].clear();
     flow.probed_no_[d] = true;
     return;
   }
+  TellGap(flow, direction, bytes + std::exchange(flow.withheld_[d], 0));
+}
+
+// Returns whether the dissector goes on.
+bool Dissector::TellGap(FlowDissection& flow, Direction direction, uint64_t bytes) {
+  const size_t d = Index(direction);
+  flow.pending_[d].clear();
+  flow.needed_[d] = 0;
   ++stats_.gaps;
-  if (!flow.plugin_->Gap(flow.state_, Handle(flow), direction, bytes)) {
-    ++stats_.gap_stops;
-    Stop(flow, direction);
+  for (LiveTransaction* live : flow.live_) {
+    for (FileInfo& file : live->tx.files) {
+      if (!file.closed && file.direction == direction) file.has_gap = true;
+    }
   }
+  const Plugin::GapAnswer answer =
+      flow.plugin_->Gap(flow.state_, Handle(flow), direction, bytes, StatsOf(flow));
   flow.changed_ = true;
+  if (answer.slow && TooSlow(flow)) return false;
+  if (answer.goes_on) return true;
+  ++stats_.gap_stops;
+  Stop(flow, direction);
+  return false;
+}
+
+void Dissector::Withhold(FlowDissection& flow, Direction direction, uint64_t bytes) {
+  flow.withheld_[Index(direction)] += bytes;
+  stats_.bytes_withheld += bytes;
 }
 
 void Dissector::Feed(FlowDissection& flow, Direction direction, Slice bytes) {
@@ -273,32 +311,42 @@ void Dissector::Feed(FlowDissection& flow, Direction direction, Slice bytes) {
     if (Probe(flow, direction, pending)) StartParsing(flow);
     return;
   }
+  if (flow.allowed_[d] == 0) return Withhold(flow, direction, bytes.size());
+  if (flow.withheld_[d] > 0 &&
+      !TellGap(flow, direction, std::exchange(flow.withheld_[d], 0))) {
+    return;
+  }
   if (pending.empty()) {
     const size_t used = Parse(flow, direction, bytes);
     if (used < bytes.size()) KeepPending(flow, direction, bytes.subspan(used));
   } else {
     KeepPending(flow, direction, bytes);
     if (pending.size() < flow.needed_[d]) return;
-    // Moved out while the dissector reads it: a hand-over may look at it again.
-    std::vector<uint8_t> work = std::move(pending);
-    pending.clear();
-    const size_t used = Parse(flow, direction, work);
-    if (used < work.size() && !flow.stopped_[d] && !flow.opaque_) {
-      work.erase(work.begin(), work.begin() + static_cast<ptrdiff_t>(used));
-      pending = std::move(work);
-    } else {
-      work.clear();
-      pending = std::move(work);  // keeps the capacity
-    }
+    ParsePending(flow, direction);
   }
   if (ApplyHandover(flow)) StartParsing(flow);
 }
 
-// Bytes that wait for more, within the flow's memory and the ABI's 1 MiB.
+// Bytes are moved out while the dissector reads them: a hand-over may look at
+// them again.
+void Dissector::ParsePending(FlowDissection& flow, Direction direction) {
+  const size_t d = Index(direction);
+  work_.clear();
+  work_.swap(flow.pending_[d]);
+  const size_t used = Parse(flow, direction, work_);
+  if (used < work_.size()) KeepPending(flow, direction, Slice(work_).subspan(used));
+}
+
+// Bytes that wait for more, within the budget, the flow's memory and the ABI's 1 MiB.
 void Dissector::KeepPending(FlowDissection& flow, Direction direction, Slice rest) {
   const size_t d = Index(direction);
   if (flow.stopped_[d] || flow.opaque_) return;
   std::vector<uint8_t>& pending = flow.pending_[d];
+  const uint64_t room = flow.allowed_[d] - std::min<uint64_t>(flow.allowed_[d], pending.size());
+  if (rest.size() > room) {
+    Withhold(flow, direction, rest.size() - room);
+    rest = rest.first(static_cast<size_t>(room));
+  }
   if (pending.size() + rest.size() > kMaxParseBytes ||
       flow.memory_ + pending.size() + rest.size() > options_.flow_memcap) {
     ++stats_.pending_overflow;
@@ -320,10 +368,7 @@ void Dissector::StartParsing(FlowDissection& flow) {
       if (flow.plugin_ == nullptr) {
         if (!Probe(flow, direction, flow.pending_[d])) continue;
       }
-      std::vector<uint8_t> work = std::move(flow.pending_[d]);
-      flow.pending_[d].clear();
-      const size_t used = Parse(flow, direction, work);
-      if (used < work.size()) KeepPending(flow, direction, Slice(work).subspan(used));
+      ParsePending(flow, direction);
       again |= ApplyHandover(flow);
     }
     if (!again) return;
@@ -343,7 +388,11 @@ bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
   for (const auto& schema : catalog_.schemas()) {
     const Plugin& plugin = catalog_.plugin(schema->id);
     if (!(plugin.info().transports & input.transport)) continue;
-    const int32_t answer = plugin.Probe(input);
+    const auto [answer, slow] = plugin.Probe(input, plugin_stats_[schema->id]);
+    if (slow) {
+      ++stats_.slow_calls;
+      if (++flow.slow_calls_ >= options_.max_slow_calls) continue;  // it does not get this flow
+    }
     if (answer == SLUICE_PROBE_YES) {
       flow.probed_yes_[d] = true;
       Bind(flow, schema->id);
@@ -366,24 +415,38 @@ bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
 }
 
 void Dissector::ParseDatagram(FlowDissection& flow, Direction direction, Slice bytes) {
+  const size_t d = Index(direction);
+  const auto skipped = static_cast<size_t>(std::min<uint64_t>(flow.skip_[d], bytes.size()));
+  flow.skip_[d] -= skipped;
+  bytes = bytes.subspan(skipped);
+  if (bytes.empty()) return;
+  if (flow.allowed_[d] == 0) return Withhold(flow, direction, bytes.size());
   if (flow.plugin_ == nullptr) {
-    if (flow.probed_no_[Index(direction)]) return;
+    if (flow.probed_no_[d]) return;
     if (!Probe(flow, direction, bytes)) return;
   }
-  const ParseAnswer answer = flow.plugin_->Parse(flow.state_, Handle(flow), direction, bytes);
+  flow.budget_fresh_[d] = false;
+  const ParseAnswer answer =
+      flow.plugin_->Parse(flow.state_, Handle(flow), direction, bytes, StatsOf(flow));
   flow.changed_ = true;
-  if (answer.breach != Breach::kNone) {
-    if (answer.breach == Breach::kTooSlow) {
-      ++stats_.slow_calls;
-      if (++flow.slow_calls_ < options_.max_slow_calls) return;
-    }
-    ++stats_.breaches;
-    GiveUp(flow);
-  } else if (answer.status == SLUICE_PARSE_ERROR) {
+  Spend(flow, direction, bytes.size());
+  if (answer.breach == Breach::kTooSlow) {
+    if (TooSlow(flow)) return;
+  } else if (answer.breach != Breach::kNone) {
+    return Breached(flow);
+  }
+  if (answer.status == SLUICE_PARSE_ERROR) {
     ++stats_.parse_errors;
     Stop(flow, direction);
   }
   ApplyHandover(flow);
+}
+
+// Takes bytes that are done with off the direction's budget.
+void Dissector::Spend(FlowDissection& flow, Direction direction, uint64_t bytes) {
+  uint64_t& allowed = flow.allowed_[Index(direction)];
+  const bool fresh = std::exchange(flow.budget_fresh_[Index(direction)], false);
+  if (!fresh && allowed != UINT64_MAX) allowed -= std::min(allowed, bytes);
 }
 
 // Returns how many bytes are done with.
@@ -394,20 +457,20 @@ size_t Dissector::Parse(FlowDissection& flow, Direction direction, Slice bytes) 
   size_t used = 0;
   for (uint32_t calls = 0; used < bytes.size(); ++calls) {
     if (calls >= options_.max_calls_per_packet) {
-      ++stats_.breaches;
-      GiveUp(flow);
+      StatsOf(flow).Count(Breach::kTooManyCalls);
+      Breached(flow);
       return bytes.size();
     }
-    const Slice in = bytes.subspan(used, std::min<size_t>(bytes.size() - used, kMaxParseBytes));
-    const ParseAnswer answer = flow.plugin_->Parse(flow.state_, Handle(flow), direction, in);
+    if (flow.allowed_[d] == 0) return used;
+    const auto most = static_cast<size_t>(std::min<uint64_t>(flow.allowed_[d], kMaxParseBytes));
+    const Slice in = bytes.subspan(used, std::min(bytes.size() - used, most));
+    flow.budget_fresh_[d] = false;
+    const ParseAnswer answer =
+        flow.plugin_->Parse(flow.state_, Handle(flow), direction, in, StatsOf(flow));
     if (answer.breach == Breach::kTooSlow) {
-      ++stats_.slow_calls;
-      ++flow.slow_calls_;
-    }
-    if ((answer.breach != Breach::kNone && answer.breach != Breach::kTooSlow) ||
-        flow.slow_calls_ >= options_.max_slow_calls) {
-      ++stats_.breaches;
-      GiveUp(flow);
+      if (TooSlow(flow)) return bytes.size();
+    } else if (answer.breach != Breach::kNone) {
+      Breached(flow);
       return bytes.size();
     }
     if (answer.status == SLUICE_PARSE_ERROR) {
@@ -416,6 +479,7 @@ size_t Dissector::Parse(FlowDissection& flow, Direction direction, Slice bytes) 
       return bytes.size();
     }
     used += answer.consumed;
+    Spend(flow, direction, answer.consumed);
     if (flow.handover_) return used;
     if (flow.skip_[d] > 0) {
       const auto skip = static_cast<size_t>(std::min<uint64_t>(flow.skip_[d], bytes.size() - used));
@@ -447,6 +511,7 @@ bool Dissector::ApplyHandover(FlowDissection& flow) {
     flow.stopped_[d] = false;
     flow.needed_[d] = 0;
     flow.skip_[d] = 0;
+    flow.allowed_[d] = UINT64_MAX;
     flow.probed_no_[d] = false;
   }
   if (*to == '\0') return true;

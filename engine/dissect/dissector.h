@@ -6,7 +6,7 @@
 // Memory: pools of flow states, transactions and blocks; nothing is allocated in
 //   steady state.  Limits: DissectOptions; each has a counter in DissectStats.
 // Errors: a plug-in that breaks the contract loses the flow, is counted here and
-//   by reason in its PluginStats.
+//   by name and reason in plugin_stats().
 #pragma once
 
 #include <memory>
@@ -49,7 +49,11 @@ class Dissector {
   void Retire(FlowDissection& flow);
   void Close(FlowDissection* flow);
 
+  // The catalogue's latest word on which fields are wanted; between packets.
+  void TakeWanted() { wanted_ = catalog_.wanted(); }
+
   const DissectStats& stats() const { return stats_; }
+  const std::vector<PluginStats>& plugin_stats() const { return plugin_stats_; }  // by schema
   const DissectOptions& options() const { return options_; }
 
  private:
@@ -64,6 +68,13 @@ class Dissector {
   void StartParsing(FlowDissection& flow);
   bool ApplyHandover(FlowDissection& flow);
   void GiveUp(FlowDissection& flow);
+  void Breached(FlowDissection& flow);
+  bool TooSlow(FlowDissection& flow);
+  PluginStats& StatsOf(const FlowDissection& flow) { return plugin_stats_[flow.schema_->id]; }
+  bool TellGap(FlowDissection& flow, Direction direction, uint64_t bytes);
+  void Withhold(FlowDissection& flow, Direction direction, uint64_t bytes);
+  void Spend(FlowDissection& flow, Direction direction, uint64_t bytes);
+  void ParsePending(FlowDissection& flow, Direction direction);
   void Stop(FlowDissection& flow, Direction direction);
   void KeepPending(FlowDissection& flow, Direction direction, Slice rest);
   void CompleteAll(FlowDissection& flow);
@@ -73,6 +84,9 @@ class Dissector {
   const Catalog& catalog_;
   const DissectOptions options_;
   DissectStats stats_;
+  std::vector<PluginStats> plugin_stats_;  // by schema
+  std::shared_ptr<const WantedFields> wanted_;
+  std::vector<uint8_t> work_;  // scratch: the bytes of the parse call that runs
   BlockPool blocks_;
   std::vector<std::unique_ptr<FlowDissection>> free_flows_;
   std::vector<std::unique_ptr<LiveTransaction>> free_transactions_;

@@ -37,6 +37,7 @@ struct DissectOptions {
   uint32_t chunk_window = 100 * 1024;     // bytes kept of a CHUNKS value or a file
   uint32_t max_slow_calls = 2;            // per flow, then it is left undissected
   uint32_t max_calls_per_packet = 4096;   // parse calls for one piece of data
+  uint32_t max_group_depth = 16;          // open groups of a transaction
   uint32_t pooled_flows = 4096;           // flow states kept for reuse
   bool hash_md5 = true, hash_sha1 = false, hash_sha256 = false;  // of files
 };
@@ -57,6 +58,7 @@ struct DissectStats {
   uint64_t transactions_lost = 0;   // past max_kept_transactions: not seen by rules
   uint64_t events_lost = 0;         // past max_events
   uint64_t bad_calls = 0;           // host calls with an id or type that is not there
+  uint64_t bytes_withheld = 0;      // past a budget: not shown to the dissector
   uint64_t pending_overflow = 0;    // a dissector asked for more than it may have
 };
 
@@ -67,9 +69,8 @@ struct FlowEvent {
   Direction direction = Direction::kToServer;
 };
 
-// A request about the rest of a direction.
+// What a dissector asked about the rest of a direction; a later word replaces it.
 struct BudgetRequest {
-  Direction direction = Direction::kToServer;
   uint32_t mode = SLUICE_BUDGET_ALL;
   uint64_t bytes = 0;
 };
@@ -109,6 +110,7 @@ struct LiveTransaction {
   std::vector<Window> windows;  // the first num_windows are in use
   uint32_t num_windows = 0;
   uint32_t open_groups = 0;
+  uint32_t refused_groups = 0;  // opened past a limit: their close is swallowed
   size_t memory = 0;  // bytes charged to the flow
   ~LiveTransaction();
 };
@@ -137,7 +139,9 @@ class FlowDissection {
   // Live transactions, oldest first; valid until the next call on this flow.
   std::span<LiveTransaction* const> transactions() const { return live_; }
   std::span<const FlowEvent> events() const { return events_; }
-  std::span<const BudgetRequest> budget_requests() const { return budgets_; }
+  const std::optional<BudgetRequest>& budget_request(Direction d) const {  // since Retire()
+    return budgets_[Index(d)];
+  }
   uint64_t num_transactions() const { return next_tx_; }
   bool changed() const { return changed_; }  // something to inspect or log since Retire()
 
@@ -162,6 +166,11 @@ class FlowDissection {
   const char* handover_to_ = nullptr;
   std::array<char, 64> handover_name_{};
   uint64_t skip_[2] = {0, 0};  // SLUICE_BUDGET_NEXT_TX
+  // Bytes not yet consumed that the dissector's budget still lets through, and
+  // what came since it was used up.
+  uint64_t allowed_[2] = {UINT64_MAX, UINT64_MAX};
+  uint64_t withheld_[2] = {0, 0};
+  bool budget_fresh_[2] = {false, false};  // asked in the callback that runs: counts from its end
   uint32_t needed_[2] = {0, 0};
   std::vector<uint8_t> pending_[2];
   uint32_t slow_calls_ = 0;
@@ -170,7 +179,7 @@ class FlowDissection {
   uint32_t next_file_ = 0;
   std::vector<LiveTransaction*> live_;
   std::vector<FlowEvent> events_;
-  std::vector<BudgetRequest> budgets_;
+  std::optional<BudgetRequest> budgets_[2];
 };
 
 }  // namespace sluice

@@ -47,6 +47,7 @@ struct HostCalls {
 
   static int32_t Bad(FlowDissection& flow) {
     ++flow.owner_->stats_.bad_calls;
+    flow.owner_->StatsOf(flow).Count(Breach::kBadHostCall);
     return -EINVAL;
   }
 
@@ -58,7 +59,8 @@ struct HostCalls {
 
   // Charges the flow; false at its memory cap.
   static bool Charge(FlowDissection& flow, LiveTransaction& live, size_t bytes) {
-    if (flow.memory_ + bytes > flow.owner_->options_.flow_memcap) {
+    const size_t cap = flow.owner_->options_.flow_memcap;
+    if (flow.memory_ > cap || bytes > cap - flow.memory_) {
       ++flow.owner_->stats_.memcap;
       return false;
     }
@@ -80,7 +82,7 @@ struct HostCalls {
       *status = Bad(flow);
       return nullptr;
     }
-    if (!flow.owner_->catalog_.wanted(live->tx.schema->id)[field]) return nullptr;
+    if (!(*flow.owner_->wanted_)[live->tx.schema->id][field]) return nullptr;
     if (live->tx.values.size() >= flow.owner_->options_.max_values) {
       ++flow.owner_->stats_.memcap;
       *status = -ENOSPC;
@@ -243,8 +245,16 @@ struct HostCalls {
   static int32_t LogOpen(FlowDissection& flow, uint64_t tx, uint32_t group) {
     LiveTransaction* live = Find(flow, tx);
     int32_t status;
+    if (live != nullptr && live->open_groups >= flow.owner_->options_.max_group_depth) {
+      ++flow.owner_->stats_.memcap;
+      ++live->refused_groups;
+      return -ENOSPC;
+    }
     FieldValue* value = Add(flow, live, group, Mask(FieldType::kGroup), &status);
-    if (value == nullptr) return status;
+    if (value == nullptr) {
+      if (status == -ENOSPC) ++live->refused_groups;
+      return status;
+    }
     value->number = 1;
     ++live->open_groups;
     return 0;
@@ -252,7 +262,12 @@ struct HostCalls {
 
   static int32_t LogClose(FlowDissection& flow, uint64_t tx) {
     LiveTransaction* live = Find(flow, tx);
-    if (live == nullptr || live->open_groups == 0) return Bad(flow);
+    if (live == nullptr) return Bad(flow);
+    if (live->refused_groups > 0) {
+      --live->refused_groups;
+      return 0;
+    }
+    if (live->open_groups == 0) return Bad(flow);
     --live->open_groups;
     FieldValue& value = live->tx.values.emplace_back();  // at most one per open: bounded
     value.field = UINT16_MAX;  // of no field
@@ -361,11 +376,11 @@ struct HostCalls {
   }
 
   static int32_t Handover(FlowDissection& flow, const char* protocol) {
+    const size_t len = protocol == nullptr ? 0 : strnlen(protocol, flow.handover_name_.size());
+    if (len >= flow.handover_name_.size()) return Bad(flow);
     flow.handover_ = true;
     flow.handover_to_ = nullptr;
     if (protocol == nullptr) return 0;
-    const size_t len = strnlen(protocol, flow.handover_name_.size());
-    if (len >= flow.handover_name_.size()) return Bad(flow);
     std::memcpy(flow.handover_name_.data(), protocol, len + 1);
     flow.handover_to_ = flow.handover_name_.data();
     return 0;
@@ -373,10 +388,12 @@ struct HostCalls {
 
   static int32_t Budget(FlowDissection& flow, uint32_t direction, uint32_t mode, uint64_t bytes) {
     if (direction > 1 || mode > SLUICE_BUDGET_NEXT_TX) return Bad(flow);
-    if (mode == SLUICE_BUDGET_NEXT_TX) flow.skip_[direction] = bytes;
-    if (flow.budgets_.size() < 16) {
-      flow.budgets_.push_back({static_cast<Direction>(direction), mode, bytes});
-    }
+    flow.skip_[direction] = mode == SLUICE_BUDGET_NEXT_TX ? bytes : 0;
+    flow.allowed_[direction] = mode == SLUICE_BUDGET_NONE    ? 0
+                               : mode == SLUICE_BUDGET_BYTES ? bytes
+                                                             : UINT64_MAX;
+    flow.budget_fresh_[direction] = static_cast<Direction>(direction) == flow.current_;
+    flow.budgets_[direction] = BudgetRequest{mode, bytes};
     return 0;
   }
 
@@ -400,7 +417,7 @@ struct HostCalls {
     return static_cast<uint64_t>(flow.now_.count());
   }
   static const uint8_t* Wanted(const FlowDissection& flow) {
-    return flow.owner_->catalog_.wanted(flow.schema_->id);
+    return (*flow.owner_->wanted_)[flow.schema_->id].data();
   }
 };
 

@@ -46,6 +46,8 @@ const char* BreachName(Breach breach) noexcept {
     case Breach::kBadNeeded: return "bad_needed";
     case Breach::kBadStatus: return "bad_status";
     case Breach::kTooSlow: return "too_slow";
+    case Breach::kTooManyCalls: return "too_many_calls";
+    case Breach::kBadHostCall: return "bad_host_call";
   }
   return "unknown";
 }
@@ -107,59 +109,84 @@ void Plugin::Fini() noexcept {
   initialised_ = false;
 }
 
-Breach Plugin::Account(uint64_t start) const noexcept {
+bool Plugin::Account(uint64_t start, PluginStats& stats) const noexcept {
   const uint64_t spent = Cycles() - start;
-  stats_->calls.fetch_add(1, std::memory_order_relaxed);
-  stats_->cycles.fetch_add(spent, std::memory_order_relaxed);
-  return spent > budget_cycles_ ? Breach::kTooSlow : Breach::kNone;
+  ++stats.calls;
+  stats.cycles += spent;
+  if (spent <= budget_cycles_) return false;
+  stats.Count(Breach::kTooSlow);
+  return true;
 }
 
-int32_t Plugin::Probe(const sluice_probe_input& input) const noexcept {
+Plugin::ProbeAnswer Plugin::Probe(const sluice_probe_input& input,
+                                  PluginStats& stats) const noexcept {
+  const uint64_t start = Cycles();
   const int32_t answer = plugin_.probe(&input);
-  return answer == SLUICE_PROBE_YES || answer == SLUICE_PROBE_MAYBE ? answer : SLUICE_PROBE_NO;
+  const bool known = answer == SLUICE_PROBE_YES || answer == SLUICE_PROBE_MAYBE;
+  return {.answer = known ? answer : SLUICE_PROBE_NO, .slow = Account(start, stats)};
 }
 
-void* Plugin::NewFlow(sluice_flow* flow) const noexcept { return plugin_.flow_new(flow); }
-void Plugin::FreeFlow(void* state) const noexcept { plugin_.flow_free(state); }
+void* Plugin::NewFlow(sluice_flow* flow, PluginStats& stats) const noexcept {
+  const uint64_t start = Cycles();
+  void* state = plugin_.flow_new(flow);
+  Account(start, stats);
+  return state;
+}
 
-ParseAnswer Plugin::Parse(void* state, sluice_flow* flow, Direction direction,
-                          Slice in) const noexcept {
+void Plugin::FreeFlow(void* state, PluginStats& stats) const noexcept {
+  const uint64_t start = Cycles();
+  plugin_.flow_free(state);
+  Account(start, stats);
+}
+
+namespace {
+
+// What of the contract an answer to `len` bytes breaks.
+Breach Check(const sluice_parse_result& result, size_t len) {
+  if (result.consumed > len) return Breach::kConsumedTooMuch;
+  switch (result.status) {
+    case SLUICE_PARSE_OK:
+    case SLUICE_PARSE_ERROR:
+      return Breach::kNone;
+    case SLUICE_PARSE_MORE:
+      return uint64_t{result.consumed} + result.needed <= len || result.needed > kMaxParseBytes
+                 ? Breach::kBadNeeded
+                 : Breach::kNone;
+    default:
+      return Breach::kBadStatus;
+  }
+}
+
+}  // namespace
+
+ParseAnswer Plugin::Parse(void* state, sluice_flow* flow, Direction direction, Slice in,
+                          PluginStats& stats) const noexcept {
   const uint64_t start = Cycles();
   const sluice_parse_result result =
       plugin_.parse(state, flow, static_cast<uint32_t>(direction), {in.data(), in.size()});
-  Breach breach = Account(start);
-  if (result.consumed > in.size()) {
-    breach = Breach::kConsumedTooMuch;
-  } else if (result.status == SLUICE_PARSE_MORE) {
-    const uint64_t end = uint64_t{result.consumed} + result.needed;
-    if (end <= in.size() || result.needed > kMaxParseBytes) breach = Breach::kBadNeeded;
-  } else if (result.status != SLUICE_PARSE_OK && result.status != SLUICE_PARSE_ERROR) {
-    breach = Breach::kBadStatus;
+  const bool slow = Account(start, stats);
+  if (const Breach breach = Check(result, in.size()); breach != Breach::kNone) {
+    stats.Count(breach);
+    return {.status = SLUICE_PARSE_ERROR, .breach = breach};
   }
-  if (breach != Breach::kNone) {
-    stats_->breaches[static_cast<size_t>(breach)].fetch_add(1, std::memory_order_relaxed);
-    if (breach == Breach::kTooSlow) {
-      return {.status = result.status, .consumed = result.consumed, .needed = result.needed,
-              .breach = breach};
-    }
-    return {.status = SLUICE_PARSE_ERROR, .consumed = 0, .needed = 0, .breach = breach};
-  }
-  return {.status = result.status, .consumed = result.consumed, .needed = result.needed};
+  return {.status = result.status, .consumed = result.consumed, .needed = result.needed,
+          .breach = slow ? Breach::kTooSlow : Breach::kNone};
 }
 
-bool Plugin::Gap(void* state, sluice_flow* flow, Direction direction,
-                 uint64_t bytes) const noexcept {
-  if (plugin_.gap == nullptr) return false;
+Plugin::GapAnswer Plugin::Gap(void* state, sluice_flow* flow, Direction direction, uint64_t bytes,
+                              PluginStats& stats) const noexcept {
+  if (plugin_.gap == nullptr) return {};
   const uint64_t start = Cycles();
   const bool goes_on = plugin_.gap(state, flow, static_cast<uint32_t>(direction), bytes) == 0;
-  return Account(start) == Breach::kNone && goes_on;
+  return {.goes_on = goes_on, .slow = Account(start, stats)};
 }
 
-void Plugin::End(void* state, sluice_flow* flow, Direction direction, Slice rest) const noexcept {
+void Plugin::End(void* state, sluice_flow* flow, Direction direction, Slice rest,
+                 PluginStats& stats) const noexcept {
   if (plugin_.end == nullptr) return;
   const uint64_t start = Cycles();
   plugin_.end(state, flow, static_cast<uint32_t>(direction), {rest.data(), rest.size()});
-  Account(start);
+  Account(start, stats);
 }
 
 Result<std::vector<std::unique_ptr<Plugin>>> LoadPluginDirectory(

@@ -6,14 +6,14 @@
 // struct_size.  Each call is timed and its answer checked: a plug-in that breaks
 // the contract or overruns its time is reported as such and never trusted.
 //
-// Threads: Load, Init and Fini on the main thread; calls from any worker.
+// Threads: Load, Init and Fini on the main thread; calls from any worker, which
+//   brings the PluginStats that they are counted in.
 // Memory: owns the dlopen handle; tables stay valid as long as the Plugin.
 #pragma once
 
 #include <sluice/plugin.h>
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,14 +35,17 @@ enum class Breach : uint8_t {
   kBadNeeded,        // MORE without a need, or of more than 1 MiB
   kBadStatus,        // a status outside the closed set
   kTooSlow,          // call_budget overrun
+  kTooManyCalls,     // asked for call after call without getting through its bytes
+  kBadHostCall,      // an id, type or transaction that does not exist
 };
-inline constexpr size_t kNumBreaches = 5;
-const char* BreachName(Breach breach) noexcept;
+inline constexpr size_t kNumBreaches = 7;
+const char* BreachName(Breach breach) noexcept;  // as in the counters: "bad_needed"
 
-struct PluginStats {  // since Load(); written by all workers
-  std::atomic<uint64_t> calls{0};
-  std::atomic<uint64_t> cycles{0};
-  std::array<std::atomic<uint64_t>, kNumBreaches> breaches{};
+struct PluginStats {  // one per worker and plug-in, written by the worker
+  uint64_t calls = 0;
+  uint64_t cycles = 0;
+  std::array<uint64_t, kNumBreaches> breaches{};
+  void Count(Breach breach) { ++breaches[static_cast<size_t>(breach)]; }
 };
 
 struct ParseAnswer {
@@ -74,27 +77,34 @@ class Plugin {
   const std::vector<sluice_field>& fields() const { return fields_; }
   const std::vector<sluice_event>& events() const { return events_; }
   const std::string& origin() const { return origin_; }
-  const PluginStats& stats() const { return *stats_; }
 
-  // SLUICE_PROBE_*; an answer outside the set, or none, is NO.
-  int32_t Probe(const sluice_probe_input& input) const noexcept;
-  void* NewFlow(sluice_flow* flow) const noexcept;
-  void FreeFlow(void* state) const noexcept;
-  ParseAnswer Parse(void* state, sluice_flow* flow, Direction direction, Slice in) const noexcept;
-  // Whether the dissector goes on after the gap.
-  bool Gap(void* state, sluice_flow* flow, Direction direction, uint64_t bytes) const noexcept;
-  void End(void* state, sluice_flow* flow, Direction direction, Slice rest) const noexcept;
+  struct ProbeAnswer {
+    int32_t answer = SLUICE_PROBE_NO;  // an answer outside the set is NO
+    bool slow = false;                 // it stands all the same
+  };
+  ProbeAnswer Probe(const sluice_probe_input& input, PluginStats& stats) const noexcept;
+  void* NewFlow(sluice_flow* flow, PluginStats& stats) const noexcept;
+  void FreeFlow(void* state, PluginStats& stats) const noexcept;
+  ParseAnswer Parse(void* state, sluice_flow* flow, Direction direction, Slice in,
+                    PluginStats& stats) const noexcept;
+  struct GapAnswer {
+    bool goes_on = false;
+    bool slow = false;
+  };
+  GapAnswer Gap(void* state, sluice_flow* flow, Direction direction, uint64_t bytes,
+                PluginStats& stats) const noexcept;
+  void End(void* state, sluice_flow* flow, Direction direction, Slice rest,
+           PluginStats& stats) const noexcept;
 
  private:
   Plugin() = default;
-  Breach Account(uint64_t start) const noexcept;
+  bool Account(uint64_t start, PluginStats& stats) const noexcept;  // true: too slow
 
   std::string origin_;
   void* handle_ = nullptr;
   sluice_plugin plugin_{};
   std::vector<sluice_field> fields_;
   std::vector<sluice_event> events_;
-  std::unique_ptr<PluginStats> stats_ = std::make_unique<PluginStats>();
   uint64_t budget_cycles_ = 0;
   bool initialised_ = false;
 };

@@ -45,7 +45,11 @@ class LineDissector {
     return Ok(end + 1);
   }
 
-  bool Gap(Flow, uint32_t, uint64_t) { return false; }
+  bool Gap(Flow flow, uint32_t, uint64_t bytes) {
+    if (!resync_) return false;
+    flow.SetUint(flow.Begin(), kCode, bytes);  // a transaction that says what was lost
+    return true;
+  }
 
  private:
   void Request(Flow flow, View line) {
@@ -66,16 +70,25 @@ class LineDissector {
     if (verb == "opaque") flow.Handover(nullptr);
     if (verb == "again") flow.Handover("");
     if (verb == "skip") flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_NEXT_TX, 10);
+    if (verb == "none") flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_NONE);
+    if (verb == "five") flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_BYTES, 5);
+    if (verb == "resync") resync_ = true;
+    if (verb == "deep") {
+      for (int i = 0; i < 100; ++i) flow.Open(tx, kArgs);
+      for (int i = 0; i < 100; ++i) flow.Close(tx);
+    }
   }
 
   void Answer(Flow flow, View line) {
     uint64_t code = 0;
     for (const char c : line) code = code * 10 + static_cast<uint64_t>(c - '0');
+    if (code == 299) flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_ALL);
     flow.SetUint(answered_, kCode, code);
     flow.Stage(answered_++, SLUICE_TO_CLIENT, 2);
   }
 
   uint64_t answered_ = 0;
+  bool resync_ = false;
 };
 
 inline sluice_plugin LinePlugin() {

@@ -137,6 +137,74 @@ TEST_F(DissectorTest, SkippedBytesAreNotParsedHoweverCut) {
   }
 }
 
+TEST_F(DissectorTest, NothingPastASpentBudgetIsParsedHoweverCut) {
+  const std::string input = "do x\nnone\ndo y\nfive\ndo zz\n";
+  for (size_t cut = 0; cut <= input.size(); ++cut) {
+    FlowDissection* flow = Open();
+    Send(flow, input.substr(0, cut));
+    Send(flow, input.substr(cut));
+    EXPECT_EQ(flow->num_transactions(), 2u) << cut;
+    dissector.Close(flow);
+  }
+  EXPECT_EQ(dissector.stats().bytes_withheld, 16u * (input.size() + 1));
+}
+
+TEST_F(DissectorTest, ABudgetOfBytesCountsFromTheEndOfWhatWasConsumedHoweverCut) {
+  const std::string input = "do x\nfive\nab\ncd\nef\n";
+  for (size_t cut = 0; cut <= input.size(); ++cut) {
+    FlowDissection* flow = Open();
+    Send(flow, input.substr(0, cut));
+    Send(flow, input.substr(cut));
+    EXPECT_EQ(flow->num_transactions(), 3u) << cut;  // "cd" is cut in the middle
+    dissector.Close(flow);
+  }
+}
+
+TEST_F(DissectorTest, ARenewedBudgetTellsWhatWasWithheldAsAGap) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\nresync\nnone\n0123456789");
+  Send(flow, "299\n", Direction::kToClient);
+  Send(flow, "do y\n");
+  ASSERT_EQ(flow->num_transactions(), 5u);
+  EXPECT_EQ(flow->transactions()[3]->tx.values[0].number, 10u);
+  EXPECT_EQ(AsText(flow->transactions()[4]->tx.values[0].bytes), "do");
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, TheLastBudgetRequestOfAPacketIsTheOneThatCounts) {
+  FlowDissection* flow = Open();
+  std::string input = "do x\n";
+  for (int i = 0; i < 30; ++i) input += "skip\n0123456789";
+  Send(flow, input + "none\n");
+  ASSERT_TRUE(flow->budget_request(Direction::kToServer).has_value());
+  EXPECT_EQ(flow->budget_request(Direction::kToServer)->mode, uint32_t{SLUICE_BUDGET_NONE});
+  EXPECT_FALSE(flow->budget_request(Direction::kToClient).has_value());
+  dissector.Retire(*flow);
+  EXPECT_FALSE(flow->budget_request(Direction::kToServer).has_value());
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, GroupsPastTheDepthAreRefusedAndTheirClosesSwallowed) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\ndeep\n");
+  const Transaction& tx = flow->transactions()[1]->tx;
+  const auto is = [](uint64_t number) {
+    return [number](const FieldValue& v) { return v.type == FieldType::kGroup && v.number == number; };
+  };
+  EXPECT_EQ(std::ranges::count_if(tx.values, is(1)), options.max_group_depth);
+  EXPECT_EQ(std::ranges::count_if(tx.values, is(0)), options.max_group_depth);
+  EXPECT_EQ(dissector.stats().memcap, 100 - options.max_group_depth);
+  EXPECT_EQ(dissector.stats().bad_calls, 0u);
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, EachCallIsCountedForItsPlugin) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\n");
+  dissector.Close(flow);
+  EXPECT_EQ(dissector.plugin_stats()[0].calls, 4u);  // probe, flow_new, parse, flow_free
+}
+
 TEST_F(DissectorTest, GapStopsADissectorThatCannotGoOn) {
   FlowDissection* flow = Open();
   Send(flow, "do x\ndo ");
@@ -193,6 +261,7 @@ TEST_F(DissectorTest, UnwantedFieldsAreSkipped) {
   std::vector<bool> keywords(catalog->keywords().size(), false);
   keywords[catalog->FindKeyword("line.argument").id] = true;
   catalog->SetWanted(keywords, {false});
+  dissector.TakeWanted();
   FlowDissection* flow = Open();
   Send(flow, "do thing\n");
   for (const FieldValue& v : flow->transactions()[0]->tx.values) {

@@ -84,13 +84,14 @@ TEST_P(ParseContract, IsChecked) {
   sluice_plugin exported = testing::LinePlugin();
   exported.parse = Answer;
   const auto plugin = Plugin::FromStruct(exported, "p.so", {.call_budget = std::chrono::hours{1}});
+  PluginStats stats;
   next_answer = GetParam().answer;
   const ParseAnswer answer =
-      (*plugin)->Parse(nullptr, nullptr, Direction::kToServer, AsSlice("0123456789"));
+      (*plugin)->Parse(nullptr, nullptr, Direction::kToServer, AsSlice("0123456789"), stats);
   EXPECT_EQ(answer.breach, GetParam().breach);
   if (GetParam().breach != Breach::kNone) {
     EXPECT_EQ(answer.status, SLUICE_PARSE_ERROR);
-    EXPECT_EQ((*plugin)->stats().breaches[static_cast<size_t>(GetParam().breach)], 1u);
+    EXPECT_EQ(stats.breaches[static_cast<size_t>(GetParam().breach)], 1u);
   }
 }
 
