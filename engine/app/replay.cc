@@ -76,7 +76,7 @@ void PrintSummary(const Runtime& runtime, const Worker& worker, double seconds) 
     }
   }
   fmt::print("\nalerts     {}", s.alerts);
-  if (s.dropped_packets > 0) fmt::print("  dropped packets {}", s.dropped_packets);
+  if (s.blocked > 0) fmt::print("  dropped packets {}", s.blocked);
   fmt::print("\n");
   const auto& rules = runtime.rules.program->rules().rules;
   std::vector<size_t> order;

@@ -61,6 +61,23 @@ std::unique_ptr<DatabaseCache> OpenCache(const Options& options) {
   return nullptr;
 }
 
+Result<std::array<Action, 4>> ActionOrder(const std::vector<std::string>& names) {
+  std::array<Action, 4> order = CompileOptions{}.action_order;
+  if (names.empty()) return order;
+  static constexpr std::pair<std::string_view, Action> kActions[] = {
+      {"pass", Action::kPass}, {"drop", Action::kDrop}, {"reject", Action::kReject}, {"alert", Action::kAlert}};
+  std::vector<std::string_view> seen(names.begin(), names.end());
+  std::ranges::sort(seen);
+  static constexpr std::string_view kAll[] = {"alert", "drop", "pass", "reject"};
+  if (!std::ranges::equal(seen, kAll)) {
+    return Fail(Errc::kInvalidArgument, "rules.action-order: name pass, drop, reject and alert once each");
+  }
+  for (size_t i = 0; i < order.size(); ++i) {
+    order[i] = std::ranges::find(kActions, names[i], &std::pair<std::string_view, Action>::first)->second;
+  }
+  return order;
+}
+
 Nanos Seconds(uint64_t n) { return std::chrono::seconds{static_cast<int64_t>(n)}; }
 
 }  // namespace
@@ -166,6 +183,9 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
   CompileOptions compile;
   compile.keywords = catalog.keywords();
   compile.datasets = datasets;
+  const auto order = ActionOrder(options.action_order);
+  if (!order) return std::unexpected(order.error());
+  compile.action_order = *order;
   datasets->BeginGeneration();
   for (const auto& schema : catalog.schemas()) {
     auto& names = compile.schemas.emplace_back(1, schema->name);

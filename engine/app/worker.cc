@@ -49,6 +49,7 @@ Tuple TupleOf(const Packet& packet) {
 Packet PseudoPacket(const Flow& flow, Direction direction) {
   const Tuple tuple = direction == Direction::kToServer ? flow.tuple : flow.tuple.Reverse();
   Packet packet;
+  packet.origin = Packet::Origin::kFlowTimeout;
   packet.time = flow.last;
   packet.ip_version = tuple.source.version;
   packet.ip_protocol = tuple.ip_protocol;
@@ -208,6 +209,7 @@ void Worker::Process(LinkType link, Slice frame, Nanos time, uint64_t number, ui
   packet.wire_len = wire_len;
   Decode(link, frame, options_.decode, &packet);
   now_ = std::max(now_, time);
+  fate_ = {};
   Count(packet);
   if (now_ - last_expiry_ >= kExpiryInterval) Expire(now_);
   packet_events_.clear();
@@ -219,8 +221,12 @@ void Worker::Process(LinkType link, Slice frame, Nanos time, uint64_t number, ui
     eve_writer_.Anomaly(packet, FlowView{}, Direction::kToServer, "decode",
                         fmt::format("decoder.{}", name), "", nullptr);
   }
-  if (packet.invalid || packet.ip_version == 0) return ProcessWithoutFlow(packet);
-  packet.is_fragment ? ProcessFragment(packet) : ProcessIp(packet);
+  if (packet.invalid || packet.ip_version == 0) {
+    ProcessWithoutFlow(packet);
+  } else {
+    packet.is_fragment ? ProcessFragment(packet) : ProcessIp(packet);
+  }
+  CountVerdict();
 }
 
 // A fragment has no ports: rules see it alone, and the whole once it is there.
@@ -235,6 +241,7 @@ void Worker::ProcessFragment(const Packet& packet) {
   whole.number = packet.number;
   whole.wire_len = static_cast<uint32_t>(bytes.size());
   whole.frame = bytes;
+  whole.origin = Packet::Origin::kDefrag;
   whole.num_vlans = packet.num_vlans;
   std::ranges::copy(packet.vlan, whole.vlan);
   packet_events_.clear();
@@ -252,6 +259,9 @@ void Worker::ProcessWithoutFlow(const Packet& packet) {
   detector_.InspectPayload(false);
   const PacketResult& result = detector_.EndPacket();
   for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result);
+  if (!result.drop) return;
+  fate_.reject |= IsReject(result.reject);
+  Drop(packet, FlowView{}, nullptr, Direction::kToServer, DropReason::kRules, &result);
 }
 
 void Worker::ProcessIp(const Packet& packet) {
@@ -259,6 +269,10 @@ void Worker::ProcessIp(const Packet& packet) {
   Flow* flow = hit.flow;
   Direction direction = hit.direction;
   FlowWork* state = &StateOf(*flow);
+  if (flow->dropped) {
+    UpdateFlow(packet, *flow, direction);
+    return Drop(packet, ViewOf(*flow, *state), flow, direction, DropReason::kFlowDrop, nullptr);
+  }
   bool in_stream = false;
   if (packet.l4 == L4::kTcp) {
     // A SYN of another connection with the same tuple ends this one.
@@ -278,7 +292,8 @@ void Worker::ProcessIp(const Packet& packet) {
     }
   }
   Inspect(packet, *flow, *state, direction, in_stream);
-  FinishTransactions(packet, *flow, *state);
+  // What a dropped packet would have completed never came to be.
+  if (!flow->dropped) FinishTransactions(packet, *flow, *state);
   HandleBudgets(*flow, *state);
   if (state->dissection != nullptr) dissector_.Retire(*state->dissection);
   state->stream_events.clear();
@@ -428,7 +443,7 @@ void Worker::Inspect(const Packet& packet, Flow& flow, FlowWork& state, Directio
       tx.inspected[Index(direction)] = tx.complete[Index(direction)];
     }
   }
-  HandleResult(packet, flow, state, detector_.EndPacket());
+  HandleResult(packet, flow, state, direction, detector_.EndPacket());
 }
 
 void Worker::InspectStream(FlowWork& state, Direction direction) {
@@ -442,42 +457,78 @@ void Worker::InspectStream(FlowWork& state, Direction direction) {
   raw.at += drop;
 }
 
-void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state,
+void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                           const PacketResult& result) {
-  if (!result.alerts.empty()) {
-    flow.alerted = true;
-    const FlowView view = ViewOf(flow, state);
-    for (const Alert& alert : result.alerts) {
-      WriteAlert(packet, view, alert, result);
-      if (alert.rule->bypass) state.bypassed = true;
-    }
+  const bool none = result.alerts.empty() && !result.drop;
+  const FlowView view = none ? FlowView{} : ViewOf(flow, state);
+  flow.alerted |= !result.alerts.empty();
+  for (const Alert& alert : result.alerts) {
+    WriteAlert(packet, view, alert, result);
+    state.bypassed |= alert.rule->bypass;
   }
-  if (result.pass_flow) flow.passed = true;
-  if (result.cause == nullptr || result.pass) return;
-  const Action action = result.action;
-  if (action == Action::kAlert || action == Action::kPass) return;
-  if (IsReject(action)) ++stats_.rejected;
-  if (options_.inline_verdicts && (result.drop || IsReject(action))) {
-    ++stats_.dropped_packets;
-    if (!flow.dropped) {
-      eve_writer_.Drop(packet, ViewOf(flow, state), Direction::kToServer, "rules", result.cause);
-    }
-    if (result.drop_flow || IsReject(action)) flow.dropped = true;
+  // The first verdict on a flow stays.
+  if (!flow.dropped && !flow.passed) {
+    flow.dropped = result.drop_flow && options_.inline_verdicts;
+    flow.passed = result.pass_flow;
   }
+  if (!result.drop) return;
+  fate_.reject |= IsReject(result.reject);
+  Drop(packet, view, &flow, direction,
+       result.by_rate ? DropReason::kRateFilter : DropReason::kRules, &result);
   if (verdicts_ == nullptr) return;
   const uint32_t next_seq[2] = {state.session.next_seq(Direction::kToServer),
                                 state.session.next_seq(Direction::kToClient)};
-  const Direction direction = packet.source == flow.tuple.source &&
-                                      packet.source_port == flow.tuple.source_port
-                                  ? Direction::kToServer
-                                  : Direction::kToClient;
-  verdicts_->OnVerdict(*result.cause, action, packet, flow, direction, next_seq);
+  verdicts_->OnVerdict(*result.cause, result.action, packet, flow, direction, next_seq);
+}
+
+// The packet goes no further, and its record says why: by a rule (`result`), or
+// because of its flow, which has one record a direction unless all are asked for.
+void Worker::Drop(const Packet& packet, const FlowView& view, Flow* flow, Direction direction,
+                  DropReason reason, const PacketResult* result) {
+  if (!options_.inline_verdicts || packet.origin == Packet::Origin::kFlowTimeout) return;
+  if (fate_.drop == DropReason::kNone) fate_.drop = reason;
+  if (flow != nullptr && !options_.eve.drop_all) {
+    bool& logged = flow->drop_logged[Index(direction)];
+    if (result == nullptr && (!flow->dropped || logged)) return;
+    logged |= flow->dropped;
+  }
+  DropView out;
+  out.reason = NamesOf(reason).text;
+  out.direction = direction;
+  if (result != nullptr) {
+    out.rule = result->cause;
+    out.verdict = VerdictOf(packet, *result);
+  }
+  eve_writer_.Drop(packet, view, out);
+}
+
+// Once per frame, as a sum of all that was found in it.
+void Worker::CountVerdict() {
+  if (!options_.inline_verdicts) return;
+  ++(fate_.reject                         ? stats_.rejected
+     : fate_.drop != DropReason::kNone ? stats_.blocked
+                                          : stats_.accepted);
+  ++stats_.drop_reasons[static_cast<size_t>(fate_.drop)];
+}
+
+VerdictView Worker::VerdictOf(const Packet& packet, const PacketResult& result) const {
+  VerdictView out;
+  out.action = result.drop && options_.inline_verdicts ? "drop" : result.pass ? "pass" : "alert";
+  if (!IsReject(result.reject)) return out;
+  out.reject = packet.l4 == L4::kTcp ? "tcp-reset" : "icmp-prohib";
+  out.reject_target = result.reject == Action::kRejectBoth          ? "both"
+                      : result.reject == Action::kRejectDestination ? "to_server"
+                                                                    : "to_client";
+  return out;
 }
 
 void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
                         const PacketResult& result) {
   ++stats_.alerts;
   ++alerts_by_rule_[alert.rule->index];
+  const bool drops = alert.effective == Action::kDrop || IsReject(alert.effective);
+  // What a rate filter made a drop is one, whether or not it could be carried out.
+  const bool rated = alert.effective != alert.rule->action;
   AlertView out;
   out.rule = alert.rule;
   out.tx = alert.tx;
@@ -485,23 +536,13 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
   out.direction = alert.direction;
   out.payload = packet.payload;
   out.contexts = std::span(alert.contexts.list).first(alert.contexts.count);
-  const bool drops = alert.rule->action == Action::kDrop && options_.inline_verdicts;
-  const bool rejects = IsReject(alert.rule->action);
-  out.blocked = drops || rejects;
-  out.verdict = result.pass                                                     ? "pass"
-                : (result.drop && options_.inline_verdicts) || IsReject(result.action) ? "drop"
-                                                                                : "alert";
-  if (result.cause != nullptr && IsReject(result.action)) {
-    out.reject_icmp = packet.l4 != L4::kTcp;
-    out.reject_target = result.action == Action::kRejectBoth          ? "both"
-                        : result.action == Action::kRejectDestination ? "to_server"
-                                                                      : "to_client";
-  }
+  out.blocked = IsReject(alert.effective) || (drops && (rated || options_.inline_verdicts));
+  out.verdict = VerdictOf(packet, result);
   eve_writer_.Alert(packet, view, out);
   if (fast_ == nullptr) return;
-  const std::string_view tag = drops                                        ? "[Drop] "
-                               : alert.rule->action == Action::kDrop ? "[wDrop] "
-                                                                            : "";
+  const std::string_view tag = !drops                     ? ""
+                               : options_.inline_verdicts ? "[Drop] "
+                                                          : "[wDrop] ";
   fast_->Write(FastLogLine(packet, *alert.rule, tag));
 }
 
@@ -750,8 +791,14 @@ void Worker::CollectCounters(NamedCounters* out) const {
           plugin.breaches[i]);
     }
   }
-  add("ips.blocked", s.dropped_packets);
+  if (!options_.inline_verdicts) return;
+  add("ips.accepted", s.accepted);
+  add("ips.blocked", s.blocked);
   add("ips.rejected", s.rejected);
+  for (size_t i = 1; i < s.drop_reasons.size(); ++i) {
+    add(fmt::format("ips.drop_reason.{}", NamesOf(static_cast<DropReason>(i)).counter),
+        s.drop_reasons[i]);
+  }
 }
 
 }  // namespace sluice

@@ -20,6 +20,7 @@
 #include "engine/output/eve.h"
 #include "engine/output/log_file.h"
 #include "engine/stream/tcp_session.h"
+#include "engine/verdict/drop_reason.h"
 
 namespace sluice {
 
@@ -53,7 +54,9 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   uint64_t ipv4 = 0, ipv6 = 0, tcp = 0, udp = 0, icmp4 = 0, icmp6 = 0, sctp = 0, vlan = 0;
   uint64_t fragments = 0, ethernet = 0, max_packet = 0;
   uint64_t flows_tcp = 0, flows_udp = 0, flows_icmp4 = 0, flows_icmp6 = 0, tcp_reuse = 0;
-  uint64_t alerts = 0, dropped_packets = 0, rejected = 0;
+  uint64_t alerts = 0;
+  uint64_t accepted = 0, blocked = 0, rejected = 0;  // frames, where verdicts are given
+  std::array<uint64_t, static_cast<size_t>(DropReason::kMax)> drop_reasons{};
   std::array<uint64_t, static_cast<size_t>(DecodeEvent::kMax)> decode_events{};
   std::vector<uint64_t> flows_by_schema, transactions_by_schema, errors_by_schema;
   uint64_t flows_failed = 0;
@@ -113,7 +116,12 @@ class Worker {
   void Inspect(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                bool in_stream);
   void InspectStream(FlowWork& state, Direction direction);
-  void HandleResult(const Packet& packet, Flow& flow, FlowWork& state, const PacketResult& result);
+  void HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
+                    const PacketResult& result);
+  void Drop(const Packet& packet, const FlowView& view, Flow* flow, Direction direction,
+            DropReason reason, const PacketResult* result);
+  void CountVerdict();
+  VerdictView VerdictOf(const Packet& packet, const PacketResult& result) const;
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
                   const PacketResult& result);
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
@@ -139,6 +147,10 @@ class Worker {
   std::vector<std::unique_ptr<FlowWork>> free_states_;
   std::vector<uint16_t> packet_events_;       // scratch: event ids of this packet
   std::vector<std::string_view> flowbits_;    // scratch of ViewOf
+  struct {
+    DropReason drop = DropReason::kNone;  // the first one
+    bool reject = false;
+  } fate_;  // of the frame in Process()
   Nanos now_{}, last_expiry_{};
 };
 

@@ -47,6 +47,7 @@ struct Options {
   std::string classification_file, reference_file, threshold_file;
   bool failure_fatal = false;  // a bad rule or setting ends the start
   uint32_t max_alerts = 15;    // per packet
+  std::vector<std::string> action_order;  // pass, drop, reject, alert; empty: in this order
   std::string data_dir = "/var/lib/sluice";  // state that outlives a run
   std::string cache_dir;  // compiled databases; "": none
   uint64_t cache_bytes = 512u << 20;

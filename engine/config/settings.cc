@@ -136,6 +136,7 @@ std::vector<Setting> MakeSettings() {
   });
   add("rules.cache-directory", "detect.sgh-mpm-caching-path", "where compiled rules are kept between starts, \"\": nowhere", Text(&O::cache_dir));
   add("rules.cache-bytes", "", "size of that directory; the longest unused goes first", Size(&O::cache_bytes));
+  s.push_back(List("rules.action-order", "action-order", "which rules decide first: pass, drop, reject, alert", &O::action_order));
   add("data-dir", "default-data-dir", "where datasets keep their state", Text(&O::data_dir));
   add("datasets.allow-write", "datasets.rules.allow-write", "rules may name files that datasets are saved to", Bool(&O::datasets_allow_write));
   add("datasets.allow-absolute", "datasets.rules.allow-absolute-filenames", "... and outside of data-dir", Bool(&O::datasets_allow_absolute));

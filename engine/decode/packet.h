@@ -60,6 +60,9 @@ struct Packet {
   static constexpr size_t kMaxEvents = 8;
   DecodeEvent events[kMaxEvents] = {};
   uint8_t num_events = 0;
+  // How the packet came to be: EVE's pkt_src.
+  enum class Origin : uint8_t { kWire, kDefrag, kFlowTimeout, kIpv4Tunnel, kIpv6Tunnel, kGreTunnel };
+  Origin origin = Origin::kWire;
   bool bad_ip_checksum = false, bad_l4_checksum = false;  // only when verified
   bool invalid = false;  // a header did not hold: not to be looked at above it
 

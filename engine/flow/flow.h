@@ -40,6 +40,8 @@ struct Flow {
   bool alerted = false;
   bool dropped = false;  // verdict: all further packets
   bool passed = false;   // a pass rule took it out of inspection
+  bool drop_logged[2] = {false, false};  // by Direction: has a drop record
+  std::string_view exception;            // the exception policy that was applied, static; "" none
   // The upper layers' parts, owned by engine/app; null when absent.
   void* session = nullptr;  // TCP
   void* user = nullptr;

@@ -393,7 +393,9 @@ class Compiler {
       if (std::holds_alternative<StreamSizeTest>(condition)) both = true;
     }
     const bool bare = c->payload.empty() && rule.packet_tests.empty();
-    const bool ports = !rule.header.source_ports.any || !rule.header.destination_ports.any;
+    // A rule on one port is still one on the ends of a flow, as in Suricata.
+    const bool ports = !rule.header.any_ip_protocol && !rule.header.source_ports.any &&
+                       !rule.header.destination_ports.any;
     c->kind = RuleClass::kPacket;
     if (bare && app_test && c->any_app)
       c->kind = RuleClass::kProtocol;

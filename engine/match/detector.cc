@@ -104,14 +104,15 @@ bool Detector::Impl::Decide(const Queued& q) {
     result.by_rate = rated;
   }
   if (action == Action::kPass) {
-    result.pass = true;
-    result.pass_flow = q.alert.apply_to_flow;
+    result.pass = !result.drop;
+    result.pass_flow = q.alert.apply_to_flow && !result.drop_flow;
     if (rule.always_alert && !rated) Report(q, action);
     return false;
   }
   if (action != Action::kAlert) {
     result.drop = true;
     result.drop_flow |= q.alert.apply_to_flow;
+    if (action != Action::kDrop && result.reject == Action::kAlert) result.reject = action;
   }
   if (counted == ThresholdResult::kAlert && !rule.no_alert) Report(q, action);
   return true;

@@ -149,12 +149,13 @@ struct Alert {
 
 struct PacketResult {
   std::span<const Alert> alerts;  // in order; valid until the next BeginPacket
-  bool pass = false;              // a pass rule matched: log and drop nothing
+  bool pass = false;              // a pass rule matched, and no drop before it
   bool pass_flow = false;         // and nothing more of the flow needs inspection
-  bool drop = false, drop_flow = false;
+  bool drop = false, drop_flow = false;  // by a drop or a reject rule
   bool by_rate = false;            // cause acts so because of its rate filter
-  const Rule* cause = nullptr;     // of pass, drop or reject
+  const Rule* cause = nullptr;     // of the pass, or of the first drop or reject
   Action action = Action::kAlert;  // of cause
+  Action reject = Action::kAlert;  // the first reject's; kAlert: none
 };
 
 struct DetectorOptions {

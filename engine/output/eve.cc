@@ -152,6 +152,12 @@ void EveWriter::Ends(const Address& source, uint16_t source_port, const Address&
   if (options_.compat >= 8) json_.Field("ip_v", uint64_t{source.version});
 }
 
+static std::string_view OriginName(Packet::Origin origin) {
+  static constexpr std::string_view kNames[] = {"wire/pcap",   "defrag",      "stream (flow timeout)",
+                                                "ipv4 tunnel", "ipv6 tunnel", "gre tunnel"};
+  return kNames[static_cast<size_t>(origin)];
+}
+
 void EveWriter::PacketEnds(const Packet& packet) {
   Ends(packet.source, packet.source_port, packet.destination, packet.destination_port,
        packet.ip_protocol, packet.l4 == L4::kTcp || packet.l4 == L4::kUdp || packet.l4 == L4::kSctp);
@@ -159,7 +165,7 @@ void EveWriter::PacketEnds(const Packet& packet) {
     json_.Field("icmp_type", uint64_t{packet.icmp_type});
     json_.Field("icmp_code", uint64_t{packet.icmp_code});
   }
-  if (packet.ip_version != 0) json_.Field("pkt_src", "wire/pcap");
+  if (packet.ip_version != 0) json_.Field("pkt_src", OriginName(packet.origin));
 }
 
 void EveWriter::FlowEnds(const Flow& flow, bool reversed) {
@@ -334,7 +340,7 @@ void EveWriter::TransactionRecord(const Packet& packet, const FlowView& flow,
   if (!options_.Wants(tx.schema->name)) return;
   Begin(tx.schema->name, packet.time, flow, &packet);
   FlowEnds(*flow.flow, ServerIsSource(packet, *flow.flow, tx));
-  if (packet.ip_version != 0) json_.Field("pkt_src", "wire/pcap");
+  if (packet.ip_version != 0) json_.Field("pkt_src", OriginName(packet.origin));
   Tail(&packet, flow);
   json_.Field("tx_id", tx.number);
   ProtocolObject(tx, false);
@@ -456,28 +462,31 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
     json_.Field("linktype", uint64_t{1});
     json_.CloseObject();
   }
-  if (options_.verdict && !alert.verdict.empty()) {
-    json_.OpenObject("verdict");
-    json_.Field("action", alert.verdict);
-    if (!alert.reject_target.empty()) {
-      json_.Field(options_.compat >= 9 ? "reject_target" : "reject-target", alert.reject_target);
-      json_.OpenArray("reject");
-      json_.String(alert.reject_icmp ? "icmp-prohib" : "tcp-reset");
-      json_.CloseArray();
-    }
-    json_.CloseObject();
-  }
+  if (options_.verdict) VerdictObject(alert.verdict);
   End();
 }
 
-void EveWriter::Drop(const Packet& packet, const FlowView& flow, Direction direction,
-                     std::string_view reason, const Rule* rule) {
+void EveWriter::VerdictObject(const VerdictView& verdict) {
+  if (verdict.action.empty()) return;
+  json_.OpenObject("verdict");
+  json_.Field("action", verdict.action);
+  if (!verdict.reject.empty()) {
+    json_.Field("reject-target", verdict.reject_target);
+    json_.OpenArray("reject");
+    json_.String(verdict.reject);
+    json_.CloseArray();
+  }
+  json_.CloseObject();
+}
+
+void EveWriter::Drop(const Packet& packet, const FlowView& flow, const DropView& drop) {
   if (!options_.Wants("drop")) return;
   Begin("drop", packet.time, flow, &packet);
   PacketEnds(packet);
   Tail(&packet, flow);
   if (flow.flow != nullptr) {
-    json_.Field("direction", direction == Direction::kToServer ? "to_server" : "to_client");
+    json_.Field("direction",
+                drop.direction == Direction::kToServer ? "to_server" : "to_client");
   }
   json_.OpenObject("drop");
   json_.Field("len", uint64_t{packet.ip_len});
@@ -488,11 +497,14 @@ void EveWriter::Drop(const Packet& packet, const FlowView& flow, Direction direc
   } else {
     json_.Field("tc", uint64_t{packet.tos});
     json_.Field("hoplimit", uint64_t{packet.ttl});
+    const Slice h = packet.ip_header;
+    if (h.size() >= 4) json_.Field("flowlbl", (h[1] & 15u) << 16 | uint64_t{h[2]} << 8 | h[3]);
   }
   if (packet.l4 == L4::kTcp) {
     json_.Field("tcpseq", uint64_t{packet.tcp.seq});
     json_.Field("tcpack", uint64_t{packet.tcp.ack});
     json_.Field("tcpwin", uint64_t{packet.tcp.window});
+    if (packet.l4_header.size() > 12) json_.Field("tcpres", uint64_t{packet.l4_header[12]} & 15);
     json_.Field("tcpurgp", uint64_t{packet.tcp.urgent});
     for (const auto& [name, bit] : {std::pair{"syn", kTcpSyn}, std::pair{"ack", kTcpAck},
                                     std::pair{"psh", kTcpPsh}, std::pair{"rst", kTcpRst},
@@ -505,11 +517,12 @@ void EveWriter::Drop(const Packet& packet, const FlowView& flow, Direction direc
     json_.Field("icmp_id", uint64_t{packet.icmp_id});
     json_.Field("icmp_seq", uint64_t{packet.icmp_seq});
   }
-  json_.Field("reason", reason);
+  json_.Field("reason", drop.reason);
   json_.CloseObject();
-  if (rule != nullptr) {
+  if (options_.drop_verdict) VerdictObject(drop.verdict);
+  if (drop.rule != nullptr && options_.drop_alerts) {
     AlertView view;
-    view.rule = rule;
+    view.rule = drop.rule;
     view.blocked = true;
     RuleObject(view, packet);
   }
@@ -605,6 +618,14 @@ void EveWriter::FlowRecord(const FlowView& view, FlowEndReason reason, Nanos now
   json_.FlagField("alerted", flow.alerted);
   if (flow.dropped) json_.Field("action", "drop");
   if (!flow.dropped && flow.passed) json_.Field("action", "pass");
+  if (options_.exception_policy && !flow.exception.empty()) {
+    json_.OpenArray("exception_policy");
+    json_.OpenObject();
+    json_.Field("target", "stream_midstream");
+    json_.Field("policy", flow.exception);
+    json_.CloseObject();
+    json_.CloseArray();
+  }
   if (options_.compat >= 8) json_.Field("tx_cnt", view.num_transactions);
   json_.CloseObject();
   Tail(nullptr, view);
@@ -642,6 +663,7 @@ void EveWriter::Stats(Nanos now, uint64_t uptime, const NamedCounters& counters)
   json_.Field("uptime", uptime);
   std::vector<std::string_view> open;  // components of the objects we are in
   for (const auto& [name, value] : counters) {
+    if (value == 0 && !options_.zero_counters) continue;
     std::vector<std::string_view> parts;
     for (size_t at = 0; at <= name.size();) {
       const size_t dot = std::min(name.find('.', at), name.size());

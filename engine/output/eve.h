@@ -35,6 +35,10 @@ struct EveOptions {
   bool verdict = true;
   bool payload = false, payload_printable = false, packet = false;  // in alerts
   bool raw_rule = false, references = false;
+  bool exception_policy = false;   // in flow records
+  bool drop_all = false;           // drop records of each packet, not of the first each way
+  bool drop_alerts = true, drop_verdict = false;  // in drop records
+  bool zero_counters = true;       // in stats
   uint32_t payload_limit = 4096;   // bytes
   std::string host;                // sensor-name
   uint64_t sensor_id = 0;          // 0: not written
@@ -56,17 +60,28 @@ struct FlowView {
   bool ts_gap = false, tc_gap = false;
 };
 
+struct VerdictView {  // what was done about a packet
+  std::string_view action;         // "alert", "pass", "drop"; "" not written
+  std::string_view reject;         // "tcp-reset", "icmp-prohib"; "" none
+  std::string_view reject_target;  // "to_client", "to_server", "both"
+};
+
 struct AlertView {
   const Rule* rule = nullptr;
   bool blocked = false;            // alert.action
-  std::string_view verdict;        // "alert", "pass", "drop"
-  bool reject_reset = false, reject_icmp = false;
-  std::string_view reject_target;  // "to_client", "to_server", "both"; "" none
+  VerdictView verdict;
   const Transaction* tx = nullptr;
   bool in_stream = false;
   Direction direction = Direction::kToServer;
   Slice payload;
   std::span<const std::pair<std::string_view, std::string_view>> contexts;  // key, JSON
+};
+
+struct DropView {
+  std::string_view reason;
+  Direction direction = Direction::kToServer;
+  const Rule* rule = nullptr;      // that dropped it; null: none did
+  VerdictView verdict;
 };
 
 using NamedCounters = std::vector<std::pair<std::string, uint64_t>>;
@@ -77,8 +92,7 @@ class EveWriter {
   EveWriter(const EveOptions& options, LogFile* out) : options_(options), out_(out) {}
 
   void Alert(const Packet& packet, const FlowView& flow, const AlertView& alert);
-  void Drop(const Packet& packet, const FlowView& flow, Direction direction,
-            std::string_view reason, const Rule* rule);
+  void Drop(const Packet& packet, const FlowView& flow, const DropView& drop);
   // The protocol record of a completed transaction.
   void TransactionRecord(const Packet& packet, const FlowView& flow, const Transaction& tx);
   void FileRecord(const Packet& packet, const FlowView& flow, const Transaction& tx,
@@ -110,6 +124,7 @@ class EveWriter {
   void WriteValue(const FieldInfo& info, const FieldValue& value);
   bool Shown(const Schema& schema, const FieldInfo& info, bool in_alert) const;
   void RuleObject(const AlertView& alert, const Packet& packet);
+  void VerdictObject(const VerdictView& verdict);
   void FlowObject(const Flow& flow, bool with_ends);
   void FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert);
   void TcpFlags(const Flow& flow);

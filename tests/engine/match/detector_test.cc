@@ -81,9 +81,20 @@ TEST(Header, AddressOnlyRuleFiresOnEachPacketWithoutFlow) {
   EXPECT_EQ(bench.Send("x"), Sids{1});
 }
 
-TEST(Header, PortRuleFiresOnEachPacket) {
+TEST(Header, RuleOnOnePortFiresOncePerFlowAndDirection) {
   Rule rule = MakeRule(1, "udp");
   rule.header.destination_ports.any = false;
+  rule.header.destination_ports.ranges = {{80, 80}};
+  Bench bench(CompileRules({rule}));
+  EXPECT_EQ(bench.Send("x"), Sids{1});
+  EXPECT_EQ(bench.Send("x"), Sids{});
+  EXPECT_EQ(bench.Send("x", Direction::kToClient), Sids{}) << "the port is the server's";
+}
+
+TEST(Header, RuleOnBothPortsFiresOnEachPacket) {
+  Rule rule = MakeRule(1, "udp");
+  rule.header.source_ports.any = rule.header.destination_ports.any = false;
+  rule.header.source_ports.ranges = {{1, 65535}};
   rule.header.destination_ports.ranges = {{80, 80}};
   Bench bench(CompileRules({rule}));
   EXPECT_EQ(bench.Send("x"), Sids{1});
@@ -665,6 +676,23 @@ TEST(Order, ActionOrderIsAnOption) {
   Bench bench(CompileRules({Acting(1, Action::kAlert), Acting(2, Action::kPass)}, options));
   EXPECT_EQ(bench.Send("evil"), Sids{1});
   EXPECT_TRUE(bench.last.pass);
+}
+
+TEST(Order, PassBehindADropDoesNotLiftIt) {
+  CompileOptions options;
+  options.action_order = {Action::kDrop, Action::kReject, Action::kPass, Action::kAlert};
+  Bench bench(CompileRules({Acting(1, Action::kDrop), Acting(2, Action::kPass),
+                            Acting(3, Action::kAlert)}, options));
+  EXPECT_EQ(bench.Send("evil"), Sids{1}) << "the pass still ends the look at further rules";
+  EXPECT_TRUE(bench.last.drop);
+  EXPECT_FALSE(bench.last.pass);
+}
+
+TEST(Order, RejectBehindADropIsCarriedOutToo) {
+  Bench bench(CompileRules({Acting(1, Action::kDrop), Acting(2, Action::kRejectBoth)}));
+  EXPECT_EQ(bench.Send("evil"), (Sids{1, 2}));
+  EXPECT_EQ(bench.last.cause->sid, 1u);
+  EXPECT_EQ(bench.last.reject, Action::kRejectBoth);
 }
 
 TEST(Limits, AlertsPerPacketAreCappedAndCounted) {
