@@ -31,6 +31,9 @@
 #define IPPROTO_ICMPV6		58
 #define IPPROTO_DSTOPTS		60
 #define IPPROTO_SCTP		132
+#define IPPROTO_MOBILITY	135
+#define IPPROTO_HIP		139
+#define IPPROTO_SHIM6		140
 
 #define TCP_FIN	0x01
 #define TCP_SYN	0x02
@@ -216,6 +219,9 @@ static __always_inline __u32 ext_len(__u8 next, const struct ext_header *eh)
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
+	case IPPROTO_MOBILITY:
+	case IPPROTO_HIP:
+	case IPPROTO_SHIM6:
 		return (eh->len + 1) * 8;
 	case IPPROTO_AH:
 		return (eh->len + 2) * 4;
@@ -228,7 +234,8 @@ static __always_inline __u32 ext_len(__u8 next, const struct ext_header *eh)
 static __always_inline int is_ext(__u8 next)
 {
 	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
-	       next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
+	       next == IPPROTO_AH || next == IPPROTO_FRAGMENT || next == IPPROTO_MOBILITY ||
+	       next == IPPROTO_HIP || next == IPPROTO_SHIM6;
 }
 
 struct ext_walk {
@@ -265,7 +272,9 @@ static long ext_step(__u32 i, struct ext_walk *w)
 	w->off += n;
 	return 0;
 malformed:
-	w->malformed = 1;
+	/* A first fragment may end within the headers behind its own: it goes without
+	 * ports, and user space looks again once the packet is whole. */
+	w->malformed = !w->fragment;
 	return 1;
 }
 
@@ -292,7 +301,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct tap_pkt *p)
 		bpf_loop(TAP_MAX_EXT_HEADERS, ext_step, &w, 0);
 		if (w.malformed)
 			return PARSE_MALFORMED;
-		p->ext_overflow = is_ext(w.next) && w.fragment != FRAG_LATER;
+		p->ext_overflow = is_ext(w.next) && !w.fragment;
 		p->fragment = w.fragment;
 		p->frag_id = w.frag_id;
 	}

@@ -11,7 +11,7 @@ namespace sluice {
 namespace {
 
 constexpr uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmp6 = 58;
-constexpr Nanos kExpiryInterval = std::chrono::milliseconds{100};  // packet time
+constexpr uint8_t kIcmpUnreachable = 3;
 constexpr size_t kExpiryBudget = 64;                               // flows per look
 
 // The type that answers an ICMP type, 255 if there is none: both fall into one flow.
@@ -28,13 +28,18 @@ uint8_t IcmpCounterpart(uint8_t type, bool v6) {
   return v6 ? find(kPairs6) : find(kPairs4);
 }
 
-Tuple TupleOf(const Packet& packet) {
+bool IsIcmpError(const Packet& packet) {
+  static constexpr uint8_t kErrors[] = {kIcmpUnreachable, 4, 5, 11, 12};
+  return packet.l4 == L4::kIcmp && std::ranges::find(kErrors, packet.icmp_type) != std::end(kErrors);
+}
+
+Tuple TupleOf(const Packet& packet, bool track_recursion) {
   Tuple tuple;
+  if (track_recursion) tuple.recursion = packet.recursion;
   tuple.source = packet.source;
   tuple.destination = packet.destination;
   tuple.ip_protocol = packet.ip_protocol;
-  tuple.vlan[0] = packet.vlan[0];
-  tuple.vlan[1] = packet.vlan[1];
+  std::ranges::copy(packet.vlan, tuple.vlan);
   if (packet.l4 == L4::kIcmp || packet.l4 == L4::kIcmp6) {
     tuple.source_port = packet.icmp_type;
     tuple.destination_port = IcmpCounterpart(packet.icmp_type, packet.l4 == L4::kIcmp6);
@@ -49,7 +54,7 @@ Tuple TupleOf(const Packet& packet) {
 Packet PseudoPacket(const Flow& flow, Direction direction) {
   const Tuple tuple = direction == Direction::kToServer ? flow.tuple : flow.tuple.Reverse();
   Packet packet;
-  packet.origin = Packet::Origin::kFlowTimeout;
+  packet.origin = PacketOrigin::kFlowTimeout;
   packet.time = flow.last;
   packet.ip_version = tuple.source.version;
   packet.ip_protocol = tuple.ip_protocol;
@@ -60,38 +65,14 @@ Packet PseudoPacket(const Flow& flow, Direction direction) {
   packet.l4 = tuple.ip_protocol == kTcp ? L4::kTcp : L4::kUdp;
   packet.tcp.flags = kTcpAck;
   packet.ttl = 64;
-  packet.num_vlans = static_cast<uint8_t>((tuple.vlan[0] != 0) + (tuple.vlan[1] != 0));
-  packet.vlan[0] = tuple.vlan[0];
-  packet.vlan[1] = tuple.vlan[1];
+  packet.num_vlans = static_cast<uint8_t>(std::ranges::count_if(tuple.vlan, [](uint16_t v) { return v != 0; }));
+  std::ranges::copy(tuple.vlan, packet.vlan);
   return packet;
-}
-
-// A name with what EVE puts before it, by event; made once.
-template <typename Event, typename Name>
-std::vector<std::string> Prefixed(std::string_view prefix, Name name) {
-  std::vector<std::string> all;
-  for (size_t i = 0; i < static_cast<size_t>(Event::kMax); ++i) {
-    all.push_back(fmt::format("{}.{}", prefix, name(static_cast<Event>(i))));
-  }
-  return all;
-}
-std::string_view AnomalyName(DecodeEvent event) {
-  static const auto kNames = Prefixed<DecodeEvent>("decoder", DecodeEventName);
-  return kNames[static_cast<size_t>(event)];
-}
-std::string_view AnomalyName(StreamEvent event) {
-  static const auto kNames = Prefixed<StreamEvent>("stream", StreamEventName);
-  return kNames[static_cast<size_t>(event)];
 }
 
 bool IsReject(Action action) { return action >= Action::kReject; }
 
 }  // namespace
-
-static const EveOptions* FirstWithCommunityId(const std::vector<EveOptions>& logs) {
-  const auto it = std::ranges::find_if(logs, &EveOptions::community_id);
-  return it == logs.end() ? nullptr : &*it;
-}
 
 // Contiguous raw bytes of one direction that stream rules may still look at.
 struct RawWindow {
@@ -112,7 +93,6 @@ struct Worker::FlowWork {
   FlowVars vars;
   RawWindow raw[2];
   std::string community_id;
-  MacSet macs[2];  // by Direction of the sender
   std::vector<StreamEvent> stream_events;  // of the current packet; at most kMaxStreamEvents
   const Schema* counted = nullptr;         // the protocol already in flows_by_schema
   bool bypassed = false;                   // no rule looks any more
@@ -164,7 +144,7 @@ struct Worker::StreamSink final : TcpSession::Sink {
 };
 
 Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
-               std::shared_ptr<const RuleProgram> program, const WorkerSinks& sinks,
+               std::shared_ptr<const RuleProgram> program, LogFile* eve, LogFile* fast,
                VerdictSink* verdicts)
     : options_(options),
       catalog_(catalog),
@@ -173,11 +153,8 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       segments_(options.stream.memcap),
       dissector_(catalog, options.dissect),
       detector_(program, options.detect),
-      eve_writer_(options_.eve, sinks.eve),
-      fast_(sinks.fast),
-      keeps_macs_(std::ranges::any_of(options_.eve, &EveOptions::ethernet)),
-      every_drop_(std::ranges::any_of(options_.eve, &EveOptions::drop_all)),
-      community_(FirstWithCommunityId(options_.eve)),
+      eve_writer_(options.eve, eve),
+      fast_(fast),
       verdicts_(verdicts),
       alerts_by_rule_(program->rules().rules.size(), 0) {
   stats_.flows_by_schema.assign(catalog.schemas().size(), 0);
@@ -190,12 +167,12 @@ Worker::~Worker() { Shutdown(); }
 Result<std::unique_ptr<Worker>> Worker::Create(const WorkerOptions& options,
                                                const Catalog& catalog,
                                                std::shared_ptr<const RuleProgram> program,
-                                               const WorkerSinks& sinks,
+                                               LogFile* eve, LogFile* fast,
                                                VerdictSink* verdicts) {
   auto table = FlowTable::Create(options.flow);
   if (!table) return std::unexpected(table.error());
   return std::unique_ptr<Worker>(
-      new Worker(options, std::move(*table), catalog, std::move(program), sinks, verdicts));
+      new Worker(options, std::move(*table), catalog, std::move(program), eve, fast, verdicts));
 }
 
 void Worker::SetProgram(std::shared_ptr<const RuleProgram> program) {
@@ -205,76 +182,6 @@ void Worker::SetProgram(std::shared_ptr<const RuleProgram> program) {
 }
 
 // ---------------------------------------------------------------- packets
-
-void Worker::Count(const Packet& packet) {
-  ++stats_.packets;
-  stats_.bytes += packet.wire_len;
-  stats_.max_packet = std::max<uint64_t>(stats_.max_packet, packet.wire_len);
-  stats_.ethernet += !packet.ethernet.empty();
-  stats_.invalid += packet.invalid;
-  stats_.vlan += packet.num_vlans > 0;
-  stats_.ipv4 += packet.ip_version == 4;
-  stats_.ipv6 += packet.ip_version == 6;
-  stats_.fragments += packet.is_fragment;
-  switch (packet.l4) {
-    case L4::kTcp: ++stats_.tcp; break;
-    case L4::kUdp: ++stats_.udp; break;
-    case L4::kIcmp: ++stats_.icmp4; break;
-    case L4::kIcmp6: ++stats_.icmp6; break;
-    case L4::kSctp: ++stats_.sctp; break;
-    default: break;
-  }
-  for (uint8_t i = 0; i < packet.num_events; ++i) {
-    ++stats_.decode_events[static_cast<size_t>(packet.events[i])];
-  }
-}
-
-void Worker::Process(LinkType link, Slice frame, Nanos time, uint64_t number, uint32_t wire_len) {
-  Packet packet;
-  packet.time = time;
-  packet.number = number;
-  packet.wire_len = wire_len;
-  Decode(link, frame, options_.decode, &packet);
-  now_ = std::max(now_, time);
-  fate_ = {};
-  Count(packet);
-  if (now_ - last_expiry_ >= kExpiryInterval) Expire(now_);
-  packet_events_.clear();
-  for (uint8_t i = 0; i < packet.num_events; ++i) {
-    const char* name = DecodeEventName(packet.events[i]);
-    if (const int id = detector_.program().EventId(name); id >= 0) {
-      packet_events_.push_back(static_cast<uint16_t>(id));
-    }
-    AnomalyView anomaly;
-    anomaly.event = AnomalyName(packet.events[i]);
-    eve_writer_.Anomaly(packet, FlowView{}, anomaly);
-  }
-  if (packet.invalid || packet.ip_version == 0) {
-    ProcessWithoutFlow(packet);
-  } else {
-    packet.is_fragment ? ProcessFragment(packet) : ProcessIp(packet);
-  }
-  CountVerdict();
-}
-
-// A fragment has no ports: rules see it alone, and the whole once it is there.
-void Worker::ProcessFragment(const Packet& packet) {
-  ProcessWithoutFlow(packet);
-  const Slice bytes = defrag_.Add(packet, now_);
-  if (bytes.empty()) return;
-  Packet whole;
-  DecodeIp(bytes, options_.decode, &whole);
-  if (whole.invalid || whole.is_fragment) return;
-  whole.time = packet.time;
-  whole.number = packet.number;
-  whole.wire_len = static_cast<uint32_t>(bytes.size());
-  whole.frame = bytes;
-  whole.origin = Packet::Origin::kDefrag;
-  whole.num_vlans = packet.num_vlans;
-  std::ranges::copy(packet.vlan, whole.vlan);
-  packet_events_.clear();
-  ProcessIp(whole);
-}
 
 // Malformed, or not IP: only rules on the packet itself can say something.
 void Worker::ProcessWithoutFlow(const Packet& packet) {
@@ -292,15 +199,12 @@ void Worker::ProcessWithoutFlow(const Packet& packet) {
   Drop(packet, FlowView{}, nullptr, Direction::kToServer, DropReason::kRules, &result);
 }
 
-void Worker::ProcessIp(const Packet& packet) {
+void Worker::ProcessInFlow(const Packet& packet) {
   FlowTable::Hit hit = FindFlow(packet);
+  if (hit.flow == nullptr) return ProcessWithoutFlow(packet);
   Flow* flow = hit.flow;
   Direction direction = hit.direction;
   FlowWork* state = &StateOf(*flow);
-  if (keeps_macs_ && packet.ethernet.size() == 14) {
-    state->macs[Index(direction)].Add(packet.ethernet.subspan(6, 6));
-    state->macs[Index(Opposite(direction))].Add(packet.ethernet.first(6));
-  }
   if (flow->dropped) {
     UpdateFlow(packet, *flow, direction);
     return Drop(packet, ViewOf(*flow, *state), flow, direction, DropReason::kFlowDrop, nullptr);
@@ -319,7 +223,8 @@ void Worker::ProcessIp(const Packet& packet) {
     }
   } else {
     UpdateFlow(packet, *flow, direction);
-    if (packet.l4 == L4::kUdp && !packet.payload.empty()) {
+    // What a tunnel carries is no message of a protocol over UDP.
+    if (packet.l4 == L4::kUdp && !packet.payload.empty() && packet.inner.bytes.empty()) {
       ProcessDatagram(packet, *flow, *state, direction);
     }
   }
@@ -331,10 +236,37 @@ void Worker::ProcessIp(const Packet& packet) {
   state->stream_events.clear();
 }
 
+// The flow of a TCP or UDP packet that could not be delivered: the answer counts as its.
+// Of a router's the direction is the answer's, too.
+FlowTable::Hit Worker::FindQuotedFlow(const Packet& packet) {
+  QuotedEnds ends;
+  if (!ReadQuoted(packet, &ends)) return {};
+  Tuple tuple = TupleOf(packet, options_.track_recursion);
+  tuple.source = ends.source;
+  tuple.destination = ends.destination;
+  tuple.source_port = ends.source_port;
+  tuple.destination_port = ends.destination_port;
+  tuple.ip_protocol = ends.protocol;
+  Direction unused;
+  if (table_.Find(tuple, &unused) == nullptr) return {};
+  FlowTable::Hit hit = table_.Touch(tuple, now_);
+  hit.direction = packet.source == hit.flow->tuple.source ? Direction::kToServer : Direction::kToClient;
+  return hit;
+}
+
+// The packet's flow, a new one if need be; none for an ICMP error that fits into none.
 FlowTable::Hit Worker::FindFlow(const Packet& packet) {
-  FlowTable::Hit hit = table_.Touch(TupleOf(packet), now_);
+  if (packet.l4 == L4::kIcmp && packet.icmp_type == kIcmpUnreachable) {
+    if (const FlowTable::Hit hit = FindQuotedFlow(packet); hit.flow != nullptr) return hit;
+  }
+  const Tuple tuple = TupleOf(packet, options_.track_recursion);
+  Direction direction;
+  if (IsIcmpError(packet) && table_.Find(tuple, &direction) == nullptr) return {};
+  FlowTable::Hit hit = table_.Touch(tuple, now_);
   if (!hit.created) return hit;
   hit.flow->start = hit.flow->last = packet.time;
+  hit.flow->tunneled = packet.outer != nullptr;
+  hit.flow->parent_id = parent_id_;
   switch (packet.l4) {
     case L4::kTcp: ++stats_.flows_tcp; break;
     case L4::kUdp: ++stats_.flows_udp; break;
@@ -356,9 +288,9 @@ Worker::FlowWork& Worker::StateOf(Flow& flow) {
     if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowWork>());
     flow.user = free_states_.back().release();
     free_states_.pop_back();
-    if (community_ != nullptr) {
+    if (options_.eve.community_id) {
       static_cast<FlowWork*>(flow.user)->community_id =
-          CommunityId(flow.tuple, community_->community_id_seed);
+          CommunityId(flow.tuple, options_.eve.community_id_seed);
     }
   }
   return *static_cast<FlowWork*>(flow.user);
@@ -377,7 +309,8 @@ void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
   flow.max_ttl[d] = std::max(flow.max_ttl[d], packet.ttl);
   if (packet.l4 == L4::kTcp) {
     flow.tcp_flags[d] |= packet.tcp.flags;
-  } else if (flow.state == FlowState::kNew && flow.seen[0] && flow.seen[1]) {
+  } else if (flow.tuple.ip_protocol != kTcp && flow.state == FlowState::kNew && flow.seen[0] &&
+             flow.seen[1]) {
     table_.SetState(flow, FlowState::kEstablished);
   }
 }
@@ -429,11 +362,8 @@ void Worker::Inspect(const Packet& packet, Flow& flow, FlowWork& state, Directio
     if (const int id = detector_.program().EventId(name); id >= 0) {
       packet_events_.push_back(static_cast<uint16_t>(id));
     }
-    AnomalyView anomaly;
-    anomaly.type = AnomalyView::Type::kStream;
-    anomaly.event = AnomalyName(event);
-    anomaly.direction = direction;
-    eve_writer_.Anomaly(packet, view, anomaly);
+    eve_writer_.Anomaly(packet, view, direction, "stream", fmt::format("stream.{}", name), "",
+                        nullptr);
   }
   FlowDissection* dissection = state.dissection;
   if (state.bypassed || flow.passed || detector_.program().rules().rules.empty()) {
@@ -472,6 +402,7 @@ void Worker::Inspect(const Packet& packet, Flow& flow, FlowWork& state, Directio
   if (dissection != nullptr) {
     detector_.InspectFlowEvents(dissection->events());
     for (LiveTransaction* live : dissection->transactions()) {
+      if (packet.ip_protocol != flow.tuple.ip_protocol) break;  // an ICMP error about it
       Transaction& tx = live->tx;
       if (tx.inspected[Index(direction)]) continue;
       detector_.InspectTransaction(tx, direction);
@@ -513,16 +444,27 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
   if (verdicts_ == nullptr) return;
   const uint32_t next_seq[2] = {state.session.next_seq(Direction::kToServer),
                                 state.session.next_seq(Direction::kToClient)};
+  if (flow.tunneled) return DropTunnel(*result.cause, result.action, packet);
   verdicts_->OnVerdict(*result.cause, result.action, packet, flow, direction, next_seq);
+}
+
+// The tap knows the outermost packet's flow only: the verdict is on that.
+void Worker::DropTunnel(const Rule& cause, Action action, const Packet& inner) {
+  const Packet* root = &inner;
+  while (root->outer != nullptr) root = root->outer;
+  Flow flow;
+  flow.tuple = TupleOf(*root, false);
+  const uint32_t no_sequence[2] = {0, 0};
+  verdicts_->OnVerdict(cause, action, *root, flow, Direction::kToServer, no_sequence);
 }
 
 // The packet goes no further, and its record says why: by a rule (`result`), or
 // because of its flow, which has one record a direction unless all are asked for.
 void Worker::Drop(const Packet& packet, const FlowView& view, Flow* flow, Direction direction,
                   DropReason reason, const PacketResult* result) {
-  if (!options_.inline_verdicts || packet.origin == Packet::Origin::kFlowTimeout) return;
+  if (!options_.inline_verdicts || packet.origin == PacketOrigin::kFlowTimeout) return;
   if (fate_.drop == DropReason::kNone) fate_.drop = reason;
-  if (flow != nullptr && !every_drop_) {
+  if (flow != nullptr && !options_.eve.drop_all) {
     bool& logged = flow->drop_logged[Index(direction)];
     if (result == nullptr && (!flow->dropped || logged)) return;
     logged |= flow->dropped;
@@ -578,9 +520,7 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
   const std::string_view tag = !drops                     ? ""
                                : options_.inline_verdicts ? "[Drop] "
                                                           : "[wDrop] ";
-  fast_line_.clear();
-  AppendFastLog(packet, *alert.rule, tag, &fast_line_);
-  fast_->Put(RecordType::kFast, fast_line_);
+  fast_->Write(FastLogLine(packet, *alert.rule, tag));
 }
 
 // -------------------------------------------------------------------- logs
@@ -603,18 +543,12 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   view.tcp_state = TcpStateName(state.session.state());
   view.ts_gap = state.session.had_gap(Direction::kToServer);
   view.tc_gap = state.session.had_gap(Direction::kToClient);
-  view.macs = state.macs;
   flowbits_.clear();
-  flowints_.clear();
   const RuleSet& rules = detector_.program().rules();
-  state.vars.ForEach([&](uint32_t id, bool is_int, uint32_t value) {
+  state.vars.ForEach([&](uint32_t id, bool is_int, uint32_t) {
     if (!is_int && id < rules.flowbit_names.size()) flowbits_.push_back(rules.flowbit_names[id]);
-    if (is_int && id < rules.flowint_names.size()) {
-      flowints_.emplace_back(rules.flowint_names[id], value);
-    }
   });
   view.flowbits = flowbits_;
-  view.flowints = flowints_;
   return view;
 }
 
@@ -629,7 +563,8 @@ void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& stat
   const FlowView view = ViewOf(flow, state);
   for (const FlowEvent& event : dissection->events()) {
     ++stats_.errors_by_schema[event.schema->id];
-    AppAnomaly(packet, view, *event.schema, event.index, event.direction, nullptr);
+    eve_writer_.Anomaly(packet, view, event.direction, "applayer",
+                        event.schema->events[event.index].name, "proto_parser", nullptr);
   }
   for (LiveTransaction* live : dissection->transactions()) {
     if (!live->tx.logged) LogTransaction(packet, view, live->tx);
@@ -649,26 +584,15 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   ++stats_.transactions_by_schema[tx.schema->id];
   for (const TransactionEvent& event : tx.events) {
     ++stats_.errors_by_schema[tx.schema->id];
-    AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.number);
+    eve_writer_.Anomaly(packet, view, event.direction, "applayer",
+                        tx.schema->events[event.index].name, "proto_parser", &tx.number);
   }
   if (!tx.no_log) eve_writer_.TransactionRecord(packet, view, tx);
 }
 
-void Worker::AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema,
-                        uint32_t index, Direction direction, const uint64_t* tx_id) {
-  AnomalyView anomaly;
-  anomaly.type = AnomalyView::Type::kApplayer;
-  anomaly.event = schema.events[index].name;
-  anomaly.layer = "proto_parser";
-  anomaly.app_proto = schema.name;
-  anomaly.direction = direction;
-  anomaly.tx_id = tx_id;
-  eve_writer_.Anomaly(packet, view, anomaly);
-}
-
 void Worker::HandleBudgets(Flow& flow, FlowWork& state) {
   FlowDissection* dissection = state.dissection;
-  if (dissection == nullptr) return;
+  if (dissection == nullptr || flow.tunneled) return;
   const bool stop_all = dissection->opaque() || dissection->failed();
   if (verdicts_ == nullptr) return;
   for (Direction d : {Direction::kToServer, Direction::kToClient}) {
@@ -688,7 +612,6 @@ void Worker::HandleBudgets(Flow& flow, FlowWork& state) {
 
 // The last look: what is in order is handed on, transactions are completed.
 void Worker::FlushFlow(Flow& flow, FlowWork& state) {
-  if (flow.dropped) return;  // it stopped at the packet that was dropped
   packet_events_.clear();
   state.stream_events.clear();
   StreamSink sink(*this, flow, state);
@@ -722,7 +645,6 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     state->vars.Clear();
     for (RawWindow& raw : state->raw) raw.Clear();
     state->community_id.clear();
-    state->macs[0].count = state->macs[1].count = 0;
     state->stream_events.clear();
     state->counted = nullptr;
     state->bypassed = false;
@@ -758,33 +680,8 @@ void Worker::CollectCounters(NamedCounters* out) const {
   const auto add = [out](std::string name, uint64_t value) {
     out->emplace_back(std::move(name), value);
   };
+  CollectDecoderCounters(out);
   const WorkerStats& s = stats_;
-  add("decoder.pkts", s.packets);
-  add("decoder.bytes", s.bytes);
-  add("decoder.invalid", s.invalid);
-  add("decoder.ipv4", s.ipv4);
-  add("decoder.ipv6", s.ipv6);
-  add("decoder.ethernet", s.ethernet);
-  add("decoder.tcp", s.tcp);
-  add("decoder.udp", s.udp);
-  add("decoder.icmpv4", s.icmp4);
-  add("decoder.icmpv6", s.icmp6);
-  add("decoder.sctp", s.sctp);
-  add("decoder.vlan", s.vlan);
-  add("decoder.avg_pkt_size", s.packets == 0 ? 0 : s.bytes / s.packets);
-  add("decoder.max_pkt_size", s.max_packet);
-  for (size_t i = 0; i < s.decode_events.size(); ++i) {
-    add(fmt::format("decoder.event.{}", DecodeEventName(static_cast<DecodeEvent>(i))),
-        s.decode_events[i]);
-  }
-  const DefragStats& f = defrag_.stats();
-  add("defrag.ipv4.fragments", f.fragments[0]);
-  add("defrag.ipv4.reassembled", f.reassembled[0]);
-  add("defrag.ipv6.fragments", f.fragments[1]);
-  add("defrag.ipv6.reassembled", f.reassembled[1]);
-  add("defrag.timeouts", f.timeouts);
-  add("defrag.max_trackers_reached", f.evicted);
-  add("defrag.refused", f.refused);
   add("flow.total", table_.stats().created);
   add("flow.active", table_.size());
   add("flow.tcp", s.flows_tcp);
@@ -853,12 +750,6 @@ void Worker::CollectCounters(NamedCounters* out) const {
   for (size_t i = 1; i < s.drop_reasons.size(); ++i) {
     add(fmt::format("ips.drop_reason.{}", NamesOf(static_cast<DropReason>(i)).counter),
         s.drop_reasons[i]);
-  }
-}
-
-void AddThreadCounters(size_t index, const NamedCounters& counters, NamedCounters* out) {
-  for (const auto& [name, value] : counters) {
-    out->emplace_back(fmt::format("threads.W#{:02}.{}", index + 1, name), value);
   }
 }
 

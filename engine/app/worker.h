@@ -3,7 +3,7 @@
 // Replay and live traffic come through the same Process().
 //
 // Threads: confined to one thread; what is shared is immutable (Catalog,
-//   RuleProgram) or the worker's own (RecordSink).
+//   RuleProgram) or locks itself (LogFile).
 // Memory: everything is pooled; tables have capacities and memcaps.
 #pragma once
 
@@ -17,7 +17,8 @@
 #include "engine/dissect/dissector.h"
 #include "engine/flow/flow_table.h"
 #include "engine/match/match.h"
-#include "engine/output/eve_log.h"
+#include "engine/output/eve.h"
+#include "engine/output/log_file.h"
 #include "engine/stream/tcp_session.h"
 #include "engine/verdict/drop_reason.h"
 
@@ -30,16 +31,11 @@ struct WorkerOptions {
   StreamOptions stream;
   DissectOptions dissect;
   DetectorOptions detect;
-  std::vector<EveOptions> eve;      // of each EVE log
+  EveOptions eve;
+  bool track_recursion = true;      // the same ends inside and outside a tunnel: two flows
   bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
   uint32_t raw_window = 128 * 1024; // bytes of a direction kept for stream rules
   uint32_t raw_overlap = 2560;      // of them already inspected
-};
-
-// Where a worker's records go; null: nowhere.  They outlive it.
-struct WorkerSinks {
-  std::vector<RecordSink*> eve;     // as WorkerOptions::eve
-  RecordSink* fast = nullptr;
 };
 
 // What happens because of a rule.  Live: kernel drop maps and resets.
@@ -56,24 +52,26 @@ class VerdictSink {
 
 struct WorkerStats {  // totals since start; written by the worker, read by anyone
   uint64_t packets = 0, bytes = 0, invalid = 0;
-  uint64_t ipv4 = 0, ipv6 = 0, tcp = 0, udp = 0, icmp4 = 0, icmp6 = 0, sctp = 0, vlan = 0;
-  uint64_t fragments = 0, ethernet = 0, max_packet = 0;
+  uint64_t max_packet = 0;
   uint64_t flows_tcp = 0, flows_udp = 0, flows_icmp4 = 0, flows_icmp6 = 0, tcp_reuse = 0;
   uint64_t alerts = 0;
   uint64_t accepted = 0, blocked = 0, rejected = 0;  // frames, where verdicts are given
   std::array<uint64_t, static_cast<size_t>(DropReason::kMax)> drop_reasons{};
+  std::array<uint64_t, static_cast<size_t>(Layer::kMax)> layers{};  // headers decoded
   std::array<uint64_t, static_cast<size_t>(DecodeEvent::kMax)> decode_events{};
+  uint64_t decode_events_lost = 0;  // of packets with more than Packet::kMaxEvents
   std::vector<uint64_t> flows_by_schema, transactions_by_schema, errors_by_schema;
   uint64_t flows_failed = 0;
 };
 
 class Worker {
  public:
-  // `verdicts` may be null.  The catalogue and the program outlive the worker.
+  // `eve`, `fast`, `verdicts` may be null.  The catalogue, the program and the
+  // logs outlive the worker.
   static Result<std::unique_ptr<Worker>> Create(const WorkerOptions& options,
                                                 const Catalog& catalog,
                                                 std::shared_ptr<const RuleProgram> program,
-                                                const WorkerSinks& sinks,
+                                                LogFile* eve, LogFile* fast,
                                                 VerdictSink* verdicts);
   ~Worker();
 
@@ -92,7 +90,7 @@ class Worker {
   // Counters under their EVE names, appended.
   void CollectCounters(NamedCounters* out) const;
   const std::vector<uint64_t>& alerts_by_rule() const { return alerts_by_rule_; }
-  EveLog& eve() { return eve_writer_; }
+  EveWriter& eve() { return eve_writer_; }
   size_t num_flows() const { return table_.size(); }
   const DetectorStats& detect_stats() const { return detector_.stats(); }
   const DissectStats& dissect_stats() const { return dissector_.stats(); }
@@ -103,14 +101,20 @@ class Worker {
   struct StreamSink;
 
   Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
-         std::shared_ptr<const RuleProgram> program, const WorkerSinks& sinks,
+         std::shared_ptr<const RuleProgram> program, LogFile* eve, LogFile* fast,
          VerdictSink* verdicts);
 
-  void Count(const Packet& packet);
-  void ProcessFragment(const Packet& packet);
-  void ProcessIp(const Packet& packet);
+  void ProcessPacket(Packet& packet);
+  void CountLayers(const Packet& packet);
+  void ReportEvents(const Packet& packet);
+  void ProcessInner(const Packet& outer);
+  void ProcessFragment(Packet& fragment);
+  void CollectDecoderCounters(NamedCounters* out) const;
+  void ProcessInFlow(const Packet& packet);
   void ProcessWithoutFlow(const Packet& packet);
   FlowTable::Hit FindFlow(const Packet& packet);
+  FlowTable::Hit FindQuotedFlow(const Packet& packet);
+  void DropTunnel(const Rule& cause, Action action, const Packet& inner);
   FlowWork& StateOf(Flow& flow);
   void UpdateFlow(const Packet& packet, Flow& flow, Direction direction);
   bool ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
@@ -129,8 +133,6 @@ class Worker {
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
                   const PacketResult& result);
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
-  void AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema, uint32_t index,
-                  Direction direction, const uint64_t* tx_id);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
   void HandleBudgets(Flow& flow, FlowWork& state);
   FlowView ViewOf(const Flow& flow, FlowWork& state);
@@ -145,26 +147,20 @@ class Worker {
   StreamStats stream_stats_;
   Dissector dissector_;
   Detector detector_;
-  EveLog eve_writer_;
-  RecordSink* fast_;
-  std::string fast_line_;
-  const bool keeps_macs_, every_drop_;
-  const EveOptions* community_;  // of the first log that wants the id; null: none
+  EveWriter eve_writer_;
+  LogFile* fast_;
   VerdictSink* verdicts_;
   WorkerStats stats_;
   std::vector<uint64_t> alerts_by_rule_;
   std::vector<std::unique_ptr<FlowWork>> free_states_;
+  uint64_t parent_id_ = 0;                    // flow of the tunnel whose packet is processed
   std::vector<uint16_t> packet_events_;       // scratch: event ids of this packet
   std::vector<std::string_view> flowbits_;    // scratch of ViewOf
-  std::vector<std::pair<std::string_view, uint32_t>> flowints_;  // the same
   struct {
     DropReason drop = DropReason::kNone;  // the first one
     bool reject = false;
   } fate_;  // of the frame in Process()
   Nanos now_{}, last_expiry_{};
 };
-
-// Appends a worker's counters as those of the thread "W#01", for index 0.
-void AddThreadCounters(size_t index, const NamedCounters& counters, NamedCounters* out);
 
 }  // namespace sluice

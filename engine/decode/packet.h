@@ -9,6 +9,7 @@
 
 #include "engine/base/types.h"
 #include "engine/decode/address.h"
+#include "engine/decode/events.h"
 
 namespace sluice {
 
@@ -18,21 +19,35 @@ enum TcpFlag : uint8_t {
   kTcpAck = 0x10, kTcpUrg = 0x20, kTcpEce = 0x40, kTcpCwr = 0x80,
 };
 
-// What a packet carries above IP, after the decoder has looked.
-enum class L4 : uint8_t { kNone, kTcp, kUdp, kIcmp, kIcmp6, kSctp, kOther };
+// What a packet carries above IP, after the decoder has looked.  kOther: no header
+// that we know; kNone: not looked at (a fragment, a header that did not hold).
+enum class L4 : uint8_t { kNone, kTcp, kUdp, kIcmp, kIcmp6, kSctp, kEsp, kIgmp, kOther };
 
-// Malformed or surprising headers; names in decode.cc.
-enum class DecodeEvent : uint8_t {
-  kEthernetPktTooSmall, kEthernetUnknown, kVlanHeaderTooSmall, kVlanTooManyLayers,
-  kSllPktTooSmall, kNullPktTooSmall, kNullUnsupportedType,
-  kIpv4PktTooSmall, kIpv4HlenTooSmall, kIpv4IplenSmallerThanHlen, kIpv4TruncPkt,
-  kIpv4WrongIpVersion, kIpv4OptInvalid, kIpv4OptInvalidLen,
-  kIpv6PktTooSmall, kIpv6TruncPkt, kIpv6TruncExthdr, kIpv6WrongIpVersion, kIpv6TooManyExthdrs,
-  kIpRawInvalidIpVersion,
-  kTcpPktTooSmall, kTcpHlenTooSmall, kTcpInvalidOptlen, kTcpOptInvalidLen, kTcpOptDuplicate,
-  kUdpPktTooSmall, kUdpHlenTooSmall, kUdpLenInvalid,
-  kIcmp4PktTooSmall, kIcmp6PktTooSmall, kSctpPktTooSmall,
+enum class LinkType : uint8_t {
+  kEthernet, kRawIp, kLinuxCooked1, kLinuxCooked2, kLoopback, kPpp, kCiscoHdlc, kUnknown,
+};
+
+// Headers that are counted, as decoder.<name>; bits of Packet::layers.
+enum class Layer : uint8_t {
+  kEthernet, kRaw, kLoopback, kLinuxCooked1, kLinuxCooked2, kPpp, kCiscoHdlc, kPppoe,
+  kVlan, kVlanQinq, kVlanQinqinq, kVntag, kEtag, kIeee8021ah, kMpls, kNsh, kArp,
+  kUnknownEthertype, kIpv4, kIpv6, kTcp, kUdp, kIcmp4, kIcmp6, kSctp, kEsp, kIgmp,
+  kGre, kErspan, kTeredo, kVxlan, kGeneve,
+  kIpv4InIpv4, kIpv6InIpv4, kIpv4InIpv6, kIpv6InIpv6,
   kMax,
+};
+
+// How a packet came to be: EVE's pkt_src.
+enum class PacketOrigin : uint8_t {
+  kWire, kDefrag, kFlowTimeout,
+  kIpv4Tunnel, kIpv6Tunnel, kGreTunnel, kTeredo, kVxlan, kGeneve,
+};
+
+// What a tunnel carries; empty bytes: nothing.
+struct Encapsulated {
+  Slice bytes;              // from the header that ether_type names
+  uint16_t ether_type = 0;  // how they begin
+  PacketOrigin origin = PacketOrigin::kWire;  // of the packet inside
 };
 
 struct TcpView {
@@ -56,21 +71,29 @@ struct Packet {
   uint32_t wire_len = 0;  // bytes on the wire from the link header on
   Slice frame;            // captured bytes
 
-  // Anomalies, in the order found; at most kMaxEvents are kept.
-  static constexpr size_t kMaxEvents = 8;
+  LinkType link = LinkType::kEthernet;        // how frame begins
+  PacketOrigin origin = PacketOrigin::kWire;
+  uint8_t recursion = 0;      // tunnels around it
+  uint8_t num_layers = 0;     // headers so far, those of the packets around it included
+  uint8_t num_defrags = 0;    // times it or a packet around it was put together
+  const Packet* outer = nullptr;  // the packet it was in; lives as long as this one
+  uint64_t layers = 0;        // bits of Layer
+
+  // Anomalies, in the order found; what is beyond kMaxEvents is counted as lost.
+  static constexpr size_t kMaxEvents = 15;
   DecodeEvent events[kMaxEvents] = {};
   uint8_t num_events = 0;
-  // How the packet came to be: EVE's pkt_src.
-  enum class Origin : uint8_t { kWire, kDefrag, kFlowTimeout, kIpv4Tunnel, kIpv6Tunnel, kGreTunnel };
-  Origin origin = Origin::kWire;
+  uint8_t events_lost = 0;
   bool bad_ip_checksum = false, bad_l4_checksum = false;  // only when verified
-  bool invalid = false;  // a header did not hold: not to be looked at above it
+  bool invalid = false;  // something is malformed: counted, and still looked at
+  bool stopped = false;  // a header did not hold: nothing is set above it
 
   // Link.
   Slice ethernet;          // 14 bytes, or empty
   uint16_t vlan[3] = {0, 0, 0};  // outer first, VLAN id only
   uint8_t num_vlans = 0;
-  uint16_t ether_type = 0;
+  uint16_t ether_type = 0;  // of what follows the link layer
+  Slice arp;                // 28 bytes, of a well-formed one
 
   // Network.  ip_version 0: not IP.
   uint8_t ip_version = 0;  // 4 or 6
@@ -85,9 +108,12 @@ struct Packet {
   bool reserved_bit = false;
   uint16_t fragment_offset = 0;   // bytes
   uint32_t fragment_id = 0;
+  uint16_t next_header_at = 0;    // IPv6: offset in ip_header of what names a fragment header
   Slice ip_header;   // with options / without extension headers
   Slice ip_options;  // IPv4 options
-  Slice ip_payload;  // from the transport header on, cut to the IP length
+  Slice ip_payload;  // from the transport header on, cut to the IP length; of a
+                     // fragment, all that follows its header
+  Encapsulated inner;
 
   // Transport.
   L4 l4 = L4::kNone;
@@ -98,6 +124,18 @@ struct Packet {
   uint16_t icmp_id = 0, icmp_seq = 0;
   Slice l4_header;
   Slice payload;  // of TCP/UDP/ICMP..., cut to what headers and capture allow
+  Slice quoted;   // of an ICMP error: the IP packet it is about, as far as it goes
+
+  bool Has(Layer layer) const { return layers >> static_cast<int>(layer) & 1; }
+  // Whether it belongs to a flow: a transport we know, or IP in IP.
+  bool HasFlow() const {
+    return (l4 != L4::kNone && l4 < L4::kIgmp) || inner.origin == PacketOrigin::kIpv4Tunnel ||
+           inner.origin == PacketOrigin::kIpv6Tunnel;
+  }
+  // IPv6: the header with its extension headers; IPv4: with its options.
+  Slice IpHeaders() const {
+    return {ip_header.data(), static_cast<size_t>(ip_payload.data() - ip_header.data())};
+  }
 };
 
 }  // namespace sluice

@@ -28,6 +28,7 @@ std::string_view FlowEndReasonName(FlowEndReason reason);
 struct Flow {
   Tuple tuple;       // source is the initiator
   uint64_t id = 0;   // EVE flow_id: positive, below 2^51
+  uint64_t parent_id = 0;  // of the tunnel's flow that its first packet came in; 0: none
   uint64_t hash = 0; // symmetric
   Nanos start{}, last{};
   uint64_t packets[2] = {0, 0};  // by Direction
@@ -37,6 +38,7 @@ struct Flow {
   uint8_t icmp_type[2] = {0, 0}, icmp_code[2] = {0, 0};  // of each direction's first packet
   FlowState state = FlowState::kNew;
   bool seen[2] = {false, false};
+  bool tunneled = false;  // its packets come out of others: the tap does not know it
   bool alerted = false;
   bool dropped = false;  // verdict: all further packets
   bool passed = false;   // a pass rule took it out of inspection

@@ -62,16 +62,16 @@ uint64_t HashWithSeed(const Tuple& tuple, uint64_t seed) noexcept {
   struct {
     uint8_t addresses[2][16];
     uint16_t ports[2];
-    uint16_t vlan[2];
-    uint8_t protocol, version;
-    uint8_t zero[6];
+    uint16_t vlan[3];
+    uint8_t protocol, version, recursion;
+    uint8_t zero[3];
   } key{};
   std::memcpy(key.addresses[0], low.address->bytes.data(), 16);
   std::memcpy(key.addresses[1], high.address->bytes.data(), 16);
   key.ports[0] = low.port;
   key.ports[1] = high.port;
-  key.vlan[0] = tuple.vlan[0];
-  key.vlan[1] = tuple.vlan[1];
+  std::memcpy(key.vlan, tuple.vlan, sizeof(key.vlan));
+  key.recursion = tuple.recursion;
   key.protocol = tuple.ip_protocol;
   key.version = tuple.source.version;
   return XXH3_64bits_withSeed(&key, sizeof(key), seed);

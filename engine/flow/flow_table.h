@@ -53,9 +53,9 @@ class FlowTable {
   void set_on_end(OnEnd on_end) { on_end_ = std::move(on_end); }
 
   struct Hit {
-    Flow* flow;  // never null; valid until the next non-const call
-    Direction direction;
-    bool created;
+    Flow* flow = nullptr;  // Touch(): never null; valid until the next non-const call
+    Direction direction = Direction::kToServer;
+    bool created = false;
   };
   // Finds the flow of `tuple` (as on the wire) or starts one, and marks it seen
   // at `now`.  Cannot fail: a full table evicts its longest-idle flow.  O(1).

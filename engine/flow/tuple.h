@@ -15,8 +15,9 @@ struct Tuple {
   Address destination;
   uint16_t source_port = 0;       // host byte order
   uint16_t destination_port = 0;  // host byte order
-  uint16_t vlan[2] = {0, 0};      // outer first, VLAN id only, 0 for none
+  uint16_t vlan[3] = {0, 0, 0};   // outer first, VLAN id only, 0 for none
   uint8_t ip_protocol = 0;
+  uint8_t recursion = 0;          // tunnels around it
 
   Tuple Reverse() const;
   bool operator==(const Tuple&) const = default;

@@ -10,8 +10,7 @@
 
 namespace sluice {
 
-// Appended with its newline.  `tag`: "" or "[Drop] ", "[wDrop] " after the time.
-// A packet that is not IP is shown by its first bytes.
-void AppendFastLog(const Packet& packet, const Rule& rule, std::string_view tag, std::string* out);
+// With its newline.  `tag`: "" or "[Drop] ", "[wDrop] " after the time.
+std::string FastLogLine(const Packet& packet, const Rule& rule, std::string_view tag);
 
 }  // namespace sluice

@@ -15,7 +15,7 @@ void Inside(Slice view, Slice frame) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
-  const auto link = static_cast<LinkType>(data[0] % 5);
+  const auto link = static_cast<LinkType>(data[0] % 7);
   const Slice frame(data + 1, size - 1);
   Packet first, second;
   Decode(link, frame, {.verify_checksums = true}, &first);

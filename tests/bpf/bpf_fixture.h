@@ -123,7 +123,7 @@ class BpfTest : public ::testing::Test {
   static void ExpectDecodes(const Record& record) {
     Packet packet;
     Decode(LinkType::kEthernet, record.data, {.verify_checksums = false}, &packet);
-    EXPECT_FALSE(packet.invalid);
+    EXPECT_FALSE(packet.stopped);
     EXPECT_EQ(packet.payload.size(), record.data.size() - record.header.payload_offset);
     EXPECT_LE(record.header.cap_len, record.header.wire_len);
   }

@@ -31,7 +31,7 @@ inline Frame RandomFrame(Random& random) {
   if (!Below(random, 4)) f.ip_option_words = Below(random, 11);
   if (!Below(random, 4)) f.tcp_option_words = Below(random, 11);
   if (!Below(random, 3)) {
-    const uint8_t headers[] = {0, 43, 44, 51, 60, 60};
+    const uint8_t headers[] = {0, 43, 44, 51, 60, 60, 135};
     for (unsigned i = Below(random, 20); i > 0; --i) {
       f.ext.push_back(headers[Below(random, sizeof(headers))]);
     }

@@ -117,7 +117,8 @@ TEST(Decode, ViewsStayInsideTheFrame) {
     }
     frame.resize(testing::Below(random, static_cast<unsigned>(frame.size()) + 1));
     for (const LinkType link : {LinkType::kEthernet, LinkType::kRawIp, LinkType::kLinuxCooked1,
-                                LinkType::kLinuxCooked2, LinkType::kLoopback}) {
+                                LinkType::kLinuxCooked2, LinkType::kLoopback, LinkType::kPpp,
+                                LinkType::kCiscoHdlc}) {
       const Packet p = DecodeFrame(frame, link, true);
       for (const Slice view : {p.ip_header, p.ip_options, p.ip_payload, p.l4_header, p.payload, p.ethernet}) {
         if (view.empty()) continue;

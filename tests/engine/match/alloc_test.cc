@@ -1,25 +1,8 @@
 // The packet path allocates nothing once it has run.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "tests/engine/match/support.h"
-
-namespace {
-std::atomic<uint64_t> g_allocations{0};
-}
-
-// malloc and free pair up here; g++ cannot see that.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-void* operator new(size_t size) {
-  ++g_allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
+#include "tests/support/allocations.h"
 
 namespace sluice::testing {
 namespace {

@@ -42,7 +42,7 @@ TEST_P(Reset, ProhibitedQuotesTheOffendingPacket) {
   const auto bytes = BuildProhibited(tuple, AsSlice(offending));
   Packet p;
   Decode(LinkType::kRawIp, bytes, {.verify_checksums = true}, &p);
-  EXPECT_FALSE(p.invalid || p.bad_ip_checksum || p.bad_l4_checksum);
+  EXPECT_FALSE(p.stopped || p.bad_ip_checksum || p.bad_l4_checksum);
   EXPECT_EQ(p.source, tuple.destination);
   EXPECT_EQ(p.icmp_type, GetParam() == 4 ? 3 : 1);
   EXPECT_TRUE(AsText(p.payload).starts_with("xxxx"));
