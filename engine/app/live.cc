@@ -201,14 +201,19 @@ class Engine {
     worker_options.decode.verify_checksums = false;  // offloads have not filled them in
     worker_options.stream.inline_mode = true;
     worker_options.inline_verdicts = true;
-    worker_options.eve.interface = o.interfaces.size() == 1 ? o.interfaces[0] : "";
+    for (EveOptions& eve : worker_options.eve) {
+      eve.interface = o.interfaces.size() == 1 ? o.interfaces[0] : "";
+    }
+    // One queue more for the main thread, which writes the statistics.
+    runtime_->logs.StartWriter(o.workers + 1, o.log_queue_bytes, *runtime_->catalog);
+    stats_log_ = std::make_unique<EveLog>(worker_options.eve, runtime_->logs.Queued(o.workers).eve);
     for (uint32_t i = 0; i < o.workers; ++i) {
       auto resets = ResetSender::Create(TAP_DEFAULT_MARK);
       if (!resets) return std::unexpected(resets.error());
       auto live = std::make_unique<LiveWorker>();
       live->verdicts = std::make_unique<KernelVerdicts>(*tap_, i, std::move(*resets), o.drop_ttl);
       auto worker = Worker::Create(worker_options, *runtime_->catalog, runtime_->rules.program,
-                                   runtime_->eve.get(), runtime_->fast.get(), live->verdicts.get());
+                                   runtime_->logs.Queued(i), live->verdicts.get());
       if (!worker) return std::unexpected(worker.error());
       live->worker = std::move(*worker);
       workers_.push_back(std::move(live));
@@ -242,7 +247,7 @@ class Engine {
  private:
   void Loop(int signal_fd) {
     auto next_sweep = Clock::now() + std::chrono::seconds{5};
-    auto next_flush = Clock::now();
+    auto next_line = Clock::now();
     const uint64_t interval = runtime_->options.stats_interval;
     auto next_stats = Clock::now() + std::chrono::seconds{static_cast<int64_t>(interval)};
     const bool terminal = isatty(STDERR_FILENO) && !line_.quiet;
@@ -256,9 +261,8 @@ class Engine {
         if (auto swept = tap_->Sweep({}); !swept) spdlog::warn("sweep error=\"{}\"", swept.error().message);
         if (auto swept = tap_->drops().Sweep(); !swept) spdlog::warn("sweep error=\"{}\"", swept.error().message);
       }
-      if (now >= next_flush) {
-        next_flush = now + std::chrono::seconds{1};
-        FlushLogs();
+      if (now >= next_line) {
+        next_line = now + std::chrono::seconds{1};
         if (terminal) PrintStatusLine();
       }
       if (interval > 0 && now >= next_stats) {
@@ -274,7 +278,7 @@ class Engine {
     if (auto ok = runtime_->datasets->SaveAll(); !ok) spdlog::error("{}", ok.error().message);
     WriteStats();
     workers_.clear();
-    FlushLogs();
+    runtime_->logs.Finish();
     close(signal_fd);
     const auto on_close = runtime_->options.keep_on_exit ? LiveTap::OnClose::kKeep : LiveTap::OnClose::kDetach;
     if (auto ok = tap_->Close(on_close); !ok) return Complain(ok.error());
@@ -288,10 +292,7 @@ class Engine {
     while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
       switch (info.ssi_signo) {
         case SIGHUP:
-          for (LogFile* file : {runtime_->eve.get(), runtime_->fast.get()}) {
-            if (file == nullptr) continue;
-            if (auto ok = file->Reopen(); !ok) spdlog::error("{}", ok.error().message);
-          }
+          runtime_->logs.Reopen();
           break;
         case SIGUSR2: Reload(); break;
         default: ending_ = true;
@@ -339,19 +340,23 @@ class Engine {
       sums["capture.kernel_packets"] = seen;
       sums["capture.kernel_drops"] = (*kernel)[TAP_LOST_RECORDS];
     }
+    NamedCounters others;
+    runtime_->rules.CollectCounters(&others);
+    runtime_->logs.CollectCounters(*runtime_->catalog, &others);
+    sums.insert(others.begin(), others.end());
     return {sums.begin(), sums.end()};
   }
 
   void WriteStats() {
     if (workers_.empty()) return;
+    NamedCounters counters = Totals();
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      const std::lock_guard lock(workers_[i]->counters_mutex);
+      AddThreadCounters(i, workers_[i]->counters, &counters);
+    }
+    std::ranges::sort(counters);
     const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_);
-    EveWriter writer(MakeWorkerOptions(runtime_->options).eve, runtime_->eve.get());
-    writer.Stats(std::chrono::system_clock::now().time_since_epoch(), static_cast<uint64_t>(uptime.count()), Totals());
-  }
-
-  void FlushLogs() {
-    if (runtime_->eve) runtime_->eve->Flush();
-    if (runtime_->fast) runtime_->fast->Flush();
+    stats_log_->Stats(std::chrono::system_clock::now().time_since_epoch(), static_cast<uint64_t>(uptime.count()), counters);
   }
 
   void PrintStatusLine() {
@@ -395,6 +400,7 @@ class Engine {
   std::unique_ptr<Runtime> runtime_;
   const CommandLine& line_;
   std::unique_ptr<LiveTap> tap_;
+  std::unique_ptr<EveLog> stats_log_;
   std::vector<std::unique_ptr<LiveWorker>> workers_;
   std::unique_ptr<ControlServer> control_;
   std::atomic<bool> stop_{false};

@@ -121,7 +121,7 @@ int RunReplay(const CommandLine& line) {
   auto tap = PcapTap::Open(line.capture, line.bpf_filter);
   if (!tap) return Complain(tap.error());
   auto worker = Worker::Create(MakeWorkerOptions(runtime.options), *runtime.catalog,
-                               runtime.rules.program, runtime.eve.get(), runtime.fast.get(), nullptr);
+                               runtime.rules.program, runtime.logs.Direct(), nullptr);
   if (!worker) return Complain(worker.error());
   const auto start = Clock::now();
   Progress progress(!line.quiet && isatty(STDERR_FILENO));
@@ -137,6 +137,7 @@ int RunReplay(const CommandLine& line) {
     if (!*more) break;
     if (first == Nanos{}) first = frame.time;
     last = frame.time;
+    (*worker)->eve().set_capture((*tap)->current_file());
     (*worker)->Process(frame.link, frame.bytes, frame.time, frame.number, frame.wire_len);
     progress.Update(**tap, frame.number);
   }
@@ -144,17 +145,16 @@ int RunReplay(const CommandLine& line) {
   (*worker)->Shutdown();
   NamedCounters counters;
   (*worker)->CollectCounters(&counters);
+  AddThreadCounters(0, NamedCounters(counters), &counters);
   runtime.rules.CollectCounters(&counters);
   std::ranges::sort(counters);
   const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(last - first).count();
   (*worker)->eve().Stats(last, static_cast<uint64_t>(std::max<int64_t>(0, uptime)), counters);
-  for (LogFile* file : {runtime.eve.get(), runtime.fast.get()}) {
-    if (file == nullptr) continue;
-    file->Flush();
-    if (file->lines_lost() > 0) {
-      code = Complain({Errc::kIo, fmt::format("{}: {} lines could not be written; free some room",
-                                              file->path(), file->lines_lost())});
-    }
+  runtime.logs.Finish();
+  for (const auto& log : runtime.logs.outputs()) {
+    if (log->lines_lost() == 0) continue;
+    code = Complain({Errc::kIo, fmt::format("{}: {} lines could not be written; free some room",
+                                            log->name(), log->lines_lost())});
   }
   if (auto ok = runtime.datasets->SaveAll(); !ok) code = Complain(ok.error());
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -138,19 +138,7 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.dissect.hash_sha1 = o.hash_sha1;
   w.dissect.hash_sha256 = o.hash_sha256;
   w.detect.max_alerts = o.max_alerts;
-  w.eve.compat = o.compat;
-  w.eve.all_types = o.eve_all_types;
-  w.eve.types = o.eve_types;
-  w.eve.community_id = o.community_id;
-  w.eve.community_id_seed = static_cast<uint16_t>(o.community_id_seed);
-  w.eve.metadata = o.metadata;
-  w.eve.ethernet = o.ethernet;
-  w.eve.verdict = o.verdict;
-  w.eve.payload = o.payload;
-  w.eve.payload_printable = o.payload_printable;
-  w.eve.packet = o.packet;
-  w.eve.host = o.sensor_name;
-  w.eve.sensor_id = o.sensor_id;
+  w.eve = Logs::MakeEveOptions(o);
   w.inline_verdicts = o.simulate_ips;
   return w;
 }
@@ -241,29 +229,19 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(const CommandLine& line, bool l
   runtime->rules = std::move(*rules);
   runtime->UpdateWanted();
   if (!logs) return runtime;
-  std::error_code failure;
-  std::filesystem::create_directories(o.log_dir, failure);
-  const auto open = [&](bool wanted, const std::string& name,
-                        std::unique_ptr<LogFile>* file) -> Result<void> {
-    if (!wanted) return {};
-    const std::string path = name.starts_with('/') ? name : o.log_dir + "/" + name;
-    auto opened = LogFile::Open(path, true);
-    if (!opened) return std::unexpected(opened.error());
-    *file = std::move(*opened);
-    return {};
-  };
-  if (auto ok = open(o.eve, o.eve_file, &runtime->eve); !ok) return std::unexpected(ok.error());
-  if (auto ok = open(o.fast, o.fast_file, &runtime->fast); !ok) return std::unexpected(ok.error());
+  auto opened = Logs::Open(o);
+  if (!opened) return std::unexpected(opened.error());
+  runtime->logs = std::move(*opened);
   return runtime;
 }
 
 void Runtime::UpdateWanted() {
   std::vector<bool> logged(catalog->schemas().size());
   for (const auto& schema : catalog->schemas()) {
-    logged[schema->id] = options.eve && (options.eve_all_types ||
-                                         options.eve_types.contains(schema->name) ||
-                                         options.eve_types.contains("alert") ||
-                                         options.eve_types.contains("fileinfo"));
+    logged[schema->id] = std::ranges::any_of(options.eve_logs, [&](const EveLogOption& eve) {
+      return eve.enabled && (eve.all_types || eve.types.contains(schema->name) ||
+                             eve.types.contains("alert") || eve.types.contains("fileinfo"));
+    });
   }
   catalog->SetWanted(rules.program->WantedKeywords(catalog->keywords().size()), logged);
 }

@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "engine/app/command_line.h"
+#include "engine/app/logs.h"
 #include "engine/app/worker.h"
 #include "engine/config/options.h"
 #include "engine/dissect/catalog.h"
 #include "engine/match/dataset.h"
 #include "engine/match/match.h"
-#include "engine/output/log_file.h"
 
 namespace sluice {
 
@@ -46,7 +46,7 @@ class Runtime {
   std::vector<Error> plugin_problems;
   std::unique_ptr<DatasetRegistry> datasets;
   LoadedRules rules;
-  std::unique_ptr<LogFile> eve, fast;
+  Logs logs;
 
   // Tells the dissectors what rules and logs want.
   void UpdateWanted();

@@ -70,9 +70,28 @@ Packet PseudoPacket(const Flow& flow, Direction direction) {
   return packet;
 }
 
+// A name with what EVE puts before it, by event; made once.
+template <typename Event, typename Name>
+std::vector<std::string> Prefixed(std::string_view prefix, Name name) {
+  std::vector<std::string> all;
+  for (size_t i = 0; i < static_cast<size_t>(Event::kMax); ++i) {
+    all.push_back(fmt::format("{}.{}", prefix, name(static_cast<Event>(i))));
+  }
+  return all;
+}
+std::string_view AnomalyName(StreamEvent event) {
+  static const auto kNames = Prefixed<StreamEvent>("stream", StreamEventName);
+  return kNames[static_cast<size_t>(event)];
+}
+
 bool IsReject(Action action) { return action >= Action::kReject; }
 
 }  // namespace
+
+static const EveOptions* FirstWithCommunityId(const std::vector<EveOptions>& logs) {
+  const auto it = std::ranges::find_if(logs, &EveOptions::community_id);
+  return it == logs.end() ? nullptr : &*it;
+}
 
 // Contiguous raw bytes of one direction that stream rules may still look at.
 struct RawWindow {
@@ -93,6 +112,7 @@ struct Worker::FlowWork {
   FlowVars vars;
   RawWindow raw[2];
   std::string community_id;
+  MacSet macs[2];  // by Direction of the sender
   std::vector<StreamEvent> stream_events;  // of the current packet; at most kMaxStreamEvents
   const Schema* counted = nullptr;         // the protocol already in flows_by_schema
   bool bypassed = false;                   // no rule looks any more
@@ -144,7 +164,7 @@ struct Worker::StreamSink final : TcpSession::Sink {
 };
 
 Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
-               std::shared_ptr<const RuleProgram> program, LogFile* eve, LogFile* fast,
+               std::shared_ptr<const RuleProgram> program, const WorkerSinks& sinks,
                VerdictSink* verdicts)
     : options_(options),
       catalog_(catalog),
@@ -153,8 +173,11 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       segments_(options.stream.memcap),
       dissector_(catalog, options.dissect),
       detector_(program, options.detect),
-      eve_writer_(options.eve, eve),
-      fast_(fast),
+      eve_writer_(options_.eve, sinks.eve),
+      fast_(sinks.fast),
+      keeps_macs_(std::ranges::any_of(options_.eve, &EveOptions::ethernet)),
+      every_drop_(std::ranges::any_of(options_.eve, &EveOptions::drop_all)),
+      community_(FirstWithCommunityId(options_.eve)),
       verdicts_(verdicts),
       alerts_by_rule_(program->rules().rules.size(), 0) {
   stats_.flows_by_schema.assign(catalog.schemas().size(), 0);
@@ -167,12 +190,12 @@ Worker::~Worker() { Shutdown(); }
 Result<std::unique_ptr<Worker>> Worker::Create(const WorkerOptions& options,
                                                const Catalog& catalog,
                                                std::shared_ptr<const RuleProgram> program,
-                                               LogFile* eve, LogFile* fast,
+                                               const WorkerSinks& sinks,
                                                VerdictSink* verdicts) {
   auto table = FlowTable::Create(options.flow);
   if (!table) return std::unexpected(table.error());
   return std::unique_ptr<Worker>(
-      new Worker(options, std::move(*table), catalog, std::move(program), eve, fast, verdicts));
+      new Worker(options, std::move(*table), catalog, std::move(program), sinks, verdicts));
 }
 
 void Worker::SetProgram(std::shared_ptr<const RuleProgram> program) {
@@ -205,6 +228,10 @@ void Worker::ProcessInFlow(const Packet& packet) {
   Flow* flow = hit.flow;
   Direction direction = hit.direction;
   FlowWork* state = &StateOf(*flow);
+  if (keeps_macs_ && packet.ethernet.size() == 14) {
+    state->macs[Index(direction)].Add(packet.ethernet.subspan(6, 6));
+    state->macs[Index(Opposite(direction))].Add(packet.ethernet.first(6));
+  }
   if (flow->dropped) {
     UpdateFlow(packet, *flow, direction);
     return Drop(packet, ViewOf(*flow, *state), flow, direction, DropReason::kFlowDrop, nullptr);
@@ -288,9 +315,9 @@ Worker::FlowWork& Worker::StateOf(Flow& flow) {
     if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowWork>());
     flow.user = free_states_.back().release();
     free_states_.pop_back();
-    if (options_.eve.community_id) {
+    if (community_ != nullptr) {
       static_cast<FlowWork*>(flow.user)->community_id =
-          CommunityId(flow.tuple, options_.eve.community_id_seed);
+          CommunityId(flow.tuple, community_->community_id_seed);
     }
   }
   return *static_cast<FlowWork*>(flow.user);
@@ -362,8 +389,11 @@ void Worker::Inspect(const Packet& packet, Flow& flow, FlowWork& state, Directio
     if (const int id = detector_.program().EventId(name); id >= 0) {
       packet_events_.push_back(static_cast<uint16_t>(id));
     }
-    eve_writer_.Anomaly(packet, view, direction, "stream", fmt::format("stream.{}", name), "",
-                        nullptr);
+    AnomalyView anomaly;
+    anomaly.type = AnomalyView::Type::kStream;
+    anomaly.event = AnomalyName(event);
+    anomaly.direction = direction;
+    eve_writer_.Anomaly(packet, view, anomaly);
   }
   FlowDissection* dissection = state.dissection;
   if (state.bypassed || flow.passed || detector_.program().rules().rules.empty()) {
@@ -464,7 +494,7 @@ void Worker::Drop(const Packet& packet, const FlowView& view, Flow* flow, Direct
                   DropReason reason, const PacketResult* result) {
   if (!options_.inline_verdicts || packet.origin == PacketOrigin::kFlowTimeout) return;
   if (fate_.drop == DropReason::kNone) fate_.drop = reason;
-  if (flow != nullptr && !options_.eve.drop_all) {
+  if (flow != nullptr && !every_drop_) {
     bool& logged = flow->drop_logged[Index(direction)];
     if (result == nullptr && (!flow->dropped || logged)) return;
     logged |= flow->dropped;
@@ -520,7 +550,9 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
   const std::string_view tag = !drops                     ? ""
                                : options_.inline_verdicts ? "[Drop] "
                                                           : "[wDrop] ";
-  fast_->Write(FastLogLine(packet, *alert.rule, tag));
+  fast_line_.clear();
+  AppendFastLog(packet, *alert.rule, tag, &fast_line_);
+  fast_->Put(RecordType::kFast, fast_line_);
 }
 
 // -------------------------------------------------------------------- logs
@@ -543,12 +575,18 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   view.tcp_state = TcpStateName(state.session.state());
   view.ts_gap = state.session.had_gap(Direction::kToServer);
   view.tc_gap = state.session.had_gap(Direction::kToClient);
+  view.macs = state.macs;
   flowbits_.clear();
+  flowints_.clear();
   const RuleSet& rules = detector_.program().rules();
-  state.vars.ForEach([&](uint32_t id, bool is_int, uint32_t) {
+  state.vars.ForEach([&](uint32_t id, bool is_int, uint32_t value) {
     if (!is_int && id < rules.flowbit_names.size()) flowbits_.push_back(rules.flowbit_names[id]);
+    if (is_int && id < rules.flowint_names.size()) {
+      flowints_.emplace_back(rules.flowint_names[id], value);
+    }
   });
   view.flowbits = flowbits_;
+  view.flowints = flowints_;
   return view;
 }
 
@@ -563,8 +601,7 @@ void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& stat
   const FlowView view = ViewOf(flow, state);
   for (const FlowEvent& event : dissection->events()) {
     ++stats_.errors_by_schema[event.schema->id];
-    eve_writer_.Anomaly(packet, view, event.direction, "applayer",
-                        event.schema->events[event.index].name, "proto_parser", nullptr);
+    AppAnomaly(packet, view, *event.schema, event.index, event.direction, nullptr);
   }
   for (LiveTransaction* live : dissection->transactions()) {
     if (!live->tx.logged) LogTransaction(packet, view, live->tx);
@@ -584,10 +621,21 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   ++stats_.transactions_by_schema[tx.schema->id];
   for (const TransactionEvent& event : tx.events) {
     ++stats_.errors_by_schema[tx.schema->id];
-    eve_writer_.Anomaly(packet, view, event.direction, "applayer",
-                        tx.schema->events[event.index].name, "proto_parser", &tx.number);
+    AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.number);
   }
   if (!tx.no_log) eve_writer_.TransactionRecord(packet, view, tx);
+}
+
+void Worker::AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema,
+                        uint32_t index, Direction direction, const uint64_t* tx_id) {
+  AnomalyView anomaly;
+  anomaly.type = AnomalyView::Type::kApplayer;
+  anomaly.event = schema.events[index].name;
+  anomaly.layer = "proto_parser";
+  anomaly.app_proto = schema.name;
+  anomaly.direction = direction;
+  anomaly.tx_id = tx_id;
+  eve_writer_.Anomaly(packet, view, anomaly);
 }
 
 void Worker::HandleBudgets(Flow& flow, FlowWork& state) {
@@ -612,6 +660,7 @@ void Worker::HandleBudgets(Flow& flow, FlowWork& state) {
 
 // The last look: what is in order is handed on, transactions are completed.
 void Worker::FlushFlow(Flow& flow, FlowWork& state) {
+  if (flow.dropped) return;  // it stopped at the packet that was dropped
   packet_events_.clear();
   state.stream_events.clear();
   StreamSink sink(*this, flow, state);
@@ -645,6 +694,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     state->vars.Clear();
     for (RawWindow& raw : state->raw) raw.Clear();
     state->community_id.clear();
+    state->macs[0].count = state->macs[1].count = 0;
     state->stream_events.clear();
     state->counted = nullptr;
     state->bypassed = false;
@@ -750,6 +800,12 @@ void Worker::CollectCounters(NamedCounters* out) const {
   for (size_t i = 1; i < s.drop_reasons.size(); ++i) {
     add(fmt::format("ips.drop_reason.{}", NamesOf(static_cast<DropReason>(i)).counter),
         s.drop_reasons[i]);
+  }
+}
+
+void AddThreadCounters(size_t index, const NamedCounters& counters, NamedCounters* out) {
+  for (const auto& [name, value] : counters) {
+    out->emplace_back(fmt::format("threads.W#{:02}.{}", index + 1, name), value);
   }
 }
 

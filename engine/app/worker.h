@@ -3,7 +3,7 @@
 // Replay and live traffic come through the same Process().
 //
 // Threads: confined to one thread; what is shared is immutable (Catalog,
-//   RuleProgram) or locks itself (LogFile).
+//   RuleProgram) or the worker's own (RecordSink).
 // Memory: everything is pooled; tables have capacities and memcaps.
 #pragma once
 
@@ -17,8 +17,7 @@
 #include "engine/dissect/dissector.h"
 #include "engine/flow/flow_table.h"
 #include "engine/match/match.h"
-#include "engine/output/eve.h"
-#include "engine/output/log_file.h"
+#include "engine/output/eve_log.h"
 #include "engine/stream/tcp_session.h"
 #include "engine/verdict/drop_reason.h"
 
@@ -31,11 +30,17 @@ struct WorkerOptions {
   StreamOptions stream;
   DissectOptions dissect;
   DetectorOptions detect;
-  EveOptions eve;
+  std::vector<EveOptions> eve;      // of each EVE log
   bool track_recursion = true;      // the same ends inside and outside a tunnel: two flows
   bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
   uint32_t raw_window = 128 * 1024; // bytes of a direction kept for stream rules
   uint32_t raw_overlap = 2560;      // of them already inspected
+};
+
+// Where a worker's records go; null: nowhere.  They outlive it.
+struct WorkerSinks {
+  std::vector<RecordSink*> eve;     // as WorkerOptions::eve
+  RecordSink* fast = nullptr;
 };
 
 // What happens because of a rule.  Live: kernel drop maps and resets.
@@ -66,12 +71,11 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
 
 class Worker {
  public:
-  // `eve`, `fast`, `verdicts` may be null.  The catalogue, the program and the
-  // logs outlive the worker.
+  // `verdicts` may be null.  The catalogue and the program outlive the worker.
   static Result<std::unique_ptr<Worker>> Create(const WorkerOptions& options,
                                                 const Catalog& catalog,
                                                 std::shared_ptr<const RuleProgram> program,
-                                                LogFile* eve, LogFile* fast,
+                                                const WorkerSinks& sinks,
                                                 VerdictSink* verdicts);
   ~Worker();
 
@@ -90,7 +94,7 @@ class Worker {
   // Counters under their EVE names, appended.
   void CollectCounters(NamedCounters* out) const;
   const std::vector<uint64_t>& alerts_by_rule() const { return alerts_by_rule_; }
-  EveWriter& eve() { return eve_writer_; }
+  EveLog& eve() { return eve_writer_; }
   size_t num_flows() const { return table_.size(); }
   const DetectorStats& detect_stats() const { return detector_.stats(); }
   const DissectStats& dissect_stats() const { return dissector_.stats(); }
@@ -101,7 +105,7 @@ class Worker {
   struct StreamSink;
 
   Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
-         std::shared_ptr<const RuleProgram> program, LogFile* eve, LogFile* fast,
+         std::shared_ptr<const RuleProgram> program, const WorkerSinks& sinks,
          VerdictSink* verdicts);
 
   void ProcessPacket(Packet& packet);
@@ -133,6 +137,8 @@ class Worker {
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
                   const PacketResult& result);
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
+  void AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema, uint32_t index,
+                  Direction direction, const uint64_t* tx_id);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
   void HandleBudgets(Flow& flow, FlowWork& state);
   FlowView ViewOf(const Flow& flow, FlowWork& state);
@@ -147,8 +153,11 @@ class Worker {
   StreamStats stream_stats_;
   Dissector dissector_;
   Detector detector_;
-  EveWriter eve_writer_;
-  LogFile* fast_;
+  EveLog eve_writer_;
+  RecordSink* fast_;
+  std::string fast_line_;
+  const bool keeps_macs_, every_drop_;
+  const EveOptions* community_;  // of the first log that wants the id; null: none
   VerdictSink* verdicts_;
   WorkerStats stats_;
   std::vector<uint64_t> alerts_by_rule_;
@@ -156,11 +165,15 @@ class Worker {
   uint64_t parent_id_ = 0;                    // flow of the tunnel whose packet is processed
   std::vector<uint16_t> packet_events_;       // scratch: event ids of this packet
   std::vector<std::string_view> flowbits_;    // scratch of ViewOf
+  std::vector<std::pair<std::string_view, uint32_t>> flowints_;  // the same
   struct {
     DropReason drop = DropReason::kNone;  // the first one
     bool reject = false;
   } fate_;  // of the frame in Process()
   Nanos now_{}, last_expiry_{};
 };
+
+// Appends a worker's counters as those of the thread "W#01", for index 0.
+void AddThreadCounters(size_t index, const NamedCounters& counters, NamedCounters* out);
 
 }  // namespace sluice

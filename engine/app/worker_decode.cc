@@ -11,6 +11,18 @@ namespace {
 
 constexpr Nanos kExpiryInterval = std::chrono::milliseconds{100};  // packet time
 
+// A name with what EVE puts before it, by event; made once.
+std::string_view AnomalyName(DecodeEvent event) {
+  static const auto kNames = [] {
+    std::vector<std::string> all;
+    for (size_t i = 0; i < static_cast<size_t>(DecodeEvent::kMax); ++i) {
+      all.push_back(fmt::format("decoder.{}", DecodeEventName(static_cast<DecodeEvent>(i))));
+    }
+    return all;
+  }();
+  return kNames[static_cast<size_t>(event)];
+}
+
 }  // namespace
 
 void Worker::Process(LinkType link, Slice frame, Nanos time, uint64_t number, uint32_t wire_len) {
@@ -56,8 +68,9 @@ void Worker::ReportEvents(const Packet& packet) {
     if (const int id = detector_.program().EventId(name); id >= 0) {
       packet_events_.push_back(static_cast<uint16_t>(id));
     }
-    eve_writer_.Anomaly(packet, FlowView{}, Direction::kToServer, "decode",
-                        fmt::format("decoder.{}", name), "", nullptr);
+    AnomalyView anomaly;
+    anomaly.event = AnomalyName(packet.events[i]);
+    eve_writer_.Anomaly(packet, FlowView{}, anomaly);
   }
 }
 

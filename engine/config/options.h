@@ -25,6 +25,29 @@ struct PolicyOption {
   uint64_t budget = UINT64_MAX;  // payload bytes per direction
 };
 
+// One EVE log: where to, which records, what is in them.
+struct EveLogOption {
+  bool enabled = true;
+  std::string file = "eve.json";
+  std::string filetype = "regular";  // unix_stream, unix_dgram, syslog
+  std::string syslog_identity = "sluice", syslog_facility = "local5", syslog_level = "info";
+  std::set<std::string, std::less<>> types;  // unless all_types
+  bool all_types = true;
+  bool community_id = false, metadata = true, ethernet = false, pcap_file = false;
+  uint64_t community_id_seed = 0;
+  std::vector<std::string> optional_fields;  // "protocol.key"
+  // In alerts.
+  bool payload = false, payload_printable = false, payload_length = false, packet = false;
+  bool verdict = true, app_layer = true, flow = true;
+  bool rule_metadata = true, raw_rule = false, references = false;
+  uint64_t payload_limit = 4096;  // bytes
+  // In other records.
+  bool drop_all = false, drop_alerts = true, drop_verdict = false;
+  bool anomaly_decode = false, anomaly_stream = false, anomaly_applayer = true;
+  bool stats_totals = true, stats_threads = false, stats_deltas = false, stats_zero = true;
+  bool exception_policy = false;
+};
+
 struct Options {
   // What is inspected.
   std::vector<std::string> interfaces;
@@ -65,14 +88,13 @@ struct Options {
 
   // Logs.
   std::string log_dir = ".";
-  bool eve = true, fast = true;
-  std::string eve_file = "eve.json", fast_file = "fast.log";
+  std::vector<EveLogOption> eve_logs = {EveLogOption{}};  // settings go to the last one
+  bool fast = true;
+  std::string fast_file = "fast.log";
+  uint64_t log_rotate_bytes = 0;   // begin another file past this; 0: never
+  uint32_t log_rotate_keep = 5;    // old ones kept
+  uint64_t log_queue_bytes = 8u << 20;  // live: records of a worker that wait to be written
   int compat = 8;
-  std::set<std::string, std::less<>> eve_types;  // with eve_all_types: ignored
-  bool eve_all_types = true;
-  bool community_id = false, metadata = true, ethernet = false, verdict = true;
-  uint64_t community_id_seed = 0;
-  bool payload = false, payload_printable = false, packet = false;
   std::string sensor_name;
   uint64_t sensor_id = 0;
   uint64_t stats_interval = 0;  // seconds; 0: only at the end

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -102,6 +105,107 @@ Result<void> SetPolicy(Options& o, const std::string& v) {
   return {};
 }
 
+// The same for the EVE log that is being described.
+template <typename A>
+Apply ForEve(A apply) {
+  return [apply](Options& o, const std::string& v) { return apply(o.eve_logs.back(), v); };
+}
+Apply EveBool(bool EveLogOption::*member) {
+  return ForEve([member](EveLogOption& eve, const std::string& v) -> Result<void> {
+    const auto value = ParseBool(v);
+    if (!value) return std::unexpected(value.error());
+    eve.*member = *value;
+    return {};
+  });
+}
+Apply EveSize(uint64_t EveLogOption::*member) {
+  return ForEve([member](EveLogOption& eve, const std::string& v) -> Result<void> {
+    const auto value = ParseSize(v);
+    if (!value) return std::unexpected(value.error());
+    eve.*member = *value;
+    return {};
+  });
+}
+Apply EveText(std::string EveLogOption::*member, std::vector<std::string> allowed = {}) {
+  return ForEve([=](EveLogOption& eve, const std::string& v) -> Result<void> {
+    if (!allowed.empty() && std::ranges::find(allowed, v) == allowed.end()) {
+      return Fail(Errc::kInvalidArgument, "{}: must be one of {}", v, fmt::join(allowed, ", "));
+    }
+    eve.*member = v;
+    return {};
+  });
+}
+// "no" to all that an alert says about its flow, protocol and rule.
+Result<void> SetAlertMetadata(EveLogOption& eve, const std::string& v) {
+  const auto value = ParseBool(v);
+  if (!value) return std::unexpected(value.error());
+  eve.app_layer = eve.flow = eve.rule_metadata = *value;
+  return {};
+}
+Result<void> SetDropFlows(EveLogOption& eve, const std::string& v) {
+  if (v != "start" && v != "all") {
+    return Fail(Errc::kInvalidArgument, "{}: must be start (the first packet of a flow each way) or all", v);
+  }
+  eve.drop_all = v == "all";
+  return {};
+}
+
+void AddEveSettings(std::vector<Setting>* s) {
+  using E = EveLogOption;
+  const std::string log = "outputs.eve-log.", types = log + "types.";
+  const auto add = [&](const char* name, std::string suricata, const char* help, Apply apply) {
+    s->push_back({name, std::move(suricata), help, std::move(apply), {}});
+  };
+  add("eve.enabled", log + "enabled", "write EVE JSON", EveBool(&E::enabled));
+  add("eve.file", log + "filename", "its name, or the socket's", EveText(&E::file));
+  add("eve.filetype", log + "filetype", "regular, unix_stream, unix_dgram or syslog",
+      EveText(&E::filetype, {"regular", "unix_stream", "unix_dgram", "syslog"}));
+  add("eve.syslog-identity", log + "identity", "program name in the system's log", EveText(&E::syslog_identity));
+  add("eve.syslog-facility", log + "facility", "local5 unless set", EveText(&E::syslog_facility));
+  add("eve.syslog-level", log + "level", "info unless set", EveText(&E::syslog_level));
+  s->push_back({"eve.types", "", "event types written; unset: all",
+                ForEve([](EveLogOption& eve, const std::string& v) -> Result<void> {
+                  eve.all_types = false;
+                  eve.types.insert(v);
+                  return {};
+                }),
+                [](Options& o) { o.eve_logs.back().types.clear(); }});
+  s->push_back({"eve.optional-fields", "", "fields that are written only when asked for, as \"protocol.key\"",
+                ForEve([](EveLogOption& eve, const std::string& v) -> Result<void> {
+                  eve.optional_fields.push_back(v);
+                  return {};
+                }),
+                [](Options& o) { o.eve_logs.back().optional_fields.clear(); }});
+  add("eve.community-id", log + "community-id", "write community_id", EveBool(&E::community_id));
+  add("eve.community-id-seed", log + "community-id-seed", "its seed, 0 to 65535", EveSize(&E::community_id_seed));
+  add("eve.metadata", log + "metadata", "write flowbits and variables", EveBool(&E::metadata));
+  add("eve.ethernet", log + "ethernet", "write MAC addresses", EveBool(&E::ethernet));
+  add("eve.pcap-file", log + "pcap-file", "write the name of the capture file", EveBool(&E::pcap_file));
+  add("eve.payload", types + "alert.payload", "payload in alerts, base64", EveBool(&E::payload));
+  add("eve.payload-printable", types + "alert.payload-printable", "payload in alerts, printable", EveBool(&E::payload_printable));
+  add("eve.payload-length", types + "alert.payload-length", "its length in alerts", EveBool(&E::payload_length));
+  add("eve.payload-limit", types + "alert.payload-buffer-size", "bytes of it at most", EveSize(&E::payload_limit));
+  add("eve.packet", types + "alert.packet", "packet in alerts, base64", EveBool(&E::packet));
+  add("eve.verdict", types + "alert.verdict", "verdict in alerts", EveBool(&E::verdict));
+  add("eve.alert-metadata", types + "alert.metadata", "all of the next three at once", ForEve(SetAlertMetadata));
+  add("eve.alert-app-layer", types + "alert.metadata.app-layer", "the protocol's object in alerts", EveBool(&E::app_layer));
+  add("eve.alert-flow", types + "alert.metadata.flow", "the flow's counters in alerts", EveBool(&E::flow));
+  add("eve.rule-metadata", types + "alert.metadata.rule.metadata", "the rule's metadata in alerts", EveBool(&E::rule_metadata));
+  add("eve.rule-raw", types + "alert.metadata.rule.raw", "the rule's text in alerts", EveBool(&E::raw_rule));
+  add("eve.rule-references", types + "alert.metadata.rule.reference", "the rule's references in alerts", EveBool(&E::references));
+  add("eve.drop-flows", types + "drop.flows", "records of a dropped flow: start or all", ForEve(SetDropFlows));
+  add("eve.drop-alerts", types + "drop.alerts", "the rule in drop records", EveBool(&E::drop_alerts));
+  add("eve.drop-verdict", types + "drop.verdict", "verdict in drop records", EveBool(&E::drop_verdict));
+  add("eve.anomaly-decode", types + "anomaly.types.decode", "anomalies of headers", EveBool(&E::anomaly_decode));
+  add("eve.anomaly-stream", types + "anomaly.types.stream", "anomalies of TCP", EveBool(&E::anomaly_stream));
+  add("eve.anomaly-applayer", types + "anomaly.types.applayer", "anomalies that dissectors report", EveBool(&E::anomaly_applayer));
+  add("eve.stats-totals", types + "stats.totals", "counters of all workers together", EveBool(&E::stats_totals));
+  add("eve.stats-threads", types + "stats.threads", "counters of each worker", EveBool(&E::stats_threads));
+  add("eve.stats-deltas", types + "stats.deltas", "what was added since the last record", EveBool(&E::stats_deltas));
+  add("eve.stats-null-values", types + "stats.null-values", "counters that are 0", EveBool(&E::stats_zero));
+  add("eve.exception-policy", types + "flow.exception-policy", "in flow records, what was done where the engine could not decide", EveBool(&E::exception_policy));
+}
+
 std::vector<Setting> MakeSettings() {
   std::vector<Setting> s;
   using O = Options;
@@ -162,26 +266,13 @@ std::vector<Setting> MakeSettings() {
   add("log.directory", "default-log-dir", "where logs are written", Text(&O::log_dir));
   add("log.fast", "outputs.fast.enabled", "write fast.log", Bool(&O::fast));
   add("log.fast-file", "outputs.fast.filename", "its name", Text(&O::fast_file));
-  add("eve.enabled", "outputs.eve-log.enabled", "write EVE JSON", Bool(&O::eve));
-  add("eve.file", "outputs.eve-log.filename", "its name", Text(&O::eve_file));
+  AddEveSettings(&s);
   add("eve.compat", "", "7 or 8: whose form where they differ", Integer(&O::compat, 7, 8));
-  s.push_back({"eve.types", "", "event types written; unset: all",
-               [](Options& o, const std::string& v) -> Result<void> {
-                 o.eve_all_types = false;
-                 o.eve_types.insert(v);
-                 return {};
-               },
-               [](Options& o) { o.eve_types.clear(); }});
-  add("eve.community-id", "outputs.eve-log.community-id", "write community_id", Bool(&O::community_id));
-  add("eve.community-id-seed", "outputs.eve-log.community-id-seed", "its seed", Integer(&O::community_id_seed, 0, 65535));
-  add("eve.metadata", "outputs.eve-log.metadata", "write flowbits and variables", Bool(&O::metadata));
-  add("eve.ethernet", "outputs.eve-log.ethernet", "write MAC addresses", Bool(&O::ethernet));
-  add("eve.payload", "outputs.eve-log.types.alert.payload", "payload in alerts, base64", Bool(&O::payload));
-  add("eve.payload-printable", "outputs.eve-log.types.alert.payload-printable", "payload in alerts, printable", Bool(&O::payload_printable));
-  add("eve.packet", "outputs.eve-log.types.alert.packet", "packet in alerts, base64", Bool(&O::packet));
-  add("eve.verdict", "outputs.eve-log.types.alert.verdict", "verdict in alerts", Bool(&O::verdict));
   add("eve.sensor-name", "sensor-name", "written as host", Text(&O::sensor_name));
   add("eve.sensor-id", "sensor-id", "written as sensor_id", Integer(&O::sensor_id, 0, UINT32_MAX));
+  add("log.rotate-size", "", "begin another file past this size, 0: never", Size(&O::log_rotate_bytes));
+  add("log.rotate-keep", "", "old files kept, as file.1 and on", Integer(&O::log_rotate_keep, 0, 1000));
+  add("log.queue-size", "", "live: bytes per worker that wait to be written; a full queue loses records", Size(&O::log_queue_bytes));
   add("stats.interval", "stats.interval", "seconds between stats events, 0: at the end only", Integer(&O::stats_interval, 0, 86400));
   s.push_back({"files.hashes", "outputs.eve-log.types.files.force-hash", "hashes of files: md5, sha1, sha256",
                [](Options& o, const std::string& v) -> Result<void> {

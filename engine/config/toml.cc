@@ -28,6 +28,8 @@ class Reader {
       const std::string name = prefix + std::string(key.str());
       if (const auto* inner = node.as_table()) {
         if (auto ok = Table(*inner, name + "."); !ok) return ok;
+      } else if (const auto* logs = EveLogs(name, node)) {
+        if (auto ok = Logs(*logs); !ok) return ok;
       } else if (const auto* list = node.as_array()) {
         if (auto ok = List(*list, name); !ok) return ok;
       } else if (auto ok = Value(node, name); !ok) {
@@ -38,6 +40,20 @@ class Reader {
   }
 
  private:
+  // [[eve]]: several logs, each from the defaults.
+  static const toml::array* EveLogs(const std::string& name, const toml::node& node) {
+    const auto* list = node.as_array();
+    return name == "eve" && list != nullptr && list->is_array_of_tables() ? list : nullptr;
+  }
+  Result<void> Logs(const toml::array& logs) {
+    options_->eve_logs.clear();
+    for (const toml::node& log : logs) {
+      options_->eve_logs.emplace_back();
+      if (auto ok = Table(*log.as_table(), "eve."); !ok) return ok;
+    }
+    return {};
+  }
+
   Result<void> List(const toml::array& list, const std::string& name) {
     const Setting* setting = FindSetting(name, false);
     if (setting == nullptr) return Unknown(list, name);

@@ -37,6 +37,7 @@ class Importer {
         const yaml_node_t* value = yaml_document_get_node(document_, pair->value);
         if (key == nullptr || value == nullptr || key->type != YAML_SCALAR_NODE) continue;
         const std::string path = (name.empty() ? "" : name + ".") + Text(*key);
+        NoteEveLog(path);
         NoteEveType(path);
         if (auto ok = Walk(*value, path, depth + 1); !ok) return ok;
       }
@@ -52,16 +53,26 @@ class Importer {
     return {};
   }
 
+  EveLogOption& Eve() { return options_->eve_logs.back(); }
+
+  // Each "eve-log" is a log of its own; the first takes the place of the default.
+  void NoteEveLog(const std::string& path) {
+    if (path != "outputs.eve-log") return;
+    if (seen_eve_log_) options_->eve_logs.emplace_back();
+    seen_eve_log_ = true;
+    Eve().drop_alerts = false;  // unless the file says so
+  }
+
   // Listing types turns those not listed off.
   void NoteEveType(const std::string& path) {
     if (!path.starts_with(kEveTypes)) return;
     std::string type = path.substr(kEveTypes.size());
     if (type.empty() || type.find('.') != type.npos) return;
-    if (options_->eve_all_types) {
-      options_->eve_all_types = false;
-      options_->eve_types.clear();
+    if (Eve().all_types) {
+      Eve().all_types = false;
+      Eve().types.clear();
     }
-    options_->eve_types.insert(type == "files" ? "fileinfo" : type);
+    Eve().types.insert(type == "files" ? "fileinfo" : type);
   }
 
   Result<void> Scalar(const yaml_node_t& node, const std::string& name) {
@@ -72,7 +83,12 @@ class Importer {
     }
     if (name.starts_with(kEveTypes) && name.ends_with(".enabled")) {
       const std::string type = name.substr(kEveTypes.size(), name.size() - kEveTypes.size() - 8);
-      if (value == "no") options_->eve_types.erase(type == "files" ? "fileinfo" : type);
+      if (value == "no") Eve().types.erase(type == "files" ? "fileinfo" : type);
+      return {};
+    }
+    if (name.starts_with(kEveTypes) && name.ends_with(".custom")) {
+      const std::string type = name.substr(kEveTypes.size(), name.size() - kEveTypes.size() - 7);
+      Eve().optional_fields.push_back(type + "." + value);
       return {};
     }
     if (name.starts_with(kEveTypes) && name.ends_with(".version") && value == "2") options_->compat = 7;
@@ -96,6 +112,7 @@ class Importer {
   const std::string path_;
   yaml_document_t* document_;
   Options* options_;
+  bool seen_eve_log_ = false;
 };
 
 }  // namespace

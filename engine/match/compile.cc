@@ -257,6 +257,7 @@ class Compiler {
         continue;
       }
       CompiledInspection ci;
+      ci.inspection = &inspection;
       ci.kind = inspection.kind;
       ci.absent = inspection.absent;
       ci.header = inspection.header;
@@ -459,6 +460,9 @@ class Compiler {
     if (c.kind == RuleClass::kFields) Consider(c.fields, false, &best, &score);
     if (c.kind == RuleClass::kPacket) Consider(c.payload, true, &best, &score);
     c.fast_pattern = best.literal;
+    if (!best.literal.empty()) {
+      c.fast_in = (c.kind == RuleClass::kFields ? c.fields : c.payload)[best.inspection].inspection;
+    }
     switch (c.kind) {
       case RuleClass::kAddress:
         out_.address_rules.push_back(rank);

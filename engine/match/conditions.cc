@@ -263,65 +263,60 @@ bool Detector::Impl::AppProtocolMatches(const AppProtocolTest& t) const {
   return (app && app->Answers(t.protocol)) != t.negated;
 }
 
-bool Detector::Impl::ConditionsHold(const CompiledRule& r, Direction d) {
-  for (const FlowCondition& condition : r.rule->flow_conditions) {
-    bool holds = true;
-    if (const auto* flow = std::get_if<FlowTest>(&condition)) {
-      holds = FlowMatches(*flow, d);
-    } else if (const auto* bit = std::get_if<FlowbitTest>(&condition)) {
-      if (IsTestOp(bit->op)) {
-        const bool set =
-            context.flow && std::any_of(bit->bits.begin(), bit->bits.end(), [this](uint32_t id) {
-              return context.flow->vars->GetBit(id);
-            });
-        holds = context.flow && set == (bit->op == FlowbitTest::Op::kIsSet);
-      }
-    } else if (const auto* number = std::get_if<FlowintTest>(&condition)) {
-      holds = FlowintMatches(*number);
-    } else if (const auto* xbit = std::get_if<XbitTest>(&condition)) {
-      if (IsTestOp(xbit->op)) holds = XbitIsSet(*xbit) == (xbit->op == FlowbitTest::Op::kIsSet);
-    } else if (const auto* size = std::get_if<StreamSizeTest>(&condition)) {
-      holds = StreamSizeMatches(*size);
-    } else if (const auto* count = std::get_if<FlowNumberTest>(&condition)) {
-      holds = FlowNumberMatches(*count);
-    } else if (const auto* app = std::get_if<AppProtocolTest>(&condition)) {
-      holds = AppProtocolMatches(*app);
-    }
-    if (!holds) return false;
+bool Detector::Impl::ConditionHolds(const FlowCondition& condition, Direction d) {
+  if (const auto* flow = std::get_if<FlowTest>(&condition)) return FlowMatches(*flow, d);
+  if (const auto* bit = std::get_if<FlowbitTest>(&condition)) {
+    if (!IsTestOp(bit->op)) return true;
+    if (!context.flow) return false;
+    const bool set = std::any_of(bit->bits.begin(), bit->bits.end(),
+                                 [this](uint32_t id) { return context.flow->vars->GetBit(id); });
+    return set == (bit->op == FlowbitTest::Op::kIsSet);
   }
+  if (const auto* number = std::get_if<FlowintTest>(&condition)) return FlowintMatches(*number);
+  if (const auto* xbit = std::get_if<XbitTest>(&condition))
+    return !IsTestOp(xbit->op) || XbitIsSet(*xbit) == (xbit->op == FlowbitTest::Op::kIsSet);
+  if (const auto* size = std::get_if<StreamSizeTest>(&condition)) return StreamSizeMatches(*size);
+  if (const auto* count = std::get_if<FlowNumberTest>(&condition)) return FlowNumberMatches(*count);
+  if (const auto* app = std::get_if<AppProtocolTest>(&condition)) return AppProtocolMatches(*app);
   return true;
 }
 
-bool Detector::Impl::PacketTestsHold(const CompiledRule& r) const {
+bool Detector::Impl::ConditionsHold(const CompiledRule& r, Direction d) {
+  return std::all_of(r.rule->flow_conditions.begin(), r.rule->flow_conditions.end(),
+                     [&](const FlowCondition& condition) { return ConditionHolds(condition, d); });
+}
+
+bool Detector::Impl::PacketTestHolds(const PacketTest& test) const {
   const Packet& p = *context.packet;
-  for (uint16_t id : r.events) {
-    if (std::find(context.events.begin(), context.events.end(), id) == context.events.end())
-      return false;
+  if (const auto* n = std::get_if<PacketNumberTest>(&test)) {
+    uint64_t value = 0;
+    return NumberOf(p, n->field, &value) && n->test.Matches(value);
   }
-  for (const PacketTest& test : r.rule->packet_tests) {
-    bool holds = true;
-    if (const auto* n = std::get_if<PacketNumberTest>(&test)) {
-      uint64_t value = 0;
-      holds = NumberOf(p, n->field, &value) && n->test.Matches(value);
-    } else if (const auto* f = std::get_if<TcpFlagsTest>(&test)) {
-      holds = p.l4 == L4::kTcp &&
-              FlagsMatch(f->mode, p.tcp.flags & static_cast<uint8_t>(~f->ignore_mask), f->flags);
-    } else if (std::holds_alternative<SameIpTest>(test)) {
-      holds = p.ip_version && p.source == p.destination;
-    } else if (const auto* o = std::get_if<IpOptsTest>(&test)) {
-      holds = HasIpOption(p.ip_options, o->option, o->any);
-    } else if (const auto* b = std::get_if<FragBitsTest>(&test)) {
-      const uint8_t have =
-          static_cast<uint8_t>(p.more_fragments | p.dont_fragment << 1 | p.reserved_bit << 2);
-      holds = p.ip_version == 4 && FlagsMatch(b->mode, have, b->bits);
-    } else if (const auto* fo = std::get_if<FragOffsetTest>(&test)) {
-      holds = p.ip_version && fo->test.Matches(p.fragment_offset / 8);
-    } else if (const auto* sum = std::get_if<ChecksumTest>(&test)) {
-      holds = ChecksumMatches(*sum, p);
-    }
-    if (!holds) return false;
+  if (const auto* f = std::get_if<TcpFlagsTest>(&test)) {
+    return p.l4 == L4::kTcp &&
+           FlagsMatch(f->mode, p.tcp.flags & static_cast<uint8_t>(~f->ignore_mask), f->flags);
   }
-  return true;
+  if (std::holds_alternative<SameIpTest>(test)) return p.ip_version && p.source == p.destination;
+  if (const auto* o = std::get_if<IpOptsTest>(&test))
+    return HasIpOption(p.ip_options, o->option, o->any);
+  if (const auto* b = std::get_if<FragBitsTest>(&test)) {
+    const uint8_t have =
+        static_cast<uint8_t>(p.more_fragments | p.dont_fragment << 1 | p.reserved_bit << 2);
+    return p.ip_version == 4 && FlagsMatch(b->mode, have, b->bits);
+  }
+  if (const auto* fo = std::get_if<FragOffsetTest>(&test))
+    return p.ip_version && fo->test.Matches(p.fragment_offset / 8);
+  if (const auto* sum = std::get_if<ChecksumTest>(&test)) return ChecksumMatches(*sum, p);
+  return true;  // events: CompiledRule::events
+}
+
+bool Detector::Impl::PacketTestsHold(const CompiledRule& r) const {
+  const auto there = [this](uint16_t id) {
+    return std::find(context.events.begin(), context.events.end(), id) != context.events.end();
+  };
+  return std::all_of(r.events.begin(), r.events.end(), there) &&
+         std::all_of(r.rule->packet_tests.begin(), r.rule->packet_tests.end(),
+                     [this](const PacketTest& test) { return PacketTestHolds(test); });
 }
 
 void Detector::Impl::AfterMatch(const CompiledRule& r) {

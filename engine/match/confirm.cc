@@ -1,8 +1,11 @@
 #include "engine/match/confirm.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+
+#include "engine/match/explain.h"
 
 namespace sluice {
 
@@ -55,10 +58,64 @@ Extracted ExtractNumber(const uint8_t* at, uint32_t count, Endian endian, Number
   return {true, value, count};
 }
 
+// Notes nothing: the packet path.
+struct NoTrace {
+  static constexpr bool kOnlyLooks = false;
+  void Attempt(size_t) {}
+  void Place(size_t, int64_t, int64_t) {}
+  void Value(size_t, uint64_t) {}
+  void Passed(size_t, size_t, size_t) {}
+};
+
+// Keeps the attempt that went furthest.
+class KeepTrace {
+ public:
+  static constexpr bool kOnlyLooks = true;  // leaves datasets as they are
+  KeepTrace(size_t num_tests, ConfirmTrace* out) : now_(num_tests), out_(*out) {
+    out_ = {};
+    out_.tests.resize(num_tests);
+  }
+  void Attempt(size_t index) {
+    ++now_[index].attempts;
+    now_[index].has_place = now_[index].has_value = now_[index].passed = false;
+  }
+  void Place(size_t index, int64_t from, int64_t to) {
+    now_[index].has_place = true;
+    now_[index].from = static_cast<size_t>(std::max<int64_t>(from, 0));
+    now_[index].to = static_cast<size_t>(std::max<int64_t>(to, 0));
+  }
+  void Value(size_t index, uint64_t value) {
+    now_[index].has_value = true;
+    now_[index].value = value;
+  }
+  void Passed(size_t index, size_t begin, size_t end) {
+    now_[index].passed = true;
+    now_[index].begin = begin;
+    now_[index].end = end;
+    if (index + 1 > out_.failed_at) {
+      out_.failed_at = index + 1;
+      std::copy_n(now_.begin(), index + 1, out_.tests.begin());
+    }
+  }
+  // The test that failed, as it was tried last.
+  void End(bool gave_up) {
+    out_.gave_up = gave_up;
+    if (out_.failed_at < now_.size()) {
+      out_.tests[out_.failed_at] = now_[out_.failed_at];
+      out_.tests[out_.failed_at].passed = false;
+    }
+  }
+
+ private:
+  std::vector<ConfirmTrace::Test> now_;
+  ConfirmTrace& out_;
+};
+
+template <typename Trace>
 class Run {
  public:
-  Run(const ConfirmProgram& program, Slice buffer, ConfirmState& state)
-      : ops_(program.ops), buffer_(buffer), state_(state) {}
+  Run(const ConfirmProgram& program, Slice buffer, ConfirmState& state, Trace& trace)
+      : ops_(program.ops), buffer_(buffer), state_(state), trace_(trace) {}
 
   // Tests from `index` on, with the anchor at `anchor`.
   Outcome From(size_t index, size_t anchor) {
@@ -68,6 +125,7 @@ class Run {
       return Outcome::kFinal;
     }
     const Op& op = ops_[index];
+    trace_.Attempt(index);
     switch (op.kind) {
       case Op::Kind::kContent:
         return Content(op, index, anchor);
@@ -76,16 +134,17 @@ class Run {
       case Op::Kind::kIsDataAt:
         return Then(IsDataAt(std::get<IsDataAtTest>(*op.test), anchor), op, index, anchor);
       case Op::Kind::kByteTest:
-        return Then(Test(std::get<ByteTest>(*op.test), anchor), op, index, anchor);
+        return Then(Test(std::get<ByteTest>(*op.test), index, anchor), op, index, anchor);
       case Op::Kind::kByteJump: {
         size_t to = 0;
-        if (!Jump(std::get<ByteJump>(*op.test), anchor, &to)) return Failed(op);
+        if (!Jump(std::get<ByteJump>(*op.test), index, anchor, &to)) return Failed(op);
+        trace_.Passed(index, to, to);
         return From(index + 1, to);
       }
       case Op::Kind::kExtract:
-        return Then(Extract(std::get<ByteExtract>(*op.test), anchor), op, index, anchor);
+        return Then(Extract(std::get<ByteExtract>(*op.test), index, anchor), op, index, anchor);
       case Op::Kind::kMath:
-        return Then(Math(std::get<ByteMath>(*op.test), anchor), op, index, anchor);
+        return Then(Math(std::get<ByteMath>(*op.test), index, anchor), op, index, anchor);
       case Op::Kind::kSize:
         return Then(std::get<SizeTest>(*op.test).test.Matches(buffer_.size()), op, index, anchor);
       case Op::Kind::kBase64:
@@ -101,7 +160,12 @@ class Run {
     return op.independent ? Outcome::kFinal : Outcome::kNoMatch;
   }
   Outcome Then(bool holds, const Op& op, size_t index, size_t anchor) {
-    return holds ? From(index + 1, anchor) : Failed(op);
+    return holds ? Next(index, anchor, anchor, anchor) : Failed(op);
+  }
+  // The test at `index` holds, covering [begin, end): the next one, from `anchor`.
+  Outcome Next(size_t index, size_t begin, size_t end, size_t anchor) {
+    trace_.Passed(index, begin, end);
+    return From(index + 1, anchor);
   }
 
   int64_t Value(const Number& n) const {
@@ -146,7 +210,9 @@ class Run {
   Outcome Content(const Op& op, size_t index, size_t anchor) {
     const ContentTest& c = std::get<ContentTest>(*op.test);
     int64_t from = 0, to = 0;
-    if (!Place(c, anchor, &from, &to)) return op.negated ? From(index + 1, anchor) : Failed(op);
+    const bool fits = Place(c, anchor, &from, &to);
+    trace_.Place(index, from, to);
+    if (!fits) return op.negated ? Next(index, anchor, anchor, anchor) : Failed(op);
     const Slice region = buffer_.first(static_cast<size_t>(to));
     bool found = false;
     for (size_t at = static_cast<size_t>(from);; ++at) {
@@ -156,16 +222,17 @@ class Run {
       if (at == kNotFound) break;
       if (op.negated) return Failed(op);
       found = true;
-      const Outcome rest = From(index + 1, at + c.bytes.size());
+      const size_t end = at + c.bytes.size();
+      const Outcome rest = Next(index, at, end, end);
       if (rest != Outcome::kNoMatch || !op.retry) return rest;
     }
-    if (op.negated) return From(index + 1, anchor);
+    if (op.negated) return Next(index, anchor, anchor, anchor);
     return found ? Outcome::kNoMatch : Failed(op);
   }
 
   Outcome Expression(const Op& op, size_t index, size_t anchor) {
     if (op.relative && anchor > buffer_.size())
-      return op.negated ? From(index + 1, anchor) : Outcome::kNoMatch;
+      return op.negated ? Next(index, anchor, anchor, anchor) : Outcome::kNoMatch;
     const size_t base = op.relative ? anchor : 0;
     const Slice subject = buffer_.subspan(base);
     Regex::Found match;
@@ -175,11 +242,11 @@ class Run {
       if (!op.regex->Find(subject, start, state_.regex, &match)) break;
       if (op.negated) return Failed(op);
       found = true;
-      const Outcome rest = From(index + 1, base + match.end);
+      const Outcome rest = Next(index, base + match.begin, base + match.end, base + match.end);
       if (rest != Outcome::kNoMatch || !op.retry) return rest;
       start = match.begin + 1;
     }
-    if (op.negated) return From(index + 1, anchor);
+    if (op.negated) return Next(index, anchor, anchor, anchor);
     return found ? Outcome::kNoMatch : Failed(op);
   }
 
@@ -199,7 +266,7 @@ class Run {
     return buffer_.data() + at;
   }
 
-  bool Test(const ByteTest& t, size_t anchor) const {
+  bool Test(const ByteTest& t, size_t index, size_t anchor) {
     int64_t count = Value(t.num_bytes);
     const bool whole_number = count == 0 && t.base != NumberBase::kBinary;
     const uint8_t* at = Operand(t.relative, Value(t.offset), whole_number ? 1 : count, anchor);
@@ -211,6 +278,7 @@ class Run {
     if (!got.ok) return false;
     uint64_t value = got.value;
     if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
+    trace_.Value(index, value);
     const uint64_t want = t.value.variable >= 0
                               ? state_.variables[static_cast<size_t>(t.value.variable)]
                               : static_cast<uint64_t>(t.value.value);
@@ -241,7 +309,7 @@ class Run {
     return holds != t.negated;
   }
 
-  bool Jump(const ByteJump& t, size_t anchor, size_t* to) const {
+  bool Jump(const ByteJump& t, size_t index, size_t anchor, size_t* to) {
     const int64_t count = Value(t.num_bytes), offset = Value(t.offset);
     const int64_t size = static_cast<int64_t>(buffer_.size());
     const int64_t start = (t.relative ? static_cast<int64_t>(anchor) : 0) + offset;
@@ -258,6 +326,7 @@ class Run {
       return false;
     }
     if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
+    trace_.Value(index, value);
     value *= t.multiplier;
     if (t.align && value % 4) value += 4 - value % 4;
     value += static_cast<uint64_t>(static_cast<int64_t>(t.post_offset));
@@ -272,7 +341,7 @@ class Run {
     return true;
   }
 
-  bool Extract(const ByteExtract& t, size_t anchor) {
+  bool Extract(const ByteExtract& t, size_t index, size_t anchor) {
     const uint8_t* at = Operand(t.relative, Value(t.offset), t.num_bytes, anchor);
     if (!at || t.num_bytes == 0) return false;
     const Extracted got = ExtractNumber(at, t.num_bytes, t.endian, t.base);
@@ -281,11 +350,12 @@ class Run {
     if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
     value *= t.multiplier;
     if (t.align && value % t.align) value += t.align - value % t.align;
+    trace_.Value(index, value);
     state_.variables[t.variable % kMaxVariables] = value;
     return true;
   }
 
-  bool Math(const ByteMath& t, size_t anchor) {
+  bool Math(const ByteMath& t, size_t index, size_t anchor) {
     const int64_t count = Value(t.num_bytes);
     const uint8_t* at = count < 1 ? nullptr : Operand(t.relative, Value(t.offset), count, anchor);
     if (!at) return false;
@@ -317,6 +387,7 @@ class Run {
         break;
     }
     if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
+    trace_.Value(index, value);
     state_.variables[t.variable % kMaxVariables] = value;
     return true;
   }
@@ -331,15 +402,20 @@ class Run {
       return false;
     if (op.decoded->ops.empty()) return true;
     // Decoded tests never decode again, so `base64` stays put.
-    Run inner(*op.decoded, {state_.base64.data(), state_.base64.size()}, state_);
+    NoTrace untraced;
+    Run<NoTrace> inner(*op.decoded, {state_.base64.data(), state_.base64.size()}, state_, untraced);
     return inner.From(0, 0) == Outcome::kMatch;
   }
 
   bool LookUp(const Op& op, const DatasetTest& t) {
     Dataset& set = *op.dataset;
     if (!set.Fits(buffer_.size())) return false;
-    if (t.op == DatasetTest::Op::kSet) return set.Add(buffer_);
-    if (t.op == DatasetTest::Op::kUnset) return set.Remove(buffer_);
+    const bool adds = t.op == DatasetTest::Op::kSet, removes = t.op == DatasetTest::Op::kUnset;
+    if constexpr (Trace::kOnlyLooks) {
+      if (adds || removes) return (set.Find(buffer_) == nullptr) == adds;
+    }
+    if (adds) return set.Add(buffer_);
+    if (removes) return set.Remove(buffer_);
     const Dataset::Entry* entry = t.subdomain ? set.FindParent(buffer_) : set.Find(buffer_);
     if (t.op == DatasetTest::Op::kIsNotSet) return entry == nullptr;
     if (entry == nullptr) return false;
@@ -354,6 +430,7 @@ class Run {
   const std::vector<Op>& ops_;
   const Slice buffer_;
   ConfirmState& state_;
+  Trace& trace_;
 };
 
 }  // namespace
@@ -377,8 +454,17 @@ size_t FindBytes(Slice haystack, size_t from, std::string_view needle, bool noca
 bool ConfirmProgram::Matches(Slice buffer, ConfirmState& state) const {
   state.steps = 0;
   state.bytes = 0;
-  Run run(*this, buffer, state);
-  return run.From(0, 0) == Outcome::kMatch;
+  NoTrace trace;
+  return Run<NoTrace>(*this, buffer, state, trace).From(0, 0) == Outcome::kMatch;
+}
+
+bool ConfirmProgram::Explain(Slice buffer, ConfirmState& state, ConfirmTrace* trace) const {
+  state.steps = 0;
+  state.bytes = 0;
+  KeepTrace kept(ops.size(), trace);
+  const bool matched = Run<KeepTrace>(*this, buffer, state, kept).From(0, 0) == Outcome::kMatch;
+  kept.End(state.steps > state.max_steps);
+  return matched;
 }
 
 }  // namespace sluice

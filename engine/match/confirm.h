@@ -26,6 +26,7 @@ namespace sluice {
 inline constexpr uint32_t kMaxVariables = 32;
 
 class ConfirmProgram;
+struct ConfirmTrace;
 
 struct Op {
   enum class Kind : uint8_t {
@@ -72,6 +73,8 @@ class ConfirmProgram {
   // Whether `buffer` passes all tests.  `state.variables` carries byte_extract
   // values between the buffers of one rule.
   bool Matches(Slice buffer, ConfirmState& state) const;
+  // The same, and how it went.
+  bool Explain(Slice buffer, ConfirmState& state, ConfirmTrace* trace) const;
 };
 
 // The next place of `needle` in haystack at or after `from`; npos if none.

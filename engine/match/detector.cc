@@ -21,6 +21,8 @@ void Detector::Impl::Use(std::shared_ptr<const RuleProgram> p) {
       need(transport[d].head.database());
     }
   }
+  watched = UINT32_MAX;
+  watcher = nullptr;
   hits.clear();
   hits.reserve(rp->compiled.size());
   tries.reserve(2 * rp->compiled.size());
@@ -138,6 +140,7 @@ const PacketResult& Detector::Impl::EndPacket() {
     if (!Decide(q)) break;
   }
   result.alerts = alerts;
+  if (watcher) [[unlikely]] TellWatcher();
   stats.recursion_limit = confirm.step_limit_hits;
   stats.confirm_limit = confirm.byte_limit_hits;
   stats.regex_limit = confirm.regex.limit_hits;
@@ -153,6 +156,10 @@ Detector::~Detector() = default;
 void Detector::SetProgram(std::shared_ptr<const RuleProgram> program) {
   impl_->Use(std::move(program));
 }
+void Detector::Watch(const Rule& rule, RuleWatcher* watcher) {
+  impl_->watched = impl_->rp->rank_of[rule.index];
+  impl_->watcher = impl_->watched == UINT32_MAX ? nullptr : watcher;
+}
 const RuleProgram& Detector::program() const { return *impl_->program; }
 const DetectorStats& Detector::stats() const { return impl_->stats; }
 
@@ -163,6 +170,7 @@ void Detector::BeginPacket(const PacketContext& context) {
   ++i.stats.packets;
   i.queue.clear();
   i.tries.clear();
+  i.looks.clear();
   i.stream_window[0] = i.stream_window[1] = {};
   const L4 l4 = context.packet->l4;
   i.has_ports = l4 == L4::kTcp || l4 == L4::kUdp || l4 == L4::kSctp;

@@ -1,7 +1,7 @@
 // engine/match/detector_impl.h
 // The state of a Detector, and its steps by subject: conditions.cc (header, flow and
 // packet conditions), packet_rules.cc (payload and stream), transaction_rules.cc
-// (fields and files), detector.cc (matches to decisions).
+// (fields and files), detector.cc (matches to decisions), explain.cc (watching).
 //
 // Threads: confined to the Detector's worker.
 #pragma once
@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/match/explain.h"
 #include "engine/match/program.h"
 #include "engine/match/thresholds.h"
 
@@ -71,22 +72,28 @@ struct Detector::Impl {
     }
     return slot & 1;
   }
-  bool Side(const CompiledRule& r, size_t source) {
-    return PortIn(r.destination_ports, 1 - source) && PortIn(r.source_ports, source) &&
-           AddressIn(r.sources, source) && AddressIn(r.destinations, 1 - source);
-  }
   // `source`: which endpoint of the packet (0 its source) sends in the direction looked at.
-  bool HeaderMatches(const CompiledRule& r, size_t source) {
+  bool PortsMatch(const CompiledRule& r, size_t source) {
+    return PortIn(r.destination_ports, 1 - source) && PortIn(r.source_ports, source);
+  }
+  bool AddressesMatch(const CompiledRule& r, size_t source) {
+    return AddressIn(r.sources, source) && AddressIn(r.destinations, 1 - source);
+  }
+  bool Side(const CompiledRule& r, size_t source) {
+    return PortsMatch(r, source) && AddressesMatch(r, source);
+  }
+  bool ProtocolMatches(const CompiledRule& r) const {
     const RuleHeader& h = r.rule->header;
     const Packet& p = *context.packet;
     if (h.ip_version && h.ip_version != p.ip_version) return false;
     if (p.ip_version == 0 && h.protocol_text != "pkthdr") return false;  // ARP and the like
-    if (!h.any_ip_protocol && !h.ip_protocols.empty() &&
-        std::find(h.ip_protocols.begin(), h.ip_protocols.end(), p.ip_protocol) ==
-            h.ip_protocols.end()) {
-      return false;
-    }
-    return Side(r, source) || (h.bidirectional && Side(r, 1 - source));
+    return h.any_ip_protocol || h.ip_protocols.empty() ||
+           std::find(h.ip_protocols.begin(), h.ip_protocols.end(), p.ip_protocol) !=
+               h.ip_protocols.end();
+  }
+  bool HeaderMatches(const CompiledRule& r, size_t source) {
+    return ProtocolMatches(r) &&
+           (Side(r, source) || (r.rule->header.bidirectional && Side(r, 1 - source)));
   }
   static bool IsOf(const CompiledRule& r, const Schema& schema) {
     return std::find(r.apps.begin(), r.apps.end(), schema.id) != r.apps.end();
@@ -111,8 +118,10 @@ struct Detector::Impl {
 
   bool AppProtocolMatches(const AppProtocolTest& t) const;
 
+  bool ConditionHolds(const FlowCondition& condition, Direction d);
   bool ConditionsHold(const CompiledRule& r, Direction d);
 
+  bool PacketTestHolds(const PacketTest& test) const;
   bool PacketTestsHold(const CompiledRule& r) const;
 
   // --------------------------------------------------------------- buffers
@@ -229,6 +238,19 @@ struct Detector::Impl {
 
   const PacketResult& EndPacket();
 
+  // ------------------------------------------------- watching (explain.cc)
+
+  bool Watches(uint32_t rank) const { return rank == watched; }
+  // A look at the watched rule begins, before anything is changed by it...
+  void LookAtPacket(Slice buffer, RuleLook::Where where, Direction direction, bool hit);
+  void LookAtTransaction(const Transaction& tx, Direction direction, bool hit);
+  // ... and ends: told at the packet's end, when it is known what was reported.
+  void EndLook(bool matched) { looks.back().matched = matched; }
+  // Looks that the prefilter spared.
+  void LookAtUntriedPacket();
+  void LookAtUntriedTransaction(const Transaction& tx, Direction direction);
+  void TellWatcher();
+
   size_t d() const { return Index(context.direction); }
 
   std::shared_ptr<const RuleProgram> program;
@@ -258,6 +280,10 @@ struct Detector::Impl {
   std::vector<Queued> queue;
   std::vector<Alert> alerts;
   PacketResult result;
+
+  uint32_t watched = UINT32_MAX;  // a rank; no rule has this one
+  RuleWatcher* watcher = nullptr;
+  std::vector<RuleLook> looks;  // of this packet
 };
 
 }  // namespace sluice

@@ -183,6 +183,8 @@ struct DetectorStats {
   uint64_t flow_vars_full = 0;       // flowbits past FlowVars::kMax
 };
 
+class RuleWatcher;
+
 class Detector {
  public:
   Detector(std::shared_ptr<const RuleProgram> program, const DetectorOptions& options);
@@ -212,8 +214,13 @@ class Detector {
 
   const DetectorStats& stats() const;
 
+  // Reports each look at `rule` (of this program) to `watcher`, until the next
+  // program; see explain.h.
+  void Watch(const Rule& rule, RuleWatcher* watcher);
+
+  struct Impl;  // detector_impl.h
+
  private:
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -87,10 +87,17 @@ void Detector::Impl::TryRules() {
     return a.rank != b.rank ? a.rank < b.rank : a.where < b.where;
   });
   for (const Try& t : tries) {
-    if (t.where == kOnPacket)
+    const bool on_packet = t.where == kOnPacket;
+    const Direction direction = on_packet ? context.direction : static_cast<Direction>(t.where);
+    if (Watches(t.rank)) [[unlikely]] {
+      LookAtPacket(on_packet ? context.packet->payload : stream_window[t.where],
+                   on_packet ? RuleLook::Where::kPacket : RuleLook::Where::kStream, direction, true);
+    }
+    if (on_packet)
       TryPacketRule(t.rank, context.packet->payload, false);
     else
-      TryStreamRule(t.rank, static_cast<Direction>(t.where));
+      TryStreamRule(t.rank, direction);
+    if (Watches(t.rank)) [[unlikely]] EndLook(fired[t.rank] == packet_no);
   }
   tries.clear();
 }

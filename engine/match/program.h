@@ -29,6 +29,7 @@ enum class RuleClass : uint8_t {
 };
 
 struct CompiledInspection {
+  const Inspection* inspection = nullptr;  // in the rule
   BufferKind kind = BufferKind::kPayload;
   KeywordId keyword = kNoKeyword;
   HeaderBuffer header = HeaderBuffer::kNone;
@@ -56,6 +57,7 @@ struct CompiledRule {
   std::vector<CompiledInspection> fields;            // kField and kFileData
   std::vector<uint16_t> events;                      // packet event ids asked for
   std::string fast_pattern;
+  const Inspection* fast_in = nullptr;  // where it is looked for
   RegexEngine engine = RegexEngine::kNone;
   std::string engine_reason;
 };

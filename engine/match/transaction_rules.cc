@@ -92,6 +92,7 @@ void Detector::Impl::InspectTransaction(Transaction& tx, Direction direction) {
   }
   st.seen[i] = now_seen;
   AddCandidates(st, tx, i);
+  if (watcher) [[unlikely]] LookAtUntriedTransaction(tx, direction);
   EvaluateCandidates(tx, direction);
 }
 
@@ -119,11 +120,14 @@ void Detector::Impl::EvaluateCandidates(Transaction& tx, Direction direction) {
     Look look = Look::kWait;
     if ((candidate & 1) == Index(direction) || rp->compiled[rank].transactional) {
       const bool done = std::find(st.matched.begin(), st.matched.end(), rank) != st.matched.end();
+      const bool watch = !done && Watches(rank);
+      if (watch) [[unlikely]] LookAtTransaction(tx, direction, true);
       look = done ? Look::kNever : TryFieldRule(rp->compiled[rank], tx, direction);
       if (look == Look::kMatch) {
         st.matched.push_back(rank);
         Fire(rank, &tx, direction, false);
       }
+      if (watch) [[unlikely]] EndLook(look == Look::kMatch);
     }
     if (look == Look::kWait) st.candidates[kept++] = candidate;
   }

@@ -30,11 +30,23 @@ size_t GroupEnd(std::span<const FieldValue> values, size_t i) {
   return values.size();
 }
 
-std::string FormatMac(Slice m) {
-  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", m[0], m[1], m[2], m[3], m[4], m[5]);
-}
-
 std::string_view Component(std::string_view path) { return path.substr(0, path.find('.')); }
+
+// "aa:bb:cc:dd:ee:ff"
+std::array<char, 17> MacText(const uint8_t* mac) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::array<char, 17> out;
+  for (size_t i = 0; i < 6; ++i) {
+    out[3 * i] = kDigits[mac[i] >> 4];
+    out[3 * i + 1] = kDigits[mac[i] & 15];
+    if (i < 5) out[3 * i + 2] = ':';
+  }
+  return out;
+}
+std::string_view View(const std::array<char, 17>& text) { return {text.data(), text.size()}; }
+
+// Where a field is shown.
+constexpr uint8_t kInRecord = 1, kInAlert = 2;
 
 }  // namespace
 
@@ -120,10 +132,24 @@ std::string CommunityId(const Tuple& tuple, uint16_t seed) {
   return out;
 }
 
+void MacSet::Add(Slice mac) {
+  for (size_t i = 0; i < count; ++i) {
+    if (std::memcmp(bytes.data() + 6 * i, mac.data(), 6) == 0) return;
+  }
+  if (count < kMax) std::memcpy(bytes.data() + 6 * count++, mac.data(), 6);
+}
+
+EveWriter::EveWriter(const EveOptions& options, RecordSink* out) : options_(options), out_(out) {
+  for (size_t i = 0; i < wanted_.size(); ++i) {
+    wanted_[i] = options_.Wants(RecordTypeName(static_cast<RecordType>(i)));
+  }
+}
+
 // ------------------------------------------------------------------ header
 
-void EveWriter::Begin(std::string_view type, Nanos time, const FlowView& flow,
+void EveWriter::Begin(RecordType type, std::string_view name, Nanos time, const FlowView& flow,
                       const Packet* packet) {
+  type_ = type;
   json_.Clear();
   json_.OpenObject();
   json_.Key("timestamp");
@@ -135,7 +161,7 @@ void EveWriter::Begin(std::string_view type, Nanos time, const FlowView& flow,
   if (options_.sensor_id != 0) json_.Field("sensor_id", options_.sensor_id);
   if (!options_.interface.empty()) json_.Field("in_iface", options_.interface);
   if (packet != nullptr && packet->number != 0) json_.Field("pcap_cnt", packet->number);
-  json_.Field("event_type", type);
+  json_.Field("event_type", name);
   const Flow* f = flow.flow;
   const uint16_t* vlan = packet != nullptr ? packet->vlan : f != nullptr ? f->tuple.vlan : nullptr;
   const size_t vlans = packet != nullptr ? packet->num_vlans
@@ -191,14 +217,14 @@ void EveWriter::Arp(const Packet& packet) {
   static constexpr std::string_view kOpcodes[] = {"request", "reply", "reverse_request", "reverse_reply"};
   const Slice arp = packet.arp;
   const auto end = [&](size_t at, std::string_view mac, std::string_view ip) {
-    json_.Field(mac, FormatMac(arp.subspan(at, 6)));
+    json_.Field(mac, View(MacText(&arp[at])));
     Address address;
     address.version = 4;
     std::memcpy(address.bytes.data(), &arp[at + 6], 4);
     json_.Key(ip);
     json_.Ip(address);
   };
-  Begin("arp", packet.time, FlowView{}, &packet);
+  Begin(RecordType::kPacket, "arp", packet.time, FlowView{}, &packet);
   json_.OpenObject("arp");
   json_.Field("hw_type", "ethernet");
   json_.Field("proto_type", "ipv4");
@@ -217,22 +243,73 @@ void EveWriter::FlowEnds(const Flow& flow, bool reversed) {
 }
 
 void EveWriter::Tail(const Packet* packet, const FlowView& flow) {
-  if (options_.ethernet && packet != nullptr && packet->ethernet.size() == 14) {
-    const Slice e = packet->ethernet;
-    json_.OpenObject("ether");
-    json_.Field("src_mac", FormatMac(e.subspan(6, 6)));
-    json_.Field("dest_mac", FormatMac(e.first(6)));
-    json_.CloseObject();
+  if (options_.ethernet) EtherObject(packet, flow);
+  if (options_.pcap_file && !capture_.empty()) json_.Field("pcap_filename", capture_);
+  if (!flow.community_id.empty() && options_.community_id) {
+    json_.Field("community_id", flow.community_id);
   }
-  if (!flow.community_id.empty()) json_.Field("community_id", flow.community_id);
   if (!options_.host.empty()) json_.Field("host", options_.host);
-  if (options_.metadata && !flow.flowbits.empty()) {
-    json_.OpenObject("metadata");
-    json_.OpenArray("flowbits");
-    for (const std::string_view bit : flow.flowbits) json_.String(bit);
-    json_.CloseArray();
+  if (options_.metadata) Metadata(flow);
+}
+
+// A packet's addresses; of a flow, all that each side was seen with.
+void EveWriter::EtherObject(const Packet* packet, const FlowView& flow) {
+  if (packet != nullptr && packet->ethernet.size() == 14) {
+    json_.OpenObject("ether");
+    json_.Field("dest_mac", View(MacText(packet->ethernet.data())));
+    json_.Field("src_mac", View(MacText(packet->ethernet.data() + 6)));
+    json_.CloseObject();
+  } else if (packet == nullptr && flow.macs != nullptr && flow.macs[0].count > 0) {
+    json_.OpenObject("ether");
+    Macs("dest_macs", flow.macs[1]);
+    Macs("src_macs", flow.macs[0]);
     json_.CloseObject();
   }
+}
+
+void EveWriter::Macs(std::string_view key, const MacSet& set) {
+  json_.OpenArray(key);
+  for (size_t i = 0; i < set.count; ++i) json_.String(View(MacText(set.bytes.data() + 6 * i)));
+  json_.CloseArray();
+}
+
+// What rules noted about the flow.  "traffic/id/x" and "traffic/label/x" are
+// flowbits that stand in an object of their own.
+void EveWriter::Metadata(const FlowView& flow) {
+  constexpr std::string_view kId = "traffic/id/", kLabel = "traffic/label/";
+  bool id = false, label = false, other = false;
+  for (const std::string_view bit : flow.flowbits) {
+    (bit.starts_with(kId) ? id : bit.starts_with(kLabel) ? label : other) = true;
+  }
+  if (id || label) {
+    json_.OpenObject("traffic");
+    if (id) Flowbits("id", flow.flowbits, kId);
+    if (label) Flowbits("label", flow.flowbits, kLabel);
+    json_.CloseObject();
+  }
+  if (!other && flow.flowints.empty()) return;
+  json_.OpenObject("metadata");
+  if (other) Flowbits("flowbits", flow.flowbits, "");
+  if (!flow.flowints.empty()) {
+    json_.OpenObject("flowints");
+    for (const auto& [name, value] : flow.flowints) {
+      json_.UserKey(name);
+      json_.Number(value);
+    }
+    json_.CloseObject();
+  }
+  json_.CloseObject();
+}
+
+// Those below `prefix`; without one, those that are no traffic.
+void EveWriter::Flowbits(std::string_view key, std::span<const std::string_view> bits,
+                         std::string_view prefix) {
+  json_.OpenArray(key);
+  for (const std::string_view bit : bits) {
+    const bool traffic = bit.starts_with("traffic/id/") || bit.starts_with("traffic/label/");
+    if (prefix.empty() ? !traffic : bit.starts_with(prefix)) json_.String(bit.substr(prefix.size()));
+  }
+  json_.CloseArray();
 }
 
 void EveWriter::AppProto(const FlowView& flow) {
@@ -248,21 +325,31 @@ void EveWriter::End() {
   line_.assign(json_.text());
   line_ += '\n';
   ++records_;
-  if (out_ != nullptr) out_->Write(line_);
+  if (out_ != nullptr) out_->Put(type_, line_);
 }
 
 // --------------------------------------------------- protocol from its schema
 
-bool EveWriter::Shown(const Schema& schema, const FieldInfo& info, bool in_alert) const {
+bool EveWriter::ShownAtAll(const Schema& schema, const FieldInfo& info) const {
   if (info.log.empty() || (info.flags & SLUICE_SECRET)) return false;
   if ((info.flags & SLUICE_LOG_V7) && options_.compat >= 8) return false;
   if ((info.flags & SLUICE_LOG_V8) && options_.compat < 8) return false;
-  if ((info.flags & SLUICE_ALERT_ONLY) && !in_alert) return false;
-  if (info.flags & SLUICE_OPTIONAL) {
-    const std::string name = fmt::format("{}.{}", schema.name, info.log);
-    return std::ranges::find(options_.optional_fields, name) != options_.optional_fields.end();
+  if (!(info.flags & SLUICE_OPTIONAL)) return true;
+  const std::string name = fmt::format("{}.{}", schema.name, info.log);
+  return std::ranges::find(options_.optional_fields, name) != options_.optional_fields.end();
+}
+
+EveWriter::Plan& EveWriter::PlanOf(const Schema& schema) {
+  if (plans_.size() <= schema.id) plans_.resize(schema.id + 1u);
+  Plan& plan = plans_[schema.id];
+  if (plan.made) return plan;
+  plan.made = true;
+  plan.wanted = options_.Wants(schema.name);
+  for (const FieldInfo& info : schema.fields) {
+    const bool shown = ShownAtAll(schema, info);
+    plan.shown.push_back(!shown ? 0 : info.flags & SLUICE_ALERT_ONLY ? kInAlert : kInRecord | kInAlert);
   }
-  return true;
+  return plan;
 }
 
 void EveWriter::WriteValue(const FieldInfo& info, const FieldValue& value) {
@@ -293,32 +380,37 @@ void EveWriter::WriteValue(const FieldInfo& info, const FieldValue& value) {
 // One level of the object: every key once, in the order first set.  `prefix`
 // is the part of dotted keys that the open objects stand for.
 void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> values,
-                           std::string_view prefix, bool in_alert) {
+                           std::string_view prefix, uint8_t shown) {
+  const std::vector<uint8_t>& plan = PlanOf(schema).shown;
   // The log key below the prefix, or "" if the value is not of this level.
   const auto key_of = [&](const FieldValue& value) -> std::string_view {
     if (value.field == UINT16_MAX) return "";
     const FieldInfo& info = schema.fields[value.field];
-    if (!Shown(schema, info, in_alert) || !info.log.starts_with(prefix)) return "";
+    if (!(plan[value.field] & shown) || !info.log.starts_with(prefix)) return "";
     return info.log.substr(prefix.size());
   };
   const auto next = [&](size_t i) {
     return values[i].type == FieldType::kGroup ? GroupEnd(values, i) : i + 1;
   };
-  std::vector<std::string_view> written;  // first components: a few dozen at most
+  // First components of this level, a few dozen at most, lie behind those of the outer ones.
+  const size_t base = written_.size();
   for (size_t i = 0; i < values.size(); i = next(i)) {
     const std::string_view key = key_of(values[i]);
     if (key.empty()) continue;
     const std::string_view name = Component(key);
-    if (std::ranges::find(written, name) != written.end()) continue;
+    if (std::find(written_.begin() + static_cast<ptrdiff_t>(base), written_.end(), name) !=
+        written_.end()) {
+      continue;
+    }
     const FieldInfo& info = schema.fields[values[i].field];
     if (values[i].type == FieldType::kBool && values[i].number == 0 &&
         !(info.flags & SLUICE_LOG_FALSE)) {
       continue;
     }
-    written.push_back(name);
+    written_.push_back(name);
     if (key.size() > name.size()) {  // "a.b": an object of all values below "a."
       json_.OpenObject(name);
-      WriteLevel(schema, values, info.log.substr(0, prefix.size() + name.size() + 1), in_alert);
+      WriteLevel(schema, values, info.log.substr(0, prefix.size() + name.size() + 1), shown);
       json_.CloseObject();
       continue;
     }
@@ -333,7 +425,7 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
         json_.OpenObject();
         const size_t end = next(j);
         const bool closed = end > j + 1 && values[end - 1].field == UINT16_MAX;
-        WriteLevel(schema, values.subspan(j + 1, end - j - (closed ? 2 : 1)), "", in_alert);
+        WriteLevel(schema, values.subspan(j + 1, end - j - (closed ? 2 : 1)), "", shown);
         json_.CloseObject();
       } else if (array) {
         WriteValue(schema.fields[values[j].field], values[j]);
@@ -348,11 +440,12 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
       WriteValue(schema.fields[last->field], *last);
     }
   }
+  written_.resize(base);
 }
 
 void EveWriter::ProtocolObject(const Transaction& tx, bool in_alert) {
   json_.OpenObject(tx.schema->name);
-  WriteLevel(*tx.schema, tx.values, "", in_alert);
+  WriteLevel(*tx.schema, tx.values, "", in_alert ? kInAlert : kInRecord);
   json_.CloseObject();
 }
 
@@ -375,8 +468,8 @@ bool EveWriter::ServerIsSource(const Packet& packet, const Flow& flow,
 
 void EveWriter::TransactionRecord(const Packet& packet, const FlowView& flow,
                                   const Transaction& tx) {
-  if (!options_.Wants(tx.schema->name)) return;
-  Begin(tx.schema->name, packet.time, flow, &packet);
+  if (!PlanOf(*tx.schema).wanted) return;
+  Begin(ProtocolRecord(tx.schema->id), tx.schema->name, packet.time, flow, &packet);
   FlowEnds(*flow.flow, ServerIsSource(packet, *flow.flow, tx));
   if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
   Tail(&packet, flow);
@@ -436,37 +529,61 @@ void EveWriter::RuleObject(const AlertView& alert, const Packet& packet) {
   }
   if (options_.references && !rule.references.empty()) {
     json_.OpenArray("references");
-    for (const Reference& r : rule.references) json_.String(r.system + r.id);
+    for (const Reference& r : rule.references) {
+      scratch_.assign(r.system);
+      scratch_ += r.id;
+      json_.String(scratch_);
+    }
     json_.CloseArray();
   }
-  if (!rule.metadata.empty()) {
-    json_.OpenObject("metadata");
-    std::vector<std::string_view> written;
-    for (const auto& [key, unused] : rule.metadata) {
-      if (std::ranges::find(written, key) != written.end()) continue;
-      written.push_back(key);
-      json_.UserKey(key);
-      json_.OpenArray();
-      for (const auto& [other, value] : rule.metadata) {
-        if (other == key) json_.String(value);
-      }
-      json_.CloseArray();
-    }
-    json_.CloseObject();
-  }
+  if (options_.rule_metadata && !rule.metadata.empty()) RuleMetadata(rule);
   if (options_.raw_rule) json_.Field("rule", rule.text);
   json_.CloseObject();
 }
 
+// Each key once, with all of its values.
+void EveWriter::RuleMetadata(const Rule& rule) {
+  json_.OpenObject("metadata");
+  for (size_t i = 0; i < rule.metadata.size(); ++i) {
+    const std::string& key = rule.metadata[i].first;
+    const auto same = [&key](const auto& entry) { return entry.first == key; };
+    const auto before = rule.metadata.begin() + static_cast<ptrdiff_t>(i);
+    if (std::any_of(rule.metadata.begin(), before, same)) continue;
+    json_.UserKey(key);
+    json_.OpenArray();
+    for (auto it = before; it != rule.metadata.end(); ++it) {
+      if (same(*it)) json_.String(it->second);
+    }
+    json_.CloseArray();
+  }
+  json_.CloseObject();
+}
+
+void EveWriter::Payload(const AlertView& alert) {
+  const Slice bytes =
+      alert.payload.first(std::min<size_t>(alert.payload.size(), options_.payload_limit));
+  if (options_.payload) {
+    json_.Key("payload");
+    json_.Base64(bytes);
+  }
+  if (options_.payload_printable) {
+    scratch_.clear();
+    AppendPrintable(bytes, &scratch_);
+    json_.Field("payload_printable", scratch_);
+  }
+  if (options_.payload_length) json_.Field("payload_length", uint64_t{alert.payload.size()});
+  json_.Field("stream", uint64_t{alert.in_stream});
+}
+
 void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertView& alert) {
-  if (!options_.Wants("alert")) return;
-  Begin("alert", packet.time, flow, &packet);
+  if (!Wants(RecordType::kAlert)) return;
+  Begin(RecordType::kAlert, "alert", packet.time, flow, &packet);
   PacketEnds(packet);
   Tunnel(packet);
   Tail(&packet, flow);
   if (alert.tx != nullptr) json_.Field("tx_id", alert.tx->number);
   RuleObject(alert, packet);
-  if (alert.tx != nullptr) {
+  if (alert.tx != nullptr && options_.app_layer) {
     ProtocolObject(*alert.tx, true);
     if (!alert.tx->files.empty()) {
       json_.OpenArray("files");
@@ -481,19 +598,13 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
   AppProto(flow);
   if (flow.flow != nullptr) {
     json_.Field("direction", alert.direction == Direction::kToServer ? "to_server" : "to_client");
-    json_.OpenObject("flow");
-    FlowObject(*flow.flow, true);
-    json_.CloseObject();
-  }
-  if (options_.payload || options_.payload_printable) {
-    const Slice bytes = alert.payload.first(std::min<size_t>(alert.payload.size(), options_.payload_limit));
-    if (options_.payload) {
-      json_.Key("payload");
-      json_.Base64(bytes);
+    if (options_.flow) {
+      json_.OpenObject("flow");
+      FlowObject(*flow.flow, true);
+      json_.CloseObject();
     }
-    if (options_.payload_printable) json_.Field("payload_printable", Printable(bytes));
-    json_.Field("stream", uint64_t{alert.in_stream});
   }
+  if (options_.payload || options_.payload_printable || options_.payload_length) Payload(alert);
   if (options_.packet) {
     json_.Key("packet");
     json_.Base64(packet.frame);
@@ -520,8 +631,8 @@ void EveWriter::VerdictObject(const VerdictView& verdict) {
 }
 
 void EveWriter::Drop(const Packet& packet, const FlowView& flow, const DropView& drop) {
-  if (!options_.Wants("drop")) return;
-  Begin("drop", packet.time, flow, &packet);
+  if (!Wants(RecordType::kDrop)) return;
+  Begin(RecordType::kDrop, "drop", packet.time, flow, &packet);
   PacketEnds(packet);
   Tail(&packet, flow);
   if (flow.flow != nullptr) {
@@ -586,8 +697,8 @@ void EveWriter::FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert) 
 
 void EveWriter::FileRecord(const Packet& packet, const FlowView& flow, const Transaction& tx,
                            const FileInfo& file) {
-  if (!options_.Wants("fileinfo")) return;
-  Begin("fileinfo", packet.time, flow, &packet);
+  if (!Wants(RecordType::kFile)) return;
+  Begin(RecordType::kFile, "fileinfo", packet.time, flow, &packet);
   // The sender of the file is the source.
   FlowEnds(*flow.flow, file.direction == Direction::kToClient);
   Tail(&packet, flow);
@@ -599,32 +710,40 @@ void EveWriter::FileRecord(const Packet& packet, const FlowView& flow, const Tra
   End();
 }
 
-void EveWriter::Anomaly(const Packet& packet, const FlowView& flow, Direction direction,
-                        std::string_view type, std::string_view event, std::string_view layer,
-                        const uint64_t* tx_id) {
-  if (!options_.Wants("anomaly")) return;
-  Begin("anomaly", packet.time, flow, &packet);
-  if (layer.empty() || flow.flow == nullptr) {
-    PacketEnds(packet);
+void EveWriter::Anomaly(const Packet& packet, const FlowView& flow, const AnomalyView& anomaly) {
+  using Type = AnomalyView::Type;
+  const bool wanted = anomaly.type == Type::kDecode   ? options_.anomaly_decode
+                      : anomaly.type == Type::kStream ? options_.anomaly_stream
+                                                      : options_.anomaly_applayer;
+  if (!wanted || !Wants(RecordType::kAnomaly)) return;
+  static constexpr std::string_view kTypes[] = {"decode", "stream", "applayer"};
+  const bool app = anomaly.type == Type::kApplayer;
+  Begin(RecordType::kAnomaly, "anomaly", packet.time, flow, &packet);
+  if (app && flow.flow != nullptr) {
+    FlowEnds(*flow.flow, anomaly.direction == Direction::kToClient);
   } else {
-    FlowEnds(*flow.flow, direction == Direction::kToClient);
+    PacketEnds(packet);
   }
   Tail(&packet, flow);
-  if (tx_id != nullptr) json_.Field("tx_id", *tx_id);
+  if (anomaly.tx_id != nullptr) json_.Field("tx_id", *anomaly.tx_id);
   json_.OpenObject("anomaly");
-  if (!layer.empty()) json_.Field("app_proto", flow.app_proto);
-  json_.Field("type", type);
-  json_.Field("event", event);
-  if (!layer.empty()) json_.Field("layer", layer);
+  if (app && !anomaly.app_proto.empty()) json_.Field("app_proto", anomaly.app_proto);
+  json_.Field("type", kTypes[static_cast<size_t>(anomaly.type)]);
+  json_.Field("event", anomaly.event);
+  if (app) json_.Field("layer", anomaly.layer);
   json_.CloseObject();
   End();
 }
 
 void EveWriter::TcpFlags(const Flow& flow) {
   const uint8_t all = flow.tcp_flags[0] | flow.tcp_flags[1];
-  json_.Field("tcp_flags", fmt::format("{:02x}", all));
-  json_.Field("tcp_flags_ts", fmt::format("{:02x}", flow.tcp_flags[0]));
-  json_.Field("tcp_flags_tc", fmt::format("{:02x}", flow.tcp_flags[1]));
+  const auto hex = [this](std::string_view key, uint8_t flags) {
+    json_.Key(key);
+    json_.Hex(Slice(&flags, 1));
+  };
+  hex("tcp_flags", all);
+  hex("tcp_flags_ts", flow.tcp_flags[0]);
+  hex("tcp_flags_tc", flow.tcp_flags[1]);
   for (const auto& [name, bit] :
        {std::pair{"syn", kTcpSyn}, std::pair{"fin", kTcpFin}, std::pair{"rst", kTcpRst},
         std::pair{"psh", kTcpPsh}, std::pair{"ack", kTcpAck}, std::pair{"urg", kTcpUrg},
@@ -634,9 +753,9 @@ void EveWriter::TcpFlags(const Flow& flow) {
 }
 
 void EveWriter::FlowRecord(const FlowView& view, FlowEndReason reason, Nanos now) {
-  if (!options_.Wants("flow")) return;
+  if (!Wants(RecordType::kFlow)) return;
   const Flow& flow = *view.flow;
-  Begin("flow", now, view, nullptr);
+  Begin(RecordType::kFlow, "flow", now, view, nullptr);
   FlowEnds(flow, false);
   if (flow.tuple.ip_protocol == kIcmp || flow.tuple.ip_protocol == kIcmp6) {
     json_.Field("icmp_type", uint64_t{flow.icmp_type[0]});
@@ -692,7 +811,8 @@ void EveWriter::CloseLevel(std::string_view name) {
 }
 
 void EveWriter::Stats(Nanos now, uint64_t uptime, const NamedCounters& counters) {
-  if (!options_.Wants("stats")) return;
+  if (!Wants(RecordType::kStats)) return;
+  type_ = RecordType::kStats;
   json_.Clear();
   json_.OpenObject();
   json_.Key("timestamp");
@@ -703,26 +823,40 @@ void EveWriter::Stats(Nanos now, uint64_t uptime, const NamedCounters& counters)
   json_.Field("uptime", uptime);
   std::vector<std::string_view> open;  // components of the objects we are in
   for (const auto& [name, value] : counters) {
-    if (value == 0 && !options_.zero_counters) continue;
-    std::vector<std::string_view> parts;
-    for (size_t at = 0; at <= name.size();) {
-      const size_t dot = std::min(name.find('.', at), name.size());
-      parts.push_back(std::string_view(name).substr(at, dot - at));
-      at = dot + 1;
-    }
-    const std::string_view leaf = parts.back();
-    parts.pop_back();
-    size_t same = 0;
-    while (same < open.size() && same < parts.size() && open[same] == parts[same]) ++same;
-    for (; open.size() > same; open.pop_back()) CloseLevel(open.back());
-    for (; open.size() < parts.size(); open.push_back(parts[open.size()])) {
-      OpenLevel(parts[open.size()]);
-    }
+    const bool of_thread = name.starts_with("threads.");
+    if (of_thread ? !options_.stats_threads : !options_.stats_totals) continue;
+    if (value == 0 && !options_.stats_zero) continue;
+    const std::string_view leaf = EnterLevels(name, &open);
     json_.Field(leaf, value);
+    if (!options_.stats_deltas) continue;
+    uint64_t& last = last_stats_[name];
+    scratch_.assign(leaf);
+    scratch_ += "_delta";
+    json_.Field(scratch_, value - std::min(value, last));
+    last = value;
   }
   for (; !open.empty(); open.pop_back()) CloseLevel(open.back());
   json_.CloseObject();
   End();
+}
+
+// Closes and opens objects so that the counter's last component can be written.
+std::string_view EveWriter::EnterLevels(std::string_view name, std::vector<std::string_view>* open) {
+  std::vector<std::string_view> parts;
+  for (size_t at = 0; at <= name.size();) {
+    const size_t dot = std::min(name.find('.', at), name.size());
+    parts.push_back(name.substr(at, dot - at));
+    at = dot + 1;
+  }
+  const std::string_view leaf = parts.back();
+  parts.pop_back();
+  size_t same = 0;
+  while (same < open->size() && same < parts.size() && (*open)[same] == parts[same]) ++same;
+  for (; open->size() > same; open->pop_back()) CloseLevel(open->back());
+  for (; open->size() < parts.size(); open->push_back(parts[open->size()])) {
+    OpenLevel(parts[open->size()]);
+  }
+  return leaf;
 }
 
 }  // namespace sluice

@@ -1,12 +1,13 @@
 // engine/output/eve.h
 // EVE JSON records.  Protocol records come from Schema and Transaction alone.
 //
-// Threads: one EveWriter per worker; the LogFile behind it takes whole lines
-//   from all of them.
-// Memory: one reusable buffer.
+// Threads: one EveWriter per worker, with a RecordSink of its own.
+// Memory: reusable buffers; nothing is allocated once they have grown.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -19,33 +20,45 @@
 #include "engine/dissect/transaction.h"
 #include "engine/flow/flow.h"
 #include "engine/output/json_writer.h"
-#include "engine/output/log_file.h"
+#include "engine/output/record_sink.h"
 #include "engine/rules/rule_set.h"
 
 namespace sluice {
 
 struct EveOptions {
   int compat = 8;  // 7 or 8: whose form where they differ
-  std::set<std::string, std::less<>> types;  // event types written; empty: all but netflow
+  std::set<std::string, std::less<>> types;  // event types written, unless all_types
   bool all_types = true;
   bool community_id = true;
   uint16_t community_id_seed = 0;
   bool metadata = true;            // flowbits and flow variables
-  bool ethernet = false;
-  bool verdict = true;
-  bool payload = false, payload_printable = false, packet = false;  // in alerts
-  bool raw_rule = false, references = false;
-  bool exception_policy = false;   // in flow records
-  bool drop_all = false;           // drop records of each packet, not of the first each way
-  bool drop_alerts = true, drop_verdict = false;  // in drop records
-  bool zero_counters = true;       // in stats
-  uint32_t payload_limit = 4096;   // bytes
+  bool ethernet = false, pcap_file = false, exception_policy = false;
   std::string host;                // sensor-name
   uint64_t sensor_id = 0;          // 0: not written
   std::string interface;           // live: in_iface
-  std::vector<std::string> optional_fields;  // "http.x": SLUICE_OPTIONAL fields wanted
+  std::vector<std::string> optional_fields;  // "protocol.key": SLUICE_OPTIONAL fields wanted
+
+  // In alerts.
+  bool payload = false, payload_printable = false, payload_length = false, packet = false;
+  bool verdict = true, app_layer = true, flow = true;
+  bool rule_metadata = true, raw_rule = false, references = false;
+  uint32_t payload_limit = 4096;   // bytes
+  // In drop records: each packet's, not the first of a flow each way.
+  bool drop_all = false;
+  bool drop_alerts = true, drop_verdict = false;
+  bool anomaly_decode = true, anomaly_stream = true, anomaly_applayer = true;
+  bool stats_totals = true, stats_threads = false, stats_deltas = false;
+  bool stats_zero = true;          // counters that are 0
 
   bool Wants(std::string_view type) const { return all_types || types.contains(type); }
+};
+
+// The Ethernet addresses that one side of a flow was seen with; further ones are left out.
+struct MacSet {
+  static constexpr size_t kMax = 8;
+  std::array<uint8_t, 6 * kMax> bytes{};
+  uint8_t count = 0;
+  void Add(Slice mac);  // 6 bytes
 };
 
 // What every record of a flow needs; filled by the worker.
@@ -55,6 +68,8 @@ struct FlowView {
   std::string_view app_proto_original;
   std::string_view community_id;   // "" not computed
   std::span<const std::string_view> flowbits;
+  std::span<const std::pair<std::string_view, uint32_t>> flowints;
+  const MacSet* macs = nullptr;    // by Direction of the sender; null: not kept
   std::string_view tcp_state;
   uint64_t num_transactions = 0;
   bool ts_gap = false, tc_gap = false;
@@ -77,6 +92,15 @@ struct AlertView {
   std::span<const std::pair<std::string_view, std::string_view>> contexts;  // key, JSON
 };
 
+struct AnomalyView {
+  enum class Type : uint8_t { kDecode, kStream, kApplayer } type = Type::kDecode;
+  std::string_view event;
+  std::string_view layer;          // applayer: "proto_parser", "proto_detect"
+  std::string_view app_proto;      // applayer
+  Direction direction = Direction::kToServer;
+  const uint64_t* tx_id = nullptr; // null: of no transaction
+};
+
 struct DropView {
   std::string_view reason;
   Direction direction = Direction::kToServer;
@@ -89,7 +113,7 @@ using NamedCounters = std::vector<std::pair<std::string, uint64_t>>;
 class EveWriter {
  public:
   // `out` null: nothing is written.
-  EveWriter(const EveOptions& options, LogFile* out) : options_(options), out_(out) {}
+  EveWriter(const EveOptions& options, RecordSink* out);
 
   void Alert(const Packet& packet, const FlowView& flow, const AlertView& alert);
   void Arp(const Packet& packet);  // packet.arp is set
@@ -98,34 +122,50 @@ class EveWriter {
   void TransactionRecord(const Packet& packet, const FlowView& flow, const Transaction& tx);
   void FileRecord(const Packet& packet, const FlowView& flow, const Transaction& tx,
                   const FileInfo& file);
-  // type: "decode", "stream", "applayer"; layer and app_proto for "applayer".
-  void Anomaly(const Packet& packet, const FlowView& flow, Direction direction,
-               std::string_view type, std::string_view event, std::string_view layer,
-               const uint64_t* tx_id);
+  void Anomaly(const Packet& packet, const FlowView& flow, const AnomalyView& anomaly);
   void FlowRecord(const FlowView& flow, FlowEndReason reason, Nanos now);
   // Counters by dotted name, sorted; `uptime` in seconds.
   void Stats(Nanos now, uint64_t uptime, const NamedCounters& counters);
+  // The capture file that packets come from: pcap_filename.
+  void set_capture(std::string_view path) { capture_ = path; }
 
   uint64_t records() const { return records_; }
 
  private:
-  void Begin(std::string_view type, Nanos time, const FlowView& flow, const Packet* packet);
+  // What is written of a dissector, decided when its first record is.
+  struct Plan {
+    bool made = false, wanted = false;
+    std::vector<uint8_t> shown;  // by field: bit 0 in its own record, bit 1 in alerts
+  };
+
+  bool Wants(RecordType type) const { return wanted_[static_cast<size_t>(type)]; }
+  Plan& PlanOf(const Schema& schema);
+  bool ShownAtAll(const Schema& schema, const FieldInfo& info) const;
+  void Begin(RecordType type, std::string_view name, Nanos time, const FlowView& flow,
+             const Packet* packet);
   void Ends(const Address& source, uint16_t source_port, const Address& destination,
             uint16_t destination_port, uint8_t protocol, bool ports);
   void PacketEnds(const Packet& packet);
   void Tunnel(const Packet& packet);
   void FlowEnds(const Flow& flow, bool reversed);
+  std::string_view EnterLevels(std::string_view name, std::vector<std::string_view>* open);
   void OpenLevel(std::string_view name);
   void CloseLevel(std::string_view name);
   bool ServerIsSource(const Packet& packet, const Flow& flow, const Transaction& tx) const;
   void Tail(const Packet* packet, const FlowView& flow);
+  void EtherObject(const Packet* packet, const FlowView& flow);
+  void Macs(std::string_view key, const MacSet& set);
+  void Metadata(const FlowView& flow);
+  void Flowbits(std::string_view key, std::span<const std::string_view> bits,
+                std::string_view prefix);
   void AppProto(const FlowView& flow);
   void ProtocolObject(const Transaction& tx, bool in_alert);
   void WriteLevel(const Schema& schema, std::span<const FieldValue> values, std::string_view prefix,
-                  bool in_alert);
+                  uint8_t shown);
   void WriteValue(const FieldInfo& info, const FieldValue& value);
-  bool Shown(const Schema& schema, const FieldInfo& info, bool in_alert) const;
   void RuleObject(const AlertView& alert, const Packet& packet);
+  void RuleMetadata(const Rule& rule);
+  void Payload(const AlertView& alert);
   void VerdictObject(const VerdictView& verdict);
   void FlowObject(const Flow& flow, bool with_ends);
   void FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert);
@@ -133,9 +173,16 @@ class EveWriter {
   void End();
 
   const EveOptions options_;
-  LogFile* out_;
+  RecordSink* out_;
+  std::array<bool, static_cast<size_t>(RecordType::kProtocol)> wanted_{};
+  std::vector<Plan> plans_;                // by Schema::id
+  std::vector<std::string_view> written_;  // names on the levels being written; a stack
+  std::string scratch_;
+  std::string_view capture_;
+  RecordType type_ = RecordType::kAlert;   // of the record being written
   JsonWriter json_;
   std::string line_;
+  std::map<std::string, uint64_t, std::less<>> last_stats_;  // for deltas
   uint64_t records_ = 0;
 };
 

@@ -10,7 +10,8 @@
 
 namespace sluice {
 
-// With its newline.  `tag`: "" or "[Drop] ", "[wDrop] " after the time.
-std::string FastLogLine(const Packet& packet, const Rule& rule, std::string_view tag);
+// Appended with its newline.  `tag`: "" or "[Drop] ", "[wDrop] " after the time.
+// A packet that is not IP is shown by its first bytes.
+void AppendFastLog(const Packet& packet, const Rule& rule, std::string_view tag, std::string* out);
 
 }  // namespace sluice

@@ -164,34 +164,35 @@ void JsonWriter::Time(Nanos time) {
   out_ += '"';
 }
 
-void JsonWriter::Ip(const Address& address) {
-  Comma();
-  comma_ = true;
-  out_ += '"';
+void AppendAddress(const Address& address, std::string* out) {
   const auto& b = address.bytes;
   if (address.version == 4) {
     char digits[4];
     for (size_t i = 0; i < 4; ++i) {
-      if (i > 0) out_ += '.';
-      out_.append(digits, std::to_chars(digits, digits + 4, b[i]).ptr);
+      if (i > 0) *out += '.';
+      out->append(digits, std::to_chars(digits, digits + 4, b[i]).ptr);
     }
-  } else {
-    for (size_t i = 0; i < 16; ++i) {
-      if (i > 0 && i % 2 == 0) out_ += ':';
-      out_ += kHexDigits[b[i] >> 4];
-      out_ += kHexDigits[b[i] & 15];
-    }
+    return;
   }
+  for (size_t i = 0; i < 16; ++i) {
+    if (i > 0 && i % 2 == 0) *out += ':';
+    *out += kHexDigits[b[i] >> 4];
+    *out += kHexDigits[b[i] & 15];
+  }
+}
+
+void JsonWriter::Ip(const Address& address) {
+  Comma();
+  comma_ = true;
+  out_ += '"';
+  AppendAddress(address, &out_);
   out_ += '"';
 }
 
-std::string Printable(Slice bytes) {
-  std::string out;
-  out.reserve(bytes.size());
+void AppendPrintable(Slice bytes, std::string* out) {
   for (const uint8_t c : bytes) {
-    out += (c >= 0x20 && c < 0x7f) || c == '\r' || c == '\n' ? static_cast<char>(c) : '.';
+    *out += (c >= 0x20 && c < 0x7f) || c == '\r' || c == '\n' ? static_cast<char>(c) : '.';
   }
-  return out;
 }
 
 }  // namespace sluice

@@ -97,6 +97,8 @@ class JsonWriter {
 // Base64 with padding (RFC 4648 §4), appended.
 void AppendBase64(Slice bytes, std::string* out);
 // Text with each byte outside 0x20..0x7e replaced by '.', CR and LF kept.
-std::string Printable(Slice bytes);
+void AppendPrintable(Slice bytes, std::string* out);
+// "10.0.0.1", "fe80:0000:...": all eight groups, as consumers compare strings.
+void AppendAddress(const Address& address, std::string* out);
 
 }  // namespace sluice

@@ -1,48 +1,38 @@
 // engine/output/log_file.h
-// A file of whole lines: buffered, reopened on request, losses counted.
-//
-// Threads: any; one mutex, held for a memcpy, or for a write every 64 KiB.
-// Errors: Open() says why a file cannot be written.  Later failures (disk full)
-//   never stop the caller: the lines are counted as lost.
+// A file of whole lines: buffered, reopened on request, rotated by size.
+// Threads, errors: as LogOutput.  Memory: one buffer.
 #pragma once
 
-#include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
-#include "engine/base/result.h"
+#include "engine/output/log_output.h"
 
 namespace sluice {
 
-class LogFile {
+class LogFile final : public LogOutput {
  public:
-  static Result<std::unique_ptr<LogFile>> Open(const std::string& path, bool append);
-  ~LogFile();
+  static Result<std::unique_ptr<LogFile>> Open(const LogSpec& spec);
+  ~LogFile() override;
 
-  // One line, with its newline.
-  void Write(std::string_view line);
-  void Flush();
-  // After a rotation moved the file away (SIGHUP).  The old one stays in use if
-  // the new one cannot be opened.
-  Result<void> Reopen();
-
-  const std::string& path() const { return path_; }
-  uint64_t lines() const { return lines_.load(std::memory_order_relaxed); }
-  uint64_t lines_lost() const { return lost_.load(std::memory_order_relaxed); }
+  void Write(std::string_view line) override;
+  void Flush() override;
+  // The old file stays in use if the new one cannot be opened.
+  Result<void> Reopen() override;
 
  private:
-  LogFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-  void FlushLocked();
+  LogFile(const LogSpec& spec, int fd);
+  void Rotate();
 
   static constexpr size_t kBufferBytes = 64 * 1024;
-  const std::string path_;
-  std::mutex mutex_;  // guards everything below
+  const uint64_t rotate_bytes_;
+  const uint32_t rotate_keep_;
   int fd_;
+  uint64_t file_bytes_ = 0;
+  bool rotation_failed_ = false;  // said so
   std::string buffer_;
   uint64_t buffered_lines_ = 0;
-  std::atomic<uint64_t> lines_{0}, lost_{0};
 };
 
 }  // namespace sluice

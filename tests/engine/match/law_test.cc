@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "engine/match/explain.h"
 #include "tests/engine/match/oracle.h"
 #include "tests/engine/match/support.h"
 
@@ -346,6 +347,52 @@ TEST(MatchLaw, RepeatedFieldIsAnyOfItsValues) {
     }
   }
   EXPECT_GE(cases, 20000u);
+  EXPECT_GT(matched, cases / 100);
+}
+
+// What is explained is what happened: a rule matches exactly when each of its steps
+// holds, and watching changes nothing.
+class KeepLooks : public RuleWatcher {
+ public:
+  void OnLook(const PacketContext&, const RuleLook& look) override {
+    ++looks;
+    matched = look.matched;
+    all_hold = look.held() == look.steps.size();
+    for (const RuleLook::Step& step : look.steps) {
+      for (const BufferLook& buffer : step.buffers) {
+        EXPECT_EQ(buffer.matched, buffer.trace.failed_at == buffer.trace.tests.size());
+        for (size_t t = 0; t < buffer.trace.failed_at; ++t) EXPECT_TRUE(buffer.trace.tests[t].passed);
+      }
+    }
+  }
+  size_t looks = 0;
+  bool matched = false, all_hold = false;
+};
+
+TEST(MatchLaw, AnExplanationSaysWhatHappened) {
+  size_t matched = 0, cases = 0;
+  for (uint32_t n = 0; n < 40; ++n) {
+    Random r(5000 + n);
+    const std::vector<BufferTest> tests = RandomTests(r);
+    CompileOptions no_limits;
+    no_limits.pcre_match_limit = no_limits.pcre_depth_limit = 1u << 30;
+    const auto program = CompileRules({PayloadRule(1, tests)}, no_limits);
+    DetectorOptions options;
+    options.max_recursion = 1u << 30;
+    Bench watched(program, options), alone(program, options);
+    KeepLooks watcher;
+    watched.detector.Watch(program->rules().rules[0], &watcher);
+    for (int b = 0; b < 200; ++b) {
+      const std::string buffer = r.Text(1, 20);
+      const bool fires = !watched.Send(buffer).empty();
+      ASSERT_EQ(fires, !alone.Send(buffer).empty());
+      ++cases;
+      matched += fires;
+      ASSERT_EQ(watcher.looks, static_cast<size_t>(b) + 1);
+      ASSERT_EQ(watcher.matched, fires);
+      ASSERT_EQ(watcher.all_hold, fires) << "program " << n << " on \"" << Escape(buffer) << "\"";
+    }
+  }
   EXPECT_GT(matched, cases / 100);
 }
 

@@ -94,7 +94,9 @@ TEST_P(Community, EqualsTheSpecification) {
   t.destination_port = c.dport;
   t.ip_protocol = c.protocol;
   EXPECT_EQ(CommunityId(t, 0), c.id);
-  if (c.protocol == 6 || c.protocol == 17) EXPECT_EQ(CommunityId(t.Reverse(), 0), c.id);
+  if (c.protocol == 6 || c.protocol == 17) {
+    EXPECT_EQ(CommunityId(t.Reverse(), 0), c.id);
+  }
 }
 Address Ip(const char* text) {
   Address a;
@@ -112,6 +114,11 @@ const CommunityCase kCommunity[] = {
     {1, "192.168.0.89", "192.168.0.1", 8, 0, 4, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
     {46, "10.1.12.1", "10.1.12.2", 0, 0, 4, "1:KHlLkgoJW7ifUTyTSgyVfkFHzKw="}};
 INSTANTIATE_TEST_SUITE_P(Version1, Community, ::testing::ValuesIn(kCommunity));
+
+struct StringSink final : RecordSink {
+  void Put(RecordType, std::string_view record) override { text += record; }
+  std::string text;
+};
 
 // A transaction built by hand on a schema with every shape of log.
 class Protocol : public ::testing::Test {
@@ -159,18 +166,14 @@ class Protocol : public ::testing::Test {
     tx.values.push_back(v);
   }
   Json Write(int compat = 8) {
-    const std::string path = ::testing::TempDir() + "/eve_test.json";
-    {
-      auto file = *LogFile::Open(path, false);
-      EveOptions options;
-      options.compat = compat;
-      EveWriter writer(options, file.get());
-      FlowView view;
-      view.flow = &flow;
-      writer.TransactionRecord(Packet{}, view, tx);
-    }
-    std::ifstream in(path);
-    return Json::parse(in);
+    StringSink sink;
+    EveOptions options;
+    options.compat = compat;
+    EveWriter writer(options, &sink);
+    FlowView view;
+    view.flow = &flow;
+    writer.TransactionRecord(Packet{}, view, tx);
+    return Json::parse(sink.text);
   }
   Schema schema;
   Transaction tx;
@@ -227,81 +230,92 @@ TEST_F(Protocol, AGroupLeftOpenStillGivesValidJson) {
   EXPECT_EQ(Write()["toy"]["answers"], (Json{{{"data", "a"}}}));
 }
 
+Json Stats(const EveOptions& options, const NamedCounters& counters) {
+  StringSink sink;
+  EveWriter(options, &sink).Stats(Nanos{}, 9, counters);
+  return Json::parse(sink.text)["stats"];
+}
 TEST(Eve, StatsNestByDots) {
-  const std::string path = ::testing::TempDir() + "/eve_stats.json";
-  {
-    auto file = *LogFile::Open(path, false);
-    EveWriter writer({}, file.get());
-    writer.Stats(Nanos{}, 9, {{"a.b", 1}, {"a.c.d", 2}, {"e.f", 3}});
-  }
-  std::ifstream in(path);
-  const Json out = Json::parse(in);
-  EXPECT_EQ(out["stats"], (Json{{"uptime", 9}, {"a", {{"b", 1}, {"c", {{"d", 2}}}}}, {"e", {{"f", 3}}}}));
+  EXPECT_EQ(Stats({}, {{"a.b", 1}, {"a.c.d", 2}, {"e.f", 3}}),
+            (Json{{"uptime", 9}, {"a", {{"b", 1}, {"c", {{"d", 2}}}}}, {"e", {{"f", 3}}}}));
+}
+TEST(Eve, StatsLeaveOutWhatIsNotWanted) {
+  const NamedCounters counters = {{"a.b", 0}, {"a.c", 2}, {"threads.W#01.a.c", 2}};
+  EveOptions options;
+  options.stats_zero = false;
+  EXPECT_EQ(Stats(options, counters), (Json{{"uptime", 9}, {"a", {{"c", 2}}}}));
+  options.stats_totals = false;
+  options.stats_threads = true;
+  EXPECT_EQ(Stats(options, counters), (Json{{"uptime", 9}, {"threads", {{"W#01", {{"a", {{"c", 2}}}}}}}}));
+}
+TEST(Eve, StatsDeltasAreSinceTheLastRecord) {
+  StringSink sink;
+  EveOptions options;
+  options.stats_deltas = true;
+  EveWriter writer(options, &sink);
+  writer.Stats(Nanos{}, 1, {{"a.b", 5}});
+  sink.text.clear();
+  writer.Stats(Nanos{}, 2, {{"a.b", 7}});
+  EXPECT_EQ(Json::parse(sink.text)["stats"]["a"], (Json{{"b", 7}, {"b_delta", 2}}));
 }
 
-TEST(FastLog, HasTheUsualForm) {
+struct FastCase {
+  const char* name;
+  uint8_t protocol;
+  const char* tag;
+  const char* end;  // from "{" on
+};
+class FastLog : public ::testing::TestWithParam<FastCase> {};
+TEST_P(FastLog, HasTheUsualForm) {
   Packet p;
   p.time = std::chrono::seconds{1700000000} + std::chrono::microseconds{5};
-  p.l4 = L4::kTcp;
-  p.ip_protocol = 6;
+  p.ip_protocol = GetParam().protocol;
+  p.l4 = p.ip_protocol == 6 ? L4::kTcp : p.ip_protocol == 1 ? L4::kIcmp : L4::kNone;
+  p.ip_version = 4;
   p.source = Ip("10.0.0.1");
   p.destination = Ip("10.0.0.2");
-  p.source_port = 1;
-  p.destination_port = 2;
+  if (p.ip_protocol == 6) p.source_port = 1, p.destination_port = 2;
+  p.icmp_type = 8;
   Rule r;
   r.sid = 7;
   r.rev = 2;
   r.message = "hello";
   r.classification = "Misc";
-  EXPECT_EQ(FastLogLine(p, r, "[Drop] "),
-            "11/14/2023-22:13:20.000005  [Drop] [**] [1:7:2] hello [**] [Classification: Misc] "
-            "[Priority: 3] {TCP} 10.0.0.1:1 -> 10.0.0.2:2\n");
+  std::string line;
+  AppendFastLog(p, r, GetParam().tag, &line);
+  EXPECT_EQ(line, "11/14/2023-22:13:20.000005  " + std::string(GetParam().tag) +
+                      "[**] [1:7:2] hello [**] [Classification: Misc] [Priority: 3] " +
+                      GetParam().end + "\n");
+}
+const FastCase kFast[] = {
+    {"Tcp", 6, "[Drop] ", "{TCP} 10.0.0.1:1 -> 10.0.0.2:2"},
+    {"IcmpShowsTypeAndCode", 1, "[wDrop] ", "{ICMP} 10.0.0.1:8 -> 10.0.0.2:0"},
+    {"ProtocolWithoutNameIsANumber", 200, "", "{PROTO:200} 10.0.0.1:0 -> 10.0.0.2:0"}};
+INSTANTIATE_TEST_SUITE_P(Form, FastLog, ::testing::ValuesIn(kFast),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(FastLogRaw, APacketThatIsNotIpIsShownByItsFirstBytes) {
+  const uint8_t bytes[40] = {0xab, 0xcd};
+  Packet p;
+  p.number = 9;
+  p.frame = Slice(bytes, 40);
+  Rule r;
+  r.sid = 7;
+  std::string line;
+  AppendFastLog(p, r, "", &line);
+  EXPECT_NE(line.find("[Classification: (null)] [Priority: 3] [**] [Raw pkt: AB CD 00 "), line.npos);
+  EXPECT_TRUE(line.ends_with("00 ] [pcap file packet: 9]\n"));
 }
 
-TEST(LogFile, FullDiskLosesLinesAndCountsThem) {
-  auto file = *LogFile::Open("/dev/full", true);
-  for (int i = 0; i < 100; ++i) file->Write("line\n");
-  file->Flush();
-  EXPECT_EQ(file->lines_lost(), 100u);
-  EXPECT_EQ(file->lines(), 0u);
-}
-TEST(LogFile, UnwritablePlaceIsAnErrorWithTheRemedy) {
-  const auto file = LogFile::Open("/nonexistent/dir/eve.json", true);
-  ASSERT_FALSE(file.has_value());
-  EXPECT_NE(file.error().message.find("choose another directory"), std::string::npos);
-}
-TEST(LogFile, LinesOfFourThreadsAreNeverTorn) {
-  const std::string path = ::testing::TempDir() + "/torn.log";
-  {
-    auto file = *LogFile::Open(path, false);
-    std::vector<std::thread> threads;
-    for (char c = 'a'; c < 'e'; ++c) {
-      threads.emplace_back([&file, c] {
-        for (int i = 0; i < 5000; ++i) file->Write(std::string(static_cast<size_t>(1 + i % 90), c) + "\n");
-      });
+TEST(MacSet, KeepsEachOnceAndABoundedNumber) {
+  MacSet set;
+  for (int round = 0; round < 2; ++round) {
+    for (uint8_t i = 0; i < 20; ++i) {
+      const uint8_t mac[6] = {0, 0, 0, 0, 0, i};
+      set.Add(Slice(mac, 6));
     }
-    for (std::thread& t : threads) t.join();
   }
-  std::ifstream in(path);
-  size_t lines = 0;
-  for (std::string line; std::getline(in, line); ++lines) {
-    ASSERT_EQ(line.find_first_not_of(line[0]), std::string::npos);
-  }
-  EXPECT_EQ(lines, 20'000u);
-}
-TEST(LogFile, ReopenWritesToTheNewFile) {
-  const std::string path = ::testing::TempDir() + "/rotate.log";
-  auto file = *LogFile::Open(path, false);
-  file->Write("one\n");
-  file->Flush();
-  std::rename(path.c_str(), (path + ".1").c_str());
-  ASSERT_TRUE(file->Reopen().has_value());
-  file->Write("two\n");
-  file->Flush();
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  EXPECT_EQ(line, "two");
+  EXPECT_EQ(set.count, MacSet::kMax);
 }
 
 }  // namespace

@@ -153,7 +153,7 @@ const EventCase kEvents[] = {
      "duplicate_content_length_field_in_request"},
     {"ChunkThatIsNoNumber", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
      "invalid_request_chunk_len"},
-    {"ManyHeaders", "GET / HTTP/1.1\r\n" + [] { std::string h; for (int i = 0; i < 1100; ++i) h += "a: b\r\n"; return h; }() + "\r\n",
+    {"ManyHeaders", "GET / HTTP/1.1\r\n" + [] { std::string h; for (int i = 0; i < 1100; ++i) h += fmt::format("a{}: b\r\n", i); return h; }() + "\r\n",
      "request_too_many_headers"},
     {"HeadersTooLong", "GET / HTTP/1.1\r\n" + [] { std::string h; for (int i = 0; i < 10; ++i) h += "a: " + std::string(60000, 'x') + "\r\n"; return h; }() + "\r\n",
      "request_field_too_long"},
@@ -168,7 +168,7 @@ struct UriCase {
 class HttpUri : public ::testing::TestWithParam<UriCase> {};
 TEST_P(HttpUri, IsNormalised) {
   std::string out;
-  ::http::NormaliseUri(GetParam().raw, &out);
+  ::http::NormaliseTarget(::http::SplitTarget(GetParam().raw, false), {}, &out);
   EXPECT_EQ(out, GetParam().normal);
 }
 const UriCase kUris[] = {
@@ -182,12 +182,156 @@ const UriCase kUris[] = {
     {"EscapedDots", "/a/%2e%2e/b", "/b"},
     {"TrailingDots", "/a/b/..", "/a/"},
     {"QueryKeepsItsShape", "/a?x=../%41//b", "/a?x=../A//b"},
-    {"AbsoluteTarget", "http://h/a/../b", "http://h/b"},
+    {"AbsoluteTarget", "http://h:80/a/../b", "/b"},
+    {"Unicode", "/%u0041%uff0f..%u2215b", "/b"},
+    {"OverlongUtf8", "/a/%c0%ae%c0%ae/b", "/b"},
+    {"Utf8BecomesLatin", "/%c3%a9", "/\xe9"},
+    {"BrokenUtf8Stays", "/\xc3(", "/\xc3("},
+    {"Fragment", "/a?b#c", "/a?b#c"},
     {"Empty", "", ""},
     {"Star", "*", "*"},
 };
 INSTANTIATE_TEST_SUITE_P(Rfc3986, HttpUri, ::testing::ValuesIn(kUris),
                          [](const auto& info) { return info.param.name; });
+
+// A response that a browser shows as "shown", however its bytes are dressed up.
+struct ShownCase {
+  const char* name;
+  std::string response;
+};
+class HttpShown : public ::testing::TestWithParam<ShownCase> {};
+TEST_P(HttpShown, BodyReachesTheRules) {
+  Conversation c;
+  c.Client("GET /f HTTP/1.1\r\nHost: a\r\n\r\n").Server(GetParam().response).Finish();
+  ASSERT_EQ(c.num_transactions(), 1u) << c.Snapshot();
+  EXPECT_EQ(c.Value(0, "http.response_body", kS), "shown") << c.Snapshot();
+  EXPECT_TRUE(c.tx(0).done());
+}
+TEST_P(HttpShown, EveryCutGivesTheSame) {
+  const Turns turns = {{kC, "GET /f HTTP/1.1\r\nHost: a\r\n\r\n"}, {kS, GetParam().response}};
+  const std::string whole = RunTurns(turns);
+  for (size_t cut = 1; cut < turns[1].second.size(); ++cut) EXPECT_EQ(RunTurns(turns, 1, cut), whole) << cut;
+}
+std::string Chunked(const std::string& head) { return head + "2\r\nsh\r\n3\r\nown\r\n0\r\n\r\n"; }
+const std::string kGzipped = Gzip("shown");
+std::string Coded(const std::string& coding, const std::string& body) {
+  return "HTTP/1.1 200 OK\r\nContent-Encoding: " + coding + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+const ShownCase kShown[] = {
+    {"LfOnly", "HTTP/1.1 200 OK\nContent-Length: 5\n\nshown"},
+    {"CrOnly", "HTTP/1.1 200 OK\rContent-Length: 5\r\rshown"},
+    {"LfCr", "HTTP/1.1 200 OK\n\rContent-Length: 5\n\r\n\rshown"},
+    {"CrInTheStatusLine", Chunked("HTTP/1.1\rTransfer-Encoding:chunked\r\n\r\n")},
+    {"BlankLineOfCrs", Chunked("HTTP/1.1 200 OK\r\nA: b\r\n\r\r\nTransfer-Encoding: chunked\r\n\r\n")},
+    {"FoldThatIsAHeader", Chunked("HTTP/1.1 200 OK\r\nA: b\r\n Transfer-Encoding: chunked\r\n\r\n")},
+    {"FoldedValue", Chunked("HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\n\r\n")},
+    {"FoldedName", Chunked("HTTP/1.1 200 OK\r\nTransfer-Encoding\r\n : chunked\r\n\r\n")},
+    {"FirstHeaderIsIndented", Chunked("HTTP/1.1 200 OK\r\n\tTransfer-Encoding: chunked\r\n\r\n")},
+    {"NulInAName", Chunked(std::string("HTTP/1.1 200 OK\r\nTransfer") + '\0' + "-Encoding: chunked\r\n\r\n")},
+    {"VerticalTabBehindAName", Chunked("HTTP/1.1 200 OK\r\nTransfer-Encoding\v: chunked\r\n\r\n")},
+    {"TwoColons", Chunked("HTTP/1.1 200 OK\r\nTransfer-Encoding: : chunked\r\n\r\n")},
+    {"ChunkedIn10", Chunked("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")},
+    {"ChunkedWithLength", Chunked("HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n")},
+    {"NotReallyChunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nshown"},
+    {"ChunkSizesInJunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n \f02;x=y\r\nshjunk\r\n3 x\nown\n0\n\n"},
+    {"LengthInJunk", "HTTP/1.1 200 OK\r\nContent-Length: x5y\r\n\r\nshown"},
+    {"LengthInDoubt", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n 5\r\n\r\nshown"},
+    {"LengthsThatDiffer", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nshown"},
+    {"LengthThatIsNone", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nshown"},
+    {"NoStatusLine", "shown"},
+    {"JunkBeforeTheStatusLine", "junk\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nshown"},
+    {"InterimsFirst", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nshown"},
+    {"ABodyOf304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nshown"},
+    {"Gzip", Coded("gzip", kGzipped)},
+    {"GzipInJunk", Coded("x gzip", kGzipped)},
+    {"DeflateWithoutAHeader", Coded("deflate", kGzipped.substr(10))},
+    {"DeflateThatIsGzip", Coded("deflate", kGzipped)},
+    {"GzipThatIsPlain", Coded("gzip", "shown")},
+    {"OneByteOfGzipIsPlain", Coded("gzip, identity", "shown")},
+    {"TwoLayers", Coded("gzip, gzip", Gzip(kGzipped))},
+    {"TwoLayersOneApplied", Coded("gzip, gzip", kGzipped)},
+    {"GzipWithoutItsTrailer", Coded("gzip", kGzipped.substr(0, kGzipped.size() - 8))},
+    {"GzipWithReservedFlags", Coded("gzip", std::string(kGzipped).replace(3, 1, "\x80"))},
+    {"GzipWithJunkBehind", Coded("gzip", kGzipped + "junk")},
+};
+INSTANTIATE_TEST_SUITE_P(Browsers, HttpShown, ::testing::ValuesIn(kShown),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(Http, ALayerTooManyStays) {
+  Conversation c;
+  const std::string body = Gzip(Gzip(kGzipped));
+  c.Client("GET /f HTTP/1.1\r\nHost: a\r\n\r\n").Server(Coded("gzip, gzip, gzip", body)).Finish();
+  EXPECT_TRUE(Has(c, "too_many_encoding_layers"));
+  EXPECT_EQ(c.Value(0, "http.response_body", kS), kGzipped);
+}
+
+TEST(Http, StrayBytesAreMatchedButNotLogged) {
+  Conversation c;
+  c.Client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nxlogin=foo\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n").Finish();
+  ASSERT_EQ(c.num_transactions(), 3u);
+  EXPECT_EQ(c.Value(1, "http.request_body"), "login=foo\r\n");
+  EXPECT_TRUE(c.tx(1).no_log);
+  EXPECT_EQ(c.Value(2, "http.uri"), "/2");
+  EXPECT_TRUE(Has(c, "request_body_unexpected"));
+}
+
+TEST(Http, HundredsOfPipelinedRequestsMeetTheirResponses) {
+  Conversation c;
+  std::string requests, responses;
+  for (int i = 0; i < 300; ++i) requests += fmt::format("{} /{} HTTP/1.1\r\nHost: a\r\n\r\n", i % 3 == 0 ? "HEAD" : "GET", i);
+  for (int i = 0; i < 300; ++i) responses += fmt::format("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", i % 3 == 0 ? "" : "x");
+  c.Client(requests).Server(responses);
+  ASSERT_EQ(c.num_transactions(), 300u);
+  for (size_t i = 0; i < 300; ++i) {
+    EXPECT_EQ(c.Value(i, "http.uri"), fmt::format("/{}", i));
+    EXPECT_TRUE(c.tx(i).done()) << i;
+  }
+  EXPECT_FALSE(Has(c, "too_many_requests"));
+}
+
+TEST(Http, RequestsBeyondTheLimitAreReportedOnceAndGoOn) {
+  Conversation c;
+  for (int i = 0; i < 520; ++i) c.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto events = c.Events();
+  EXPECT_EQ(std::ranges::count(events, "too_many_requests"), 1);
+  EXPECT_EQ(c.num_transactions(), 520u);
+}
+
+TEST(Http, FilesOfAMultipartBodyAreTakenOut) {
+  const std::string body =
+      "--b\r\nContent-Disposition: form-data; name=\"t\"\r\n\r\ntext\r\n"
+      "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a \\\"b\\\".txt\"\r\nContent-Type: text/plain\r\n\r\none\r\n--\r\n-b\r\n"
+      "--b\r\ncontent-disposition: form-data; name=g; filename=c.bin\r\n\r\n\r\n--b--\r\n";
+  const Turns turns = {{kC, fmt::format("POST /u HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n", body.size()) + body}};
+  Conversation c;
+  c.Client(turns[0].second).Finish();
+  ASSERT_EQ(c.tx(0).files.size(), 2u);
+  EXPECT_EQ(AsText(c.tx(0).files[0].name), "a \"b\".txt");
+  EXPECT_EQ(AsText(c.tx(0).files[0].data), "one\r\n--\r\n-b");
+  EXPECT_EQ(AsText(c.tx(0).files[1].name), "c.bin");
+  EXPECT_EQ(c.tx(0).files[1].size, 0u);
+  EXPECT_TRUE(Has(c, "multipart_no_filedata"));
+  EXPECT_EQ(c.Value(0, "http.request_body"), body);
+  const std::string whole = RunTurns(turns);
+  for (size_t cut = 1; cut < turns[0].second.size(); ++cut) EXPECT_EQ(RunTurns(turns, 0, cut), whole) << cut;
+}
+
+TEST(Http, RepeatedHeadersAreOne) {
+  Conversation c;
+  c.Client("GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nx: 2\r\nCookie: c\r\n\r\n");
+  EXPECT_EQ(c.Value(0, "http.header"), "Host: a\r\nX: 1, 2\r\n");
+  EXPECT_EQ(c.Value(0, "http.header_names"), "\r\nHost\r\nX\r\nCookie\r\n\r\n");
+  EXPECT_EQ(c.Value(0, "http.start"), "GET / HTTP/1.1\r\nHost: a\r\nX: 1, 2\r\nCookie: c\r\n\r\n");
+  EXPECT_TRUE(Has(c, "request_header_repetition"));
+}
+
+TEST(Http, ContentRangeIsTakenApart) {
+  Conversation c;
+  c.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n").Server("HTTP/1.1 206 P\r\nContent-Range: bytes 5-9/20\r\nContent-Length: 5\r\n\r\n56789");
+  EXPECT_EQ(c.Number(0, "content_range.start"), 5u);
+  EXPECT_EQ(c.Number(0, "content_range.end"), 9u);
+  EXPECT_EQ(c.Number(0, "content_range.size"), 20u);
+}
 
 TEST(Http, EveryCutGivesTheSame) {
   const Turns turns = {

@@ -1,0 +1,166 @@
+#include "engine/app/logs.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+
+namespace sluice {
+namespace {
+
+LogSpec BaseSpec(const Options& options, const std::string& file) {
+  LogSpec spec;
+  spec.path = file.starts_with('/') ? file : options.log_dir + "/" + file;
+  spec.rotate_bytes = options.log_rotate_bytes;
+  spec.rotate_keep = options.log_rotate_keep;
+  return spec;
+}
+
+LogSpec SpecOf(const Options& options, const EveLogOption& eve) {
+  LogSpec spec = BaseSpec(options, eve.file);
+  spec.kind = eve.filetype == "unix_stream"  ? LogSpec::Kind::kUnixStream
+              : eve.filetype == "unix_dgram" ? LogSpec::Kind::kUnixDatagram
+              : eve.filetype == "syslog"     ? LogSpec::Kind::kSyslog
+                                             : LogSpec::Kind::kFile;
+  spec.identity = eve.syslog_identity;
+  spec.facility = eve.syslog_facility;
+  spec.level = eve.syslog_level;
+  return spec;
+}
+
+EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
+  EveOptions e;
+  e.compat = o.compat;
+  e.host = o.sensor_name;
+  e.sensor_id = o.sensor_id;
+  e.types = eve.types;
+  e.all_types = eve.all_types;
+  e.community_id = eve.community_id;
+  e.community_id_seed = static_cast<uint16_t>(eve.community_id_seed);
+  e.metadata = eve.metadata;
+  e.ethernet = eve.ethernet;
+  e.pcap_file = eve.pcap_file;
+  e.optional_fields = eve.optional_fields;
+  e.payload = eve.payload;
+  e.payload_printable = eve.payload_printable;
+  e.payload_length = eve.payload_length;
+  e.payload_limit = static_cast<uint32_t>(std::min<uint64_t>(eve.payload_limit, 1u << 20));
+  e.packet = eve.packet;
+  e.verdict = eve.verdict;
+  e.app_layer = eve.app_layer;
+  e.flow = eve.flow;
+  e.rule_metadata = eve.rule_metadata;
+  e.raw_rule = eve.raw_rule;
+  e.references = eve.references;
+  e.drop_all = eve.drop_all;
+  e.drop_alerts = eve.drop_alerts;
+  e.drop_verdict = eve.drop_verdict;
+  e.anomaly_decode = eve.anomaly_decode;
+  e.anomaly_stream = eve.anomaly_stream;
+  e.anomaly_applayer = eve.anomaly_applayer;
+  e.stats_totals = eve.stats_totals;
+  e.stats_threads = eve.stats_threads;
+  e.stats_deltas = eve.stats_deltas;
+  e.stats_zero = eve.stats_zero;
+  e.exception_policy = eve.exception_policy;
+  return e;
+}
+
+}  // namespace
+
+std::vector<EveOptions> Logs::MakeEveOptions(const Options& options) {
+  std::vector<EveOptions> all;
+  for (const EveLogOption& eve : options.eve_logs) {
+    if (eve.enabled) all.push_back(MakeOne(options, eve));
+  }
+  return all;
+}
+
+Result<Logs> Logs::Open(const Options& options) {
+  std::error_code failure;  // shows when a log cannot be opened
+  std::filesystem::create_directories(options.log_dir, failure);
+  std::vector<LogSpec> specs;
+  for (const EveLogOption& eve : options.eve_logs) {
+    if (eve.enabled) specs.push_back(SpecOf(options, eve));
+  }
+  if (options.fast) specs.push_back(BaseSpec(options, options.fast_file));
+  Logs logs;
+  logs.has_fast_ = options.fast;
+  for (const LogSpec& spec : specs) {
+    auto output = OpenLog(spec);
+    if (!output) return std::unexpected(output.error());
+    logs.outputs_.push_back(std::move(*output));
+  }
+  return logs;
+}
+
+WorkerSinks Logs::SinksOf(const std::vector<RecordSink*>& all) const {
+  WorkerSinks sinks;
+  sinks.eve = all;
+  if (!has_fast_) return sinks;
+  sinks.fast = all.back();
+  sinks.eve.pop_back();
+  return sinks;
+}
+
+WorkerSinks Logs::Direct() const {
+  std::vector<RecordSink*> all;
+  for (const auto& output : outputs_) all.push_back(output.get());
+  return SinksOf(all);
+}
+
+void Logs::StartWriter(size_t producers, size_t queue_bytes, const Catalog& catalog) {
+  const size_t types = static_cast<size_t>(RecordType::kProtocol) + catalog.schemas().size();
+  std::vector<RecordQueue*> queues;
+  for (size_t i = 0; i < producers; ++i) {
+    Producer& producer = producers_.emplace_back();
+    producer.queue = std::make_unique<RecordQueue>(queue_bytes, types);
+    for (size_t output = 0; output < outputs_.size(); ++output) {
+      producer.sinks.push_back(
+          std::make_unique<QueueSink>(producer.queue.get(), static_cast<uint16_t>(output)));
+    }
+    queues.push_back(producer.queue.get());
+  }
+  std::vector<LogOutput*> outputs;
+  for (const auto& output : outputs_) outputs.push_back(output.get());
+  writer_ = std::make_unique<LogWriter>(std::move(outputs), std::move(queues));
+}
+
+WorkerSinks Logs::Queued(size_t producer) const {
+  std::vector<RecordSink*> all;
+  for (const auto& sink : producers_[producer].sinks) all.push_back(sink.get());
+  return SinksOf(all);
+}
+
+void Logs::Reopen() {
+  if (writer_) return writer_->Reopen();
+  for (const auto& output : outputs_) {
+    if (auto ok = output->Reopen(); !ok) spdlog::error("{}", ok.error().message);
+  }
+}
+
+void Logs::Finish() {
+  if (writer_) writer_->Stop();
+  for (const auto& output : outputs_) output->Flush();
+}
+
+void Logs::CollectCounters(const Catalog& catalog, NamedCounters* out) const {
+  uint64_t lines = 0, lost = 0;
+  for (const auto& output : outputs_) {
+    lines += output->lines();
+    lost += output->lines_lost();
+  }
+  out->emplace_back("log.lines", lines);
+  out->emplace_back("log.lines_lost", lost);
+  if (producers_.empty()) return;
+  for (size_t type = 0; type < producers_[0].queue->num_types(); ++type) {
+    const size_t protocol = type - static_cast<size_t>(RecordType::kProtocol);
+    const std::string_view name = RecordTypeName(static_cast<RecordType>(type));
+    uint64_t sum = 0;
+    for (const Producer& producer : producers_) sum += producer.queue->lost(type);
+    out->emplace_back(
+        fmt::format("log.queue_lost.{}", name.empty() ? catalog.schemas()[protocol]->name : name), sum);
+  }
+}
+
+}  // namespace sluice

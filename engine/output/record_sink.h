@@ -1,0 +1,34 @@
+// engine/output/record_sink.h
+// Where a worker puts records: a log itself (replay), or its queue (live).
+// Threads: one sink belongs to one thread at a time.
+// Errors: none to the caller; what cannot be taken is counted as lost.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sluice {
+
+// What a record is, for counting losses.  kProtocol + Schema::id: a dissector's.
+enum class RecordType : uint16_t {
+  kAlert, kAnomaly, kDrop, kFile, kFlow, kNetflow, kPacket, kStats, kFast, kCapture, kProtocol
+};
+inline RecordType ProtocolRecord(uint16_t schema) {
+  return static_cast<RecordType>(static_cast<uint16_t>(RecordType::kProtocol) + schema);
+}
+// "alert", "flow" ...; "" for a dissector's.
+constexpr std::string_view RecordTypeName(RecordType type) {
+  constexpr std::string_view kNames[] = {"alert",   "anomaly", "drop",  "fileinfo", "flow",
+                                         "netflow", "packet",  "stats", "fast",     "pcap"};
+  return type < RecordType::kProtocol ? kNames[static_cast<size_t>(type)] : std::string_view();
+}
+
+class RecordSink {
+ public:
+  virtual ~RecordSink() = default;
+  // A whole record; text with its newline.
+  virtual void Put(RecordType type, std::string_view record) = 0;
+};
+
+}  // namespace sluice

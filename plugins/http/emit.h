@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/http/emit.h - from parsed lines and headers to fields and events.
+//
+// Threads: none of its own; confined to the flow's worker.  Memory: `scratch` is the
+// caller's, kept for reuse.
+#pragma once
+
+#include <string>
+
+#include "fields.h"
+#include "headers.h"
+#include "normalise.h"
+#include "start_line.h"
+
+namespace http {
+
+// A transaction as its fields are set.
+struct Emitter {
+  sluice::Flow flow;
+  uint64_t tx;
+  std::string& scratch;
+
+  void Set(uint32_t field, View value) const {
+    if (flow.Wanted(field)) flow.Set(tx, field, value);
+  }
+  void Event(enum Event event) const { flow.Event(tx, event); }
+};
+
+// A request line with its target.
+void EmitRequestLine(const Emitter& to, View text, const RequestLine& line, const Target& target,
+                     NormaliseOptions options);
+void EmitStatusLine(const Emitter& to, View text, const StatusLine& line);
+
+// All headers of a message, in the buffers that hold several.  `start`: the start line
+// without its end; `raw`: the block as sent.
+void EmitHeaderBuffers(const Emitter& to, uint32_t direction, const HeaderTable& headers, View start, View raw);
+// Single headers, host, authorization.  `server_port`: of the connection.
+void EmitRequestHeaders(const Emitter& to, const HeaderTable& headers, const Target& target,
+                        unsigned version, uint16_t server_port);
+void EmitResponseHeaders(const Emitter& to, const HeaderTable& headers, unsigned status);
+// Oddities of one header line.
+void EmitHeaderFlags(const Emitter& to, uint32_t direction, uint32_t flags);
+
+}  // namespace http

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/http/message.h - one direction's message in progress, and its exchange.
+//
+// Memory: strings and tables keep their capacity for the next message; a decoder is
+// made for the first coded body of a flow.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "content_coding.h"
+#include "headers.h"
+#include "multipart.h"
+#include "start_line.h"
+
+namespace http {
+
+enum class State : uint8_t {
+  kStartLine, kHeaders, kBodyLength, kBodyClose, kChunkSize, kChunkData, kChunkEnd, kTrailers,
+  kBareBody,  // of a response without a status line
+  kTail,      // behind a body whose length is in doubt: its, unless a status line
+  kWait,      // CONNECT: for the answer
+};
+
+// A request and its response.  What the response must know of the request.
+struct Exchange {
+  uint64_t tx = SLUICE_NO_TX;
+  Method method = Method::kUnknown;
+  bool expects_continue = false, seen_continue = false;
+  std::string path;  // normalised: names the file
+};
+
+// The exchanges without a complete response: a ring of power-of-two size.
+class Exchanges {
+ public:
+  static constexpr size_t kMostKept = 1024;
+
+  Exchange& at(uint64_t number) { return slots_[number & (slots_.size() - 1)]; }
+  // Room for `number` without touching any from `oldest` on; both below kMostKept apart.
+  Exchange& Start(uint64_t number, uint64_t oldest) {
+    while (number - oldest >= slots_.size()) Grow(oldest);
+    Exchange& exchange = at(number);
+    exchange.tx = SLUICE_NO_TX;
+    exchange.method = Method::kUnknown;
+    exchange.expects_continue = exchange.seen_continue = false;
+    exchange.path.clear();
+    return exchange;
+  }
+
+ private:
+  void Grow(uint64_t oldest) {
+    std::vector<Exchange> bigger(slots_.size() * 2);
+    for (uint64_t i = oldest; i < oldest + slots_.size(); ++i) {
+      bigger[i & (bigger.size() - 1)] = std::move(at(i));
+    }
+    slots_.swap(bigger);
+  }
+  std::vector<Exchange> slots_ = std::vector<Exchange>(4);
+};
+
+struct Message {
+  State state = State::kStartLine;
+  uint64_t tx = SLUICE_NO_TX;
+  uint64_t left = 0;          // bytes of the body or chunk still to come
+  uint64_t wire_bytes = 0;    // body as sent, with its framing
+  uint64_t header_bytes = 0;
+  unsigned version = 0, status = 0;
+  bool body_open = false;     // its first byte was delivered
+  bool drop_rest = false;     // of the body: undecodable
+  bool lengths_differ = false, length_in_doubt = false;
+  bool skip_line_rest = false;
+  uint32_t flags_seen = 0;    // HeaderFlags already reported
+  bool repetition_seen = false;
+  int64_t file = 0;           // handle, 0: none
+  HeaderParser parser;
+  HeaderTable headers;
+  std::unique_ptr<ContentDecoder> decoder;
+  Multipart multipart;
+  std::string line, raw;      // the start line without its end; the headers as sent
+  std::string name, value;    // scratch of the header parser
+
+  void Begin(uint64_t transaction) {
+    state = State::kHeaders;
+    tx = transaction;
+    left = wire_bytes = header_bytes = 0;
+    version = status = 0;
+    body_open = drop_rest = lengths_differ = length_in_doubt = skip_line_rest = repetition_seen = false;
+    flags_seen = 0;
+    file = 0;
+    parser.Reset();
+    headers.Clear();
+    line.clear();
+    raw.clear();
+  }
+};
+
+}  // namespace http

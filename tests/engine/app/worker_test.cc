@@ -1,0 +1,148 @@
+// What a worker does about a match: verdicts, drop records, counters.
+#include "engine/app/worker.h"
+
+#include "tests/engine/app/lab.h"
+
+namespace sluice::testing {
+namespace {
+
+Frame Udp(const std::string& payload) { return {.protocol = 17, .payload = payload}; }
+
+TEST(Verdict, PacketRuleDropsItsPacketAlone) {
+  Lab lab("drop udp any any -> any any (content:\"evil\"; sid:1;)");
+  lab.Send(Udp("evil"));
+  lab.Send(Udp("good"));
+  lab.Send(Udp("evil"));
+  const auto drops = lab.Records("drop");
+  ASSERT_EQ(drops.size(), 2u) << "each rule's drop has its record";
+  EXPECT_EQ(drops[0]["drop"]["reason"], "rules");
+  EXPECT_EQ(drops[0]["alert"]["signature_id"], 1);
+  EXPECT_EQ(drops[0]["direction"], "to_server");
+  EXPECT_EQ(lab.Counter("ips.blocked"), 2u);
+  EXPECT_EQ(lab.Counter("ips.accepted"), 1u);
+  EXPECT_EQ(lab.Counter("ips.drop_reason.rules"), 2u);
+}
+
+TEST(Verdict, AddressRuleDropsTheFlowWithOneRecordEachWay) {
+  Lab lab("drop udp any any -> any 80 (sid:1;)");
+  for (int i = 0; i < 3; ++i) {
+    lab.Send(Udp("x"));
+    lab.Send(Reverse(Udp("x")));
+  }
+  lab.Shutdown();
+  const auto drops = lab.Records("drop");
+  ASSERT_EQ(drops.size(), 2u);
+  EXPECT_EQ(drops[0]["drop"]["reason"], "rules");
+  EXPECT_EQ(drops[1]["drop"]["reason"], "flow drop");
+  EXPECT_EQ(drops[1]["direction"], "to_client");
+  EXPECT_EQ(lab.Counter("ips.blocked"), 6u);
+  EXPECT_EQ(lab.Counter("ips.drop_reason.flow_drop"), 5u);
+  const auto flows = lab.Records("flow");
+  ASSERT_EQ(flows.size(), 1u);
+  EXPECT_EQ(flows[0]["flow"]["action"], "drop");
+  EXPECT_EQ(flows[0]["flow"]["pkts_toserver"], 3) << "dropped packets are counted";
+}
+
+TEST(Verdict, EveryDroppedPacketHasARecordIfAskedFor) {
+  WorkerOptions options = Lab::Ips();
+  options.eve.emplace_back().drop_all = true;
+  Lab lab("drop udp any any -> any 80 (sid:1;)", options);
+  for (int i = 0; i < 3; ++i) lab.Send(Udp("x"));
+  EXPECT_EQ(lab.Records("drop").size(), 3u);
+}
+
+TEST(Verdict, TheFirstVerdictOnAFlowStays) {
+  Lab lab("pass udp any any -> any 80 (sid:1;)\ndrop udp any any -> any any (content:\"evil\"; sid:2;)");
+  lab.Send(Udp("hello"));
+  lab.Send(Udp("evil"));
+  lab.Shutdown();
+  EXPECT_TRUE(lab.Records("drop").empty());
+  EXPECT_EQ(lab.Records("flow")[0]["flow"]["action"], "pass");
+  EXPECT_EQ(lab.Counter("ips.accepted"), 2u);
+}
+
+TEST(Verdict, WhatADroppedPacketCompletesIsNotLogged) {
+  Lab lab("drop line any any -> any any (line.argument; content:\"rm\"; sid:1;)");
+  const Frame client;
+  lab.Connect(client);
+  Frame request = client;
+  request.payload = "do rm\n";
+  lab.Send(request);
+  Frame answer = Reverse(client);
+  answer.ack += 6;
+  answer.payload = "200\n";
+  lab.Send(answer);
+  lab.Shutdown();
+  EXPECT_EQ(lab.Records("alert").size(), 1u);
+  EXPECT_EQ(lab.Records("drop").size(), 2u) << "the request, and the answer's direction";
+  EXPECT_TRUE(lab.Records("line").empty());
+}
+
+TEST(Verdict, RejectIsCountedAndSaysToWhomAndHow) {
+  Lab lab("rejectboth udp any any -> any any (content:\"evil\"; sid:1;)");
+  lab.Send(Udp("evil"));
+  const auto alerts = lab.Records("alert");
+  ASSERT_EQ(alerts.size(), 1u);
+  EXPECT_EQ(alerts[0]["verdict"]["action"], "drop");
+  EXPECT_EQ(alerts[0]["verdict"]["reject-target"], "both");
+  EXPECT_EQ(alerts[0]["verdict"]["reject"], (nlohmann::json{"icmp-prohib"}));
+  EXPECT_EQ(alerts[0]["alert"]["action"], "blocked");
+  EXPECT_EQ(lab.Counter("ips.rejected"), 1u);
+  EXPECT_EQ(lab.Counter("ips.blocked"), 0u);
+}
+
+TEST(Verdict, AWatchedWireDropsNothing) {
+  Lab lab("drop udp any any -> any 80 (sid:1;)\nreject udp any any -> any any (content:\"evil\"; sid:2;)",
+          WorkerOptions{});
+  lab.Send(Udp("evil"));
+  lab.Shutdown();
+  EXPECT_TRUE(lab.Records("drop").empty());
+  const auto alerts = lab.Records("alert");
+  ASSERT_EQ(alerts.size(), 2u);
+  EXPECT_EQ(alerts[0]["alert"]["action"], "allowed");
+  EXPECT_EQ(alerts[1]["alert"]["action"], "blocked") << "a reset is sent in any mode";
+  EXPECT_EQ(alerts[0]["verdict"]["action"], "alert");
+  EXPECT_FALSE(lab.Records("flow")[0]["flow"].contains("action"));
+  ASSERT_EQ(lab.fast.records.size(), 2u);
+  EXPECT_NE(lab.fast.records[0].find("[wDrop] "), std::string::npos);
+}
+
+TEST(Records, AFlowsMacsAreThoseOfItsSides) {
+  WorkerOptions options = Lab::Ips();
+  options.eve.emplace_back().ethernet = true;
+  Lab lab("", options);
+  Bytes frame = Build(Udp("x"));
+  frame[5] = 1;   // destination
+  frame[11] = 7;  // source
+  lab.Send(frame);
+  lab.Shutdown();
+  const auto flow = lab.Records("flow").at(0);
+  EXPECT_EQ(flow["ether"]["src_macs"], (nlohmann::json{"02:02:02:02:02:07"}));
+  EXPECT_EQ(flow["ether"]["dest_macs"], (nlohmann::json{"02:02:02:02:02:01"}));
+}
+
+TEST(Records, FlowbitsOfTrafficStandInAnObjectOfTheirOwn) {
+  Lab lab("alert udp any any -> any any (content:\"x\"; flowbits:set,traffic/id/web; flowbits:set,seen; sid:1;)");
+  lab.Send(Udp("x"));
+  const auto alert = lab.Records("alert").at(0);
+  EXPECT_EQ(alert["traffic"]["id"], (nlohmann::json{"web"}));
+  EXPECT_EQ(alert["metadata"]["flowbits"], (nlohmann::json{"seen"}));
+}
+
+TEST(Records, EachLogHasItsOwnTypesAndForm) {
+  WorkerOptions options = Lab::Ips();
+  options.eve.resize(2);
+  options.eve[0].all_types = false;
+  options.eve[0].types = {"alert"};
+  options.eve[1].all_types = false;
+  options.eve[1].types = {"flow"};
+  Lab lab("alert udp any any -> any any (content:\"x\"; sid:1;)", options);
+  // The lab has one sink: the second log has none, and that is no harm.
+  lab.Send(Udp("x"));
+  lab.Shutdown();
+  EXPECT_EQ(lab.Records("alert").size(), 1u);
+  EXPECT_TRUE(lab.Records("flow").empty());
+}
+
+}  // namespace
+}  // namespace sluice::testing
