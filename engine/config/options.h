@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -23,6 +24,7 @@ struct PolicyOption {
   std::string match;   // "tcp/80", "udp/*", "default"
   std::string action;  // "inspect", "ignore", "drop"
   uint64_t budget = UINT64_MAX;  // payload bytes per direction
+  bool operator==(const PolicyOption&) const = default;
 };
 
 // One EVE log: where to, which records, what is in them.
@@ -102,6 +104,7 @@ struct Options {
 
   bool simulate_ips = false;
   std::vector<std::string> ignored;  // keys of an imported file that mean nothing here
+  bool operator==(const Options&) const = default;
 };
 
 // The defaults, with Suricata's usual variables.
@@ -110,6 +113,8 @@ Options DefaultOptions();
 // Reads `path` by its ending (.toml, .yaml, .yml).  Errors: "file:line: key:
 // value: remedy".
 Result<void> LoadConfig(const std::string& path, Options* options);
+// The same for text that has been read from `path`.
+Result<void> ReadConfig(std::string_view text, const std::string& path, Options* options);
 // "key=value" in either naming.
 Result<void> ApplySetting(const std::string& setting, Options* options);
 

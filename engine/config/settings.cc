@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "engine/base/file.h"
 #include "engine/base/suggest.h"
 
 namespace sluice {
@@ -410,8 +411,14 @@ Result<Nanos> ParseDuration(const std::string& text) {
 }
 
 Result<void> LoadConfig(const std::string& path, Options* options) {
-  if (path.ends_with(".yaml") || path.ends_with(".yml")) return LoadYaml(path, options);
-  if (path.ends_with(".toml")) return LoadToml(path, options);
+  const auto text = ReadFile(path, "configuration");
+  if (!text) return std::unexpected(text.error());
+  return ReadConfig(*text, path, options);
+}
+
+Result<void> ReadConfig(std::string_view text, const std::string& path, Options* options) {
+  if (path.ends_with(".yaml") || path.ends_with(".yml")) return ReadYaml(text, path, options);
+  if (path.ends_with(".toml")) return ReadToml(text, path, options);
   return Fail(Errc::kInvalidArgument, "{}: the configuration must end in .toml, .yaml or .yml", path);
 }
 

@@ -29,7 +29,7 @@ const Setting* FindSetting(std::string_view name, bool suricata);
 Result<bool> ApplyScalar(Options* options, const std::string& name, const std::string& value,
                          bool suricata);
 
-Result<void> LoadToml(const std::string& path, Options* options);
-Result<void> LoadYaml(const std::string& path, Options* options);
+Result<void> ReadToml(std::string_view text, const std::string& path, Options* options);
+Result<void> ReadYaml(std::string_view text, const std::string& path, Options* options);
 
 }  // namespace sluice

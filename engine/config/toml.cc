@@ -89,8 +89,8 @@ class Reader {
 
 }  // namespace
 
-Result<void> LoadToml(const std::string& path, Options* options) {
-  const toml::parse_result parsed = toml::parse_file(path);
+Result<void> ReadToml(std::string_view text, const std::string& path, Options* options) {
+  const toml::parse_result parsed = toml::parse(text, path);
   if (!parsed) {
     const auto& error = parsed.error();
     return Fail(Errc::kInvalidArgument, "{}:{}: {}", path, error.source().begin.line,

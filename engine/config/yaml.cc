@@ -1,10 +1,6 @@
 // Import of a suricata.yaml, as far as its keys mean something here.
 #include <yaml.h>
 
-#include <cstdio>
-#include <cstring>
-#include <memory>
-
 #include "engine/config/settings.h"
 
 namespace sluice {
@@ -12,6 +8,7 @@ namespace sluice {
 namespace {
 
 constexpr int kMaxDepth = 32;
+constexpr uint32_t kMaxNodes = 100'000;  // aliases can make a short file a long walk
 constexpr std::string_view kEveTypes = "outputs.eve-log.types.";
 
 class Importer {
@@ -29,6 +26,10 @@ class Importer {
   Result<void> Walk(const yaml_node_t& node, const std::string& name, int depth) {
     if (depth > kMaxDepth) {
       return Fail(Errc::kInvalidArgument, "{}:{}: nested deeper than {}", path_, Line(node), kMaxDepth);
+    }
+    if (++num_nodes_ > kMaxNodes) {
+      return Fail(Errc::kInvalidArgument, "{}:{}: more than {} values; do its aliases multiply?", path_,
+                  Line(node), kMaxNodes);
     }
     if (node.type == YAML_SCALAR_NODE) return Scalar(node, name);
     if (node.type == YAML_MAPPING_NODE) {
@@ -113,19 +114,16 @@ class Importer {
   yaml_document_t* document_;
   Options* options_;
   bool seen_eve_log_ = false;
+  uint32_t num_nodes_ = 0;
 };
 
 }  // namespace
 
-Result<void> LoadYaml(const std::string& path, Options* options) {
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  if (file == nullptr) {
-    return Fail(Errc::kIo, "{}: {}", path, std::strerror(errno));
-  }
+Result<void> ReadYaml(std::string_view text, const std::string& path, Options* options) {
   yaml_parser_t parser;
   yaml_document_t document;
   if (!yaml_parser_initialize(&parser)) return Fail(Errc::kOutOfMemory, "{}: no memory", path);
-  yaml_parser_set_input_file(&parser, file.get());
+  yaml_parser_set_input_string(&parser, reinterpret_cast<const unsigned char*>(text.data()), text.size());
   Result<void> result;
   if (!yaml_parser_load(&parser, &document)) {
     result = Fail(Errc::kInvalidArgument, "{}:{}: {}", path, parser.problem_mark.line + 1,

@@ -1,5 +1,6 @@
 // engine/rules/rule_set.h
-// The one model of rules that both front ends (.rules, .toml) produce.
+// The one model of rules that both front ends (.rules, .toml) produce.  Its values
+// compare member by member: print.h's law, and tests, rest on it.
 //
 // A rule is a header (protocol, addresses, ports), flow and packet conditions,
 // and a list of buffer inspections; each inspection is one sticky buffer with
@@ -28,17 +29,20 @@ enum class Action : uint8_t { kAlert, kPass, kDrop, kReject, kRejectSource, kRej
 
 struct AddressRange {  // inclusive, one IP version
   Address first, last;
+  bool operator==(const AddressRange&) const = default;
 };
 // Sorted, disjoint; negation is already applied, so `any` is both full ranges.
 struct AddressSet {
   bool any = true;
   std::vector<AddressRange> ranges;
   bool Contains(const Address& address) const;
+  bool operator==(const AddressSet&) const = default;
 };
 struct PortSet {
   bool any = true;
   std::vector<std::pair<uint16_t, uint16_t>> ranges;  // sorted, disjoint, inclusive
   bool Contains(uint16_t port) const;
+  bool operator==(const PortSet&) const = default;
 };
 
 struct RuleHeader {
@@ -53,6 +57,7 @@ struct RuleHeader {
   PortSet source_ports, destination_ports;
   bool bidirectional = false;    // "<>"
   bool transactional = false;    // "=>": one transaction, fields of both its directions
+  bool operator==(const RuleHeader&) const = default;
 };
 
 // ------------------------------------------------- values and comparisons
@@ -82,6 +87,7 @@ struct UintTest {
     }
     return false;
   }
+  bool operator==(const UintTest&) const = default;
 };
 
 // A number in the rule, or the name of a byte_extract / byte_math variable
@@ -89,6 +95,7 @@ struct UintTest {
 struct Number {
   int64_t value = 0;
   int32_t variable = -1;  // >= 0: slot, value unused
+  bool operator==(const Number&) const = default;
 };
 
 // ------------------------------------------------------------ byte tests
@@ -105,6 +112,7 @@ struct ContentTest {
   bool fast_pattern_only = false;  // the prefilter hit is enough
   uint16_t fast_pattern_offset = 0, fast_pattern_length = 0;  // chop; length 0: whole
   bool replace = false;
+  bool operator==(const ContentTest&) const = default;
 };
 
 struct PcreTest {
@@ -114,11 +122,13 @@ struct PcreTest {
   bool caseless = false, dot_all = false, multi_line = false, extended = false, anchored = false,
        dollar_end_only = false, ungreedy = false;
   std::vector<std::string> captures;  // "pkt:name", "flow:name", in group order
+  bool operator==(const PcreTest&) const = default;
 };
 
 struct IsDataAtTest {
   Number offset;
   bool relative = false, negated = false, raw_bytes = false;
+  bool operator==(const IsDataAtTest&) const = default;
 };
 
 enum class Endian : uint8_t { kBig, kLittle, kDce };
@@ -133,6 +143,7 @@ struct ByteTest {
   Endian endian = Endian::kBig;
   NumberBase base = NumberBase::kBinary;
   uint32_t bitmask = 0;
+  bool operator==(const ByteTest&) const = default;
 };
 struct ByteJump {
   Number num_bytes, offset;
@@ -141,6 +152,7 @@ struct ByteJump {
   NumberBase base = NumberBase::kBinary;
   uint32_t multiplier = 1, bitmask = 0;
   int32_t post_offset = 0;
+  bool operator==(const ByteJump&) const = default;
 };
 struct ByteExtract {
   uint8_t num_bytes = 0;
@@ -150,6 +162,7 @@ struct ByteExtract {
   Endian endian = Endian::kBig;
   NumberBase base = NumberBase::kBinary;
   uint32_t multiplier = 1, align = 0, bitmask = 0;
+  bool operator==(const ByteExtract&) const = default;
 };
 struct ByteMath {
   Number num_bytes, offset, rvalue;
@@ -159,14 +172,17 @@ struct ByteMath {
   Endian endian = Endian::kBig;
   NumberBase base = NumberBase::kBinary;
   uint32_t bitmask = 0;
+  bool operator==(const ByteMath&) const = default;
 };
 struct SizeTest {  // bsize, urilen: of the whole buffer
   UintTest test;
+  bool operator==(const SizeTest&) const = default;
 };
 struct Base64Decode {  // later base64_data tests look at the decoded bytes
   uint32_t bytes = 0;  // 0: all
   uint32_t offset = 0;
   bool relative = false;
+  bool operator==(const Base64Decode&) const = default;
 };
 
 // A named set of values, as the rule that uses it describes it.
@@ -180,12 +196,14 @@ struct DatasetSpec {
   uint32_t hash_size = 4096;       // buckets
   std::string context_key, value_key, array_key;  // of a JSON file
   bool remove_key = false;
+  bool operator==(const DatasetSpec&) const = default;
 };
 struct DatasetTest {  // "dataset", "datarep": the whole buffer is looked up
   enum class Op : uint8_t { kIsSet, kIsNotSet, kSet, kUnset, kReputation } op = Op::kIsSet;
   DatasetSpec set;
   bool subdomain = false;  // a part from a '.' on is enough
   UintTest reputation;
+  bool operator==(const DatasetTest&) const = default;
 };
 
 using BufferTest = std::variant<ContentTest, PcreTest, IsDataAtTest, ByteTest, ByteJump, ByteExtract,
@@ -208,6 +226,7 @@ enum class HeaderBuffer : uint8_t {
 struct Transform {
   std::string name;      // "to_lowercase", "strip_whitespace", ...
   std::string argument;  // "xor" key, pcrexform pattern
+  bool operator==(const Transform&) const = default;
 };
 
 // One sticky buffer and its tests.  Two uses of one buffer in a rule with
@@ -223,12 +242,14 @@ struct Inspection {
   std::string name;      // as written, for messages
   std::vector<Transform> transforms;
   std::vector<BufferTest> tests;
+  bool operator==(const Inspection&) const = default;
 };
 // A number field ("dns.opcode: 4", "http.stat_code" stays bytes).
 struct NumberInspection {
   uint16_t keyword = 0;
   std::string name;
   UintTest test;
+  bool operator==(const NumberInspection&) const = default;
 };
 
 // -------------------------------------------------- packet and flow tests
@@ -240,24 +261,42 @@ enum class PacketField : uint8_t {
 struct PacketNumberTest {
   PacketField field = PacketField::kTtl;
   UintTest test;
+  bool operator==(const PacketNumberTest&) const = default;
 };
 struct TcpFlagsTest {  // "flags: [!*+]SAF,CE"
   uint8_t flags = 0, ignore_mask = 0;
   enum class Mode : uint8_t { kExact, kAll, kAny, kNot } mode = Mode::kExact;
+  bool operator==(const TcpFlagsTest&) const = default;
 };
-struct SameIpTest {};
-struct IpOptsTest { uint8_t option = 0; bool any = false; };
+struct SameIpTest {
+  bool operator==(const SameIpTest&) const = default;
+};
+struct IpOptsTest {
+  uint8_t option = 0; bool any = false;
+  bool operator==(const IpOptsTest&) const = default;
+};
 struct FragBitsTest {
   uint8_t bits = 0;  // 1 more, 2 dont, 4 reserved
   TcpFlagsTest::Mode mode = TcpFlagsTest::Mode::kExact;
+  bool operator==(const FragBitsTest&) const = default;
 };
-struct FragOffsetTest { UintTest test; };
-struct DecodeEventTest { std::string name; };  // decode-event / stream-event, without prefix
-struct StreamEventTest { std::string name; };
+struct FragOffsetTest {
+  UintTest test;
+  bool operator==(const FragOffsetTest&) const = default;
+};
+struct DecodeEventTest {
+  std::string name;
+  bool operator==(const DecodeEventTest&) const = default;
+};  // decode-event / stream-event, without prefix
+struct StreamEventTest {
+  std::string name;
+  bool operator==(const StreamEventTest&) const = default;
+};
 struct ChecksumTest {  // "tcpv4-csum: invalid"
   uint8_t ip_version = 4;
   uint8_t ip_protocol = 0;  // 0: the IPv4 header's own
   bool valid = true;
+  bool operator==(const ChecksumTest&) const = default;
 };
 using PacketTest = std::variant<PacketNumberTest, TcpFlagsTest, SameIpTest, IpOptsTest, FragBitsTest,
                                 FragOffsetTest, DecodeEventTest, StreamEventTest, ChecksumTest>;
@@ -266,35 +305,47 @@ struct FlowTest {
   bool to_server = false, to_client = false;
   bool established = false, not_established = false, stateless = false;
   bool only_stream = false, no_stream = false, only_frag = false, no_frag = false;
+  bool operator==(const FlowTest&) const = default;
 };
 struct FlowbitTest {
   enum class Op : uint8_t { kIsSet, kIsNotSet, kSet, kUnset, kToggle } op = Op::kIsSet;
   std::vector<uint32_t> bits;  // any of them ("a|b"); indices into RuleSet::flowbit_names
+  bool operator==(const FlowbitTest&) const = default;
 };
 struct FlowintTest {
   enum class Op : uint8_t { kSet, kAdd, kSubtract, kLess, kLessEqual, kEqual, kNotEqual, kGreaterEqual, kGreater, kIsSet, kIsNotSet } op = Op::kSet;
   uint32_t variable = 0;  // index into RuleSet::flowint_names
   uint32_t value = 0;
   int32_t other = -1;     // >= 0: another flowint instead of value
+  bool operator==(const FlowintTest&) const = default;
 };
 struct XbitTest {  // xbits and hostbits
   FlowbitTest::Op op = FlowbitTest::Op::kIsSet;
   uint32_t name = 0;      // index into RuleSet::xbit_names
   enum class Track : uint8_t { kSource, kDestination, kPair } track = Track::kSource;
   uint32_t expire_seconds = 30;
+  bool operator==(const XbitTest&) const = default;
 };
 struct StreamSizeTest {
   enum class Side : uint8_t { kServer, kClient, kBoth, kEither } side = Side::kServer;
   UintTest test;
+  bool operator==(const StreamSizeTest&) const = default;
 };
 enum class FlowField : uint8_t { kAge, kPktsToServer, kPktsToClient, kBytesToServer, kBytesToClient, kPkts, kBytes };
-struct FlowNumberTest { FlowField field = FlowField::kAge; UintTest test; };
+struct FlowNumberTest {
+  FlowField field = FlowField::kAge; UintTest test;
+  bool operator==(const FlowNumberTest&) const = default;
+};
 struct AppProtocolTest {
   std::string protocol;  // "failed", "unknown", or a dissector's name
   bool negated = false;
   enum class Side : uint8_t { kEither, kToServer, kToClient, kFinal, kOriginal, kBoth } side = Side::kEither;
+  bool operator==(const AppProtocolTest&) const = default;
 };
-struct AppEventTest { std::string protocol, event; };  // app-layer-event
+struct AppEventTest {
+  std::string protocol, event;
+  bool operator==(const AppEventTest&) const = default;
+};  // app-layer-event
 using FlowCondition = std::variant<FlowTest, FlowbitTest, FlowintTest, XbitTest, StreamSizeTest,
                                    FlowNumberTest, AppProtocolTest, AppEventTest>;
 
@@ -306,6 +357,7 @@ struct Threshold {
   uint32_t count = 0;
   uint32_t seconds = 0;
   uint32_t multiplier = 0;
+  bool operator==(const Threshold&) const = default;
 };
 
 // From threshold.config: past `rate` matches the rule acts otherwise, for so long.
@@ -313,11 +365,13 @@ struct RateFilter {
   Threshold rate;
   Action action = Action::kAlert;
   uint32_t timeout = 0;  // seconds
+  bool operator==(const RateFilter&) const = default;
 };
 // No alert for these hosts; what else the rule does stays.
 struct Suppression {
   enum class Side : uint8_t { kAll, kSource, kDestination, kEither } side = Side::kAll;
   AddressSet addresses;
+  bool operator==(const Suppression&) const = default;
 };
 
 // sluice's own option on drop rules: "drop_source: 10m" puts the source into
@@ -325,13 +379,18 @@ struct Suppression {
 struct VerdictScope {
   enum class Kind : uint8_t { kFlow, kSource, kDestination, kPair } kind = Kind::kFlow;
   Nanos ttl{};  // 0: the default of the configuration
+  bool operator==(const VerdictScope&) const = default;
 };
 
-struct Reference { std::string system, id; };
+struct Reference {
+  std::string system, id;
+  bool operator==(const Reference&) const = default;
+};
 
 struct Place {
   std::string file;
   uint32_t line = 0;
+  bool operator==(const Place&) const = default;
 };
 
 struct Rule {
@@ -365,7 +424,10 @@ struct Rule {
 
   std::string text;  // the rule as written, for EVE `rule` and messages
   Place place;
+  bool operator==(const Rule&) const = default;
 };
+// Whether they mean the same, wherever and however they are written.
+bool SameMeaning(Rule a, Rule b);
 
 struct RuleProblem {
   enum class Severity : uint8_t { kError, kWarning } severity = Severity::kError;

@@ -136,4 +136,17 @@ Result<std::string> DecodeContent(std::string_view text) {
   return out;
 }
 
+std::string EncodeContent(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    const auto b = static_cast<uint8_t>(c);
+    if (b < 0x20 || b > 0x7e || std::string_view("\";\\:|").find(c) != std::string_view::npos) {
+      out += fmt::format("|{:02x}|", b);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 }  // namespace sluice

@@ -56,5 +56,7 @@ Result<UintTest> ParseUintTest(std::string_view text,
 
 // What is between the quotes of a content: |41 42| and \" taken apart.
 Result<std::string> DecodeContent(std::string_view text);
+// The other way: what DecodeContent() reads as `bytes`.
+std::string EncodeContent(std::string_view bytes);
 
 }  // namespace sluice

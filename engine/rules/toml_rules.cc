@@ -17,20 +17,6 @@ constexpr std::array<std::string_view, 8> kHeaderKeys = {
 constexpr std::array<std::string_view, 9> kModifiers = {
     "nocase", "depth", "offset", "distance", "within", "startswith", "endswith", "fast_pattern", "rawbytes"};
 
-// Bytes as the dialect writes them between quotes.
-std::string EscapeContent(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    const auto b = static_cast<uint8_t>(c);
-    if (b < 0x20 || b > 0x7e || std::string_view("\";\\:|").find(c) != std::string_view::npos) {
-      out += fmt::format("|{:02x}|", b);
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
 // A semicolon ends an option, a quote the value.
 std::string EscapeValue(std::string_view text) {
   std::string out;
@@ -140,7 +126,7 @@ class Translator {
       } else if (!test.empty()) {
         return Fail(Errc::kInvalidArgument, "match: one test per entry; {} is the second", name);
       } else if (name == "content") {
-        test = fmt::format("content:{}\"{}\"; ", negated ? "!" : "", EscapeContent(Scalar(node)));
+        test = fmt::format("content:{}\"{}\"; ", negated ? "!" : "", EncodeContent(Scalar(node)));
       } else if (name == "pcre") {
         test = fmt::format("pcre:{}\"{}\"; ", negated ? "!" : "", EscapeValue(Scalar(node)));
       } else {

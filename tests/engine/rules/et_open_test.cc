@@ -8,6 +8,7 @@
 
 #include "engine/rules/parser.h"
 #include "tests/engine/rules/fake_keywords.h"
+#include "tests/engine/rules/print_law.h"
 
 namespace sluice {
 namespace {
@@ -67,6 +68,12 @@ TEST_P(EtOpen, LoadsAndSaysWhatDoesNot) {
     std::printf("  %5d %s (sid %s)\n", n, reason.c_str(), example[reason].c_str());
   }
   EXPECT_LE(set.num_failed, set.rules.size() / 200) << "more than 0.5 % of the rules fail";
+  size_t breaches = 0;
+  for (size_t i = 0, n = set.rules.size(); i < n; ++i) {
+    const std::string breach = PrintLawBreach(i, options, keywords, &set);
+    if (!breach.empty() && ++breaches <= 10) ADD_FAILURE() << breach;
+  }
+  EXPECT_EQ(breaches, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, EtOpen,

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "tests/engine/rules/fake_keywords.h"
+#include "tests/engine/rules/print_law.h"
 
 namespace sluice {
 namespace {
@@ -38,7 +39,9 @@ TEST_P(Options, LoadOrAreRefusedWithTheReason) {
   const RuleSet set = Parse(Tcp(GetParam().body));
   if (GetParam().error == nullptr) {
     EXPECT_TRUE(set.problems.empty()) << set.problems[0].message;
-    EXPECT_EQ(set.rules.size(), 1u);
+    ASSERT_EQ(set.rules.size(), 1u);
+    RuleSet again = set;
+    EXPECT_EQ(PrintLawBreach(0, {}, FakeKeywords(), &again), "");
     return;
   }
   EXPECT_TRUE(set.rules.empty());
