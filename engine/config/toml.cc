@@ -1,10 +1,8 @@
 // sluice.toml: every key must be known.
 #include <fmt/format.h>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "engine/base/suggest.h"
+#include "engine/base/toml.h"
 #include "engine/config/settings.h"
 
 namespace sluice {
@@ -32,8 +30,12 @@ class Reader {
         if (auto ok = Logs(*logs); !ok) return ok;
       } else if (const auto* list = node.as_array()) {
         if (auto ok = List(*list, name); !ok) return ok;
-      } else if (auto ok = Value(node, name); !ok) {
-        return ok;
+      } else {
+        // One value where a list may stand is a list of one.
+        if (const Setting* setting = FindSetting(name, false); setting && setting->clear) {
+          setting->clear(*options_);
+        }
+        if (auto ok = Value(node, name); !ok) return ok;
       }
     }
     return {};

@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/base/toml.h"
 #include "engine/rules/context.h"
-
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
 
 namespace sluice {
 namespace {

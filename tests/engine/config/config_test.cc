@@ -46,6 +46,31 @@ TEST(Config, BrokenTomlNamesItsLine) {
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().message, HasSubstr(".toml:"));
 }
+// Found by fuzzing: the TOML library's assertion ended the process.
+TEST(Config, ATableHeaderWithoutAKeyIsAnError) {
+  for (const char* text : {"[\nx]", "[[[[rule]]", "[ \n", "[=]", "\u00e9 = 1", "a \u00e9"}) {
+    const auto result = Load(".toml", text);
+    ASSERT_FALSE(result) << text;
+    EXPECT_THAT(result.error().message, HasSubstr(".toml:1: ")) << text;
+  }
+}
+TEST(Config, AliasesThatMultiplyAreRefused) {
+  std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 8; ++i) {
+    text += fmt::format("a{}: &a{} [", i, i);
+    for (int j = 0; j < 10; ++j) text += fmt::format("*a{}, ", i - 1);
+    text += "x]\n";
+  }
+  const auto result = Load(".yaml", text);
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, HasSubstr("aliases"));
+}
+TEST(Config, OneValueOfAListReplacesTheList) {
+  Options options = DefaultOptions();
+  options.rule_files = {"a.rules"};
+  ASSERT_TRUE(ReadConfig("[rules]\nfiles = \"b.rules\"\n", "t.toml", &options));
+  EXPECT_EQ(options.rule_files, std::vector<std::string>{"b.rules"});
+}
 TEST(Config, BrokenYamlIsAnError) { EXPECT_FALSE(Load(".yaml", "a: [b\n")); }
 TEST(Config, OtherEndingsAreRefused) { EXPECT_FALSE(Load(".ini", "")); }
 TEST(Config, SettingWithoutEqualSignIsRefused) {
