@@ -154,6 +154,25 @@ void AddPlugins(CLI::App& root, CommandLine& line) {
   plugin->footer("Example: sluice plugin list");
 }
 
+void AddRules(CLI::App& root, CommandLine& line) {
+  CLI::App* rules = root.add_subcommand("rules", "what single rules do");
+  rules->require_subcommand(1);
+  rules->footer("Example: sluice rules explain --sid 2100498 -r capture.pcap -S my.rules");
+  CLI::App* explain = rules->add_subcommand(
+      "explain", "why a rule did or did not match a capture, step by step, nearest first");
+  explain->add_option("--sid", line.sid, "the rule's number")->required();
+  explain->add_option("-r,--capture", line.capture, "pcap or pcapng file, or a directory of them")->required();
+  explain->add_option("--most", line.most, "how many flows and transactions are shown")
+      ->default_str("10")
+      ->check(CLI::Range(size_t{1}, size_t{10'000}));
+  explain->add_option("-k", line.checksum_mode, "checksum checks: all or none")
+      ->check(CLI::IsMember({"all", "none"}));
+  explain->add_flag("--json", line.json, "machine-readable output");
+  AddLoading(explain, line);
+  explain->footer("Example: sluice rules explain --sid 2100498 -r capture.pcap -S my.rules");
+  explain->callback([&line] { line.command = Command::kRulesExplain; });
+}
+
 // The long and short names known to the innermost command that was reached.
 std::vector<std::string> KnownNames(const CLI::App& root, int argc, char** argv) {
   const CLI::App* app = &root;
@@ -205,6 +224,7 @@ Result<CommandLine> ParseCommandLine(int argc, char** argv) {
   AddDrops(root, line);
   AddControl(root, line);
   AddPlugins(root, line);
+  AddRules(root, line);
   try {
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

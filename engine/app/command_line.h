@@ -22,6 +22,7 @@ enum class Command : uint8_t {
   kReload,
   kPluginList,
   kPluginCheck,
+  kRulesExplain,
   kListKeywords,
 };
 
@@ -47,6 +48,9 @@ struct CommandLine {
   bool simulate_ips = false;
   bool json = false;                     // --json
   bool quiet = false;                    // -q
+  // rules
+  uint32_t sid = 0;                      // --sid
+  size_t most = 10;                      // --most: how many explanations
   // drops
   std::string drop_scope;                // source, destination
   std::string drop_value;

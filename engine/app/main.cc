@@ -51,6 +51,7 @@ int Main(int argc, char** argv) {
     case Command::kReload: return RunReload(line);
     case Command::kPluginList: return WithCatalog(line, false);
     case Command::kPluginCheck: return CheckPluginFiles(line.paths);
+    case Command::kRulesExplain: return RunExplain(line);
     case Command::kListKeywords: return WithCatalog(line, true);
   }
   return 2;

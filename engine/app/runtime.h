@@ -55,6 +55,7 @@ class Runtime {
 // Commands; each returns the exit code.
 int RunReplay(const CommandLine& line);
 int RunCheck(const CommandLine& line);
+int RunExplain(const CommandLine& line);
 int RunLive(const CommandLine& line);
 int RunDrops(const CommandLine& line);
 int RunStatus(const CommandLine& line);

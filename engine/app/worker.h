@@ -89,6 +89,8 @@ class Worker {
   void Shutdown();
   // Rules of the next generation, between packets.
   void SetProgram(std::shared_ptr<const RuleProgram> program);
+  // Tells `watcher` each look at `rule`, until the next program.
+  void Watch(const Rule& rule, RuleWatcher* watcher) { detector_.Watch(rule, watcher); }
 
   const WorkerStats& stats() const { return stats_; }
   // Counters under their EVE names, appended.

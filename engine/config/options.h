@@ -48,6 +48,7 @@ struct EveLogOption {
   bool anomaly_decode = false, anomaly_stream = false, anomaly_applayer = true;
   bool stats_totals = true, stats_threads = false, stats_deltas = false, stats_zero = true;
   bool exception_policy = false;
+  bool operator==(const EveLogOption&) const = default;
 };
 
 struct Options {

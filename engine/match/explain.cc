@@ -75,6 +75,21 @@ void AddPayload(RuleLook* look, Detector::Impl& impl, const CompiledRule& r, Sli
   }
 }
 
+// A look that the header spared was never in the prefilter's hits: search again.
+void FindFastPattern(RuleLook* look, const CompiledRule& r) {
+  for (RuleLook::Step& fast : look->steps) {
+    if (!std::holds_alternative<RuleLook::FastPattern>(fast.about)) continue;
+    for (const RuleLook::Step& step : look->steps) {
+      const auto* inspection = std::get_if<const Inspection*>(&step.about);
+      if (inspection == nullptr || *inspection != r.fast_in) continue;
+      for (const BufferLook& buffer : step.buffers) {
+        if (FindBytes(buffer.bytes, 0, r.fast_pattern, r.fast_nocase) != kNotFound)
+          fast.outcome = Outcome::kHolds;
+      }
+    }
+  }
+}
+
 Outcome FromLook(Look look) {
   return look == Look::kMatch ? Outcome::kHolds : look == Look::kWait ? Outcome::kWaits : Outcome::kFails;
 }
@@ -127,6 +142,7 @@ void Detector::Impl::LookAtPacket(Slice buffer, RuleLook::Where where, Direction
   if (!r.any_app) Add(&look, RuleLook::Application{}, If(AppMatches(r)));
   if (!r.fast_pattern.empty()) Add(&look, RuleLook::FastPattern{r.fast_in}, If(hit));
   AddPayload(&look, *this, r, buffer);
+  FindFastPattern(&look, r);
 }
 
 void Detector::Impl::LookAtTransaction(const Transaction& tx, Direction direction, bool hit) {
@@ -146,6 +162,7 @@ void Detector::Impl::LookAtTransaction(const Transaction& tx, Direction directio
   AddPayload(&look, *this, r, !stream_window[i].empty() ? stream_window[i]
                               : i == d()                ? context.packet->payload
                                                         : Slice{});
+  FindFastPattern(&look, r);
 }
 
 void Detector::Impl::LookAtUntriedPacket() {

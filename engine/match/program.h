@@ -58,6 +58,7 @@ struct CompiledRule {
   std::vector<uint16_t> events;                      // packet event ids asked for
   std::string fast_pattern;
   const Inspection* fast_in = nullptr;  // where it is looked for
+  bool fast_nocase = false;
   RegexEngine engine = RegexEngine::kNone;
   std::string engine_reason;
 };
