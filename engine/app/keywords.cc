@@ -11,7 +11,7 @@ FieldKeyword CatalogKeywords::Describe(KeywordId id) const {
   FieldKeyword out;
   out.id = id;
   out.name = info.name;
-  out.protocol = catalog_.schemas()[info.schema]->name;
+  out.protocol = catalog_.schemas()[info.schemas.front()]->name;
   out.number = info.type != FieldType::kBytes && info.type != FieldType::kChunks &&
                info.type != FieldType::kAddress;
   out.repeated = info.flags & SLUICE_REPEATED;

@@ -22,6 +22,14 @@ std::string Directions(uint8_t directions) {
   return directions == 1 ? "to_server" : directions == 2 ? "to_client" : "both";
 }
 
+// plugins.<name>.enabled = no leaves a dissector out.
+bool Enabled(std::string_view name, const PluginOptions& options) {
+  const auto plugin = options.find(name);
+  if (plugin == options.end()) return true;
+  const auto value = plugin->second.find("enabled");
+  return value == plugin->second.end() || (value->second != "no" && value->second != "false");
+}
+
 }  // namespace
 
 std::string DefaultPluginDirectory() {
@@ -43,7 +51,9 @@ Result<std::unique_ptr<Catalog>> LoadCatalog(const std::vector<std::string>& dir
   for (const std::string& directory : all) {
     auto loaded = LoadPluginDirectory(directory, {}, problems);
     if (!loaded) return std::unexpected(loaded.error());
-    for (auto& plugin : *loaded) plugins.push_back(std::move(plugin));
+    for (auto& plugin : *loaded) {
+      if (Enabled(plugin->info().name, options)) plugins.push_back(std::move(plugin));
+    }
   }
   auto catalog = Catalog::Create(std::move(plugins), options, problems);
   if (catalog->schemas().empty()) {

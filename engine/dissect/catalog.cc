@@ -75,15 +75,7 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
                 plugin->origin(), name);
   }
   for (const sluice_field& field : plugin->fields()) {
-    std::vector<std::string> taken = Words(field.aliases);
-    for (std::string& modifier : Words(field.modifiers)) taken.push_back(std::move(modifier));
-    if (field.keyword != nullptr) taken.emplace_back(field.keyword);
-    for (const std::string& word : taken) {
-      if (names_.contains(word)) {
-        return Fail(Errc::kPlugin, "{}: keyword {} is already taken by dissector {}",
-                    plugin->origin(), word, schemas_[keywords_[names_[word].id].schema]->name);
-      }
-    }
+    if (auto ok = CheckKeywords(*plugin, field); !ok) return ok;
   }
   HostOptions host_options(options, std::string(name));
   if (auto ok = plugin->Init(HostTable()); !ok) return ok;
@@ -91,6 +83,7 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
   auto schema = std::make_unique<Schema>();
   schema->id = static_cast<uint16_t>(schemas_.size());
   schema->name = name;
+  schema->log_name = plugin->info().log_name;
   schema->help = plugin->info().help;
   schema->aliases = Words(plugin->info().aliases);
   schema->log_source = plugin->info().log_source;
@@ -111,13 +104,38 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
   return {};
 }
 
+// The field's names are free, or shared with the dissector it declares as an alias.
+Result<void> Catalog::CheckKeywords(const Plugin& plugin, const sluice_field& field) const {
+  std::vector<std::string> taken = Words(field.aliases);
+  for (std::string& modifier : Words(field.modifiers)) taken.push_back(std::move(modifier));
+  if (field.keyword != nullptr) taken.emplace_back(field.keyword);
+  const std::vector<std::string> friends = Words(plugin.info().aliases);
+  for (const std::string& word : taken) {
+    const auto found = names_.find(word);
+    if (found == names_.end()) continue;
+    const KeywordInfo& keyword = keywords_[found->second.id];
+    const std::string_view owner = schemas_[keyword.schemas.front()]->name;
+    if (std::ranges::find(friends, owner) == friends.end()) {
+      return Fail(Errc::kPlugin, "{}: keyword {} is already taken by dissector {}", plugin.origin(), word, owner);
+    }
+    const FieldInfo info = DescribeField(field);
+    for (int d = 0; d < 2; ++d) {
+      const bool both = info.directions & keyword.directions & (1u << d);
+      if (info.type == keyword.type && (!both || info.stage == keyword.stage[d])) continue;
+      return Fail(Errc::kPlugin, "{}: keyword {} has another type or stage than in dissector {}",
+                  plugin.origin(), word, owner);
+    }
+  }
+  return {};
+}
+
 KeywordId Catalog::AddKeyword(const sluice_field& field, const FieldInfo& info, uint16_t schema) {
   const auto found = names_.find(info.keyword);
   KeywordId id;
   if (found == names_.end()) {
     id = static_cast<KeywordId>(keywords_.size());
     keywords_.push_back({.name = std::string(info.keyword),
-                         .schema = schema,
+                         .schemas = {},
                          .type = info.type,
                          .flags = info.flags,
                          .help = std::string(info.help),
@@ -128,6 +146,7 @@ KeywordId Catalog::AddKeyword(const sluice_field& field, const FieldInfo& info, 
     id = found->second.id;
   }
   KeywordInfo& keyword = keywords_[id];
+  if (keyword.schemas.empty() || keyword.schemas.back() != schema) keyword.schemas.push_back(schema);
   keyword.directions |= info.directions;
   for (int d = 0; d < 2; ++d) {
     if (info.directions & (1u << d)) keyword.stage[d] = std::max(keyword.stage[d], info.stage);
@@ -163,7 +182,7 @@ void Catalog::SetWanted(const std::vector<bool>& keywords, const std::vector<boo
     std::vector<uint8_t>& row = wanted.emplace_back(schema->fields.size(), uint8_t{0});
     for (size_t i = 0; i < schema->fields.size(); ++i) {
       const FieldInfo& field = schema->fields[i];
-      const bool metric = field.flags & (SLUICE_DIMENSION | SLUICE_MEASURE | SLUICE_OUTCOME);
+      const bool metric = field.flags & (SLUICE_DIMENSION | SLUICE_MEASURE | SLUICE_OUTCOME | SLUICE_FORWARDED);
       const bool matched = field.keyword_id < keywords.size() && keywords[field.keyword_id];
       const bool shown = !field.log.empty() && schema->id < logged.size() && logged[schema->id];
       row[i] = matched || shown || metric || field.type == FieldType::kGroup;

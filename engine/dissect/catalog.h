@@ -22,7 +22,7 @@ namespace sluice {
 
 struct KeywordInfo {
   std::string name;  // canonical
-  uint16_t schema = 0;
+  std::vector<uint16_t> schemas;  // that set it, the owner first
   FieldType type = FieldType::kBytes;
   uint8_t directions = 0;  // of all its fields
   uint32_t flags = 0;
@@ -42,8 +42,8 @@ using WantedFields = std::vector<std::vector<uint8_t>>;
 class Catalog {
  public:
   // Registers the plug-ins in the order given and calls their init.  A plug-in
-  // whose name or keyword is taken by an earlier one, or whose init fails, is
-  // left out and named in `problems`.
+  // whose name or keyword is taken by an earlier one that it has no alias of, or
+  // whose init fails, is left out and named in `problems`.
   static std::unique_ptr<Catalog> Create(std::vector<std::unique_ptr<Plugin>> plugins,
                                          const PluginOptions& options,
                                          std::vector<Error>* problems);
@@ -71,6 +71,7 @@ class Catalog {
  private:
   Catalog() = default;
   Result<void> Register(std::unique_ptr<Plugin> plugin, const PluginOptions& options);
+  Result<void> CheckKeywords(const Plugin& plugin, const sluice_field& field) const;
   KeywordId AddKeyword(const sluice_field& field, const FieldInfo& info, uint16_t schema);
 
   std::vector<std::unique_ptr<Plugin>> plugins_;

@@ -116,6 +116,7 @@ LiveTransaction* Dissector::NewTransaction(FlowDissection& flow, uint32_t flags)
   }
   Transaction& tx = live->tx;
   tx.number = flow.next_tx_ - 1;
+  tx.id = tx.number - flow.first_tx_;
   tx.schema = flow.schema_;
   const uint32_t only = flags & (SLUICE_TX_TO_SERVER | SLUICE_TX_TO_CLIENT);
   tx.directions = static_cast<uint8_t>(only == 0 ? uint32_t{SLUICE_DIR_BOTH} : only);
@@ -140,7 +141,7 @@ void Dissector::Free(LiveTransaction* live) {
   tx.events.clear();
   tx.files.clear();
   tx.inspection.Clear();
-  tx.number = 0;
+  tx.number = tx.id = 0;
   tx.schema = nullptr;
   tx.no_log = tx.logged = false;
   for (int d = 0; d < 2; ++d) {
@@ -499,6 +500,7 @@ size_t Dissector::Parse(FlowDissection& flow, Direction direction, Slice bytes) 
 bool Dissector::ApplyHandover(FlowDissection& flow) {
   if (!flow.handover_ || flow.plugin_ == nullptr) return false;
   flow.handover_ = false;
+  flow.first_tx_ = flow.next_tx_;
   const char* to = flow.handover_to_;
   if (flow.original_ == nullptr) flow.original_ = flow.schema_;
   CompleteAll(flow);

@@ -176,6 +176,7 @@ class FlowDissection {
   uint32_t slow_calls_ = 0;
   size_t memory_ = 0;
   uint64_t next_tx_ = 0;
+  uint64_t first_tx_ = 0;  // number of the current dissector's first
   uint32_t next_file_ = 0;
   std::vector<LiveTransaction*> live_;
   std::vector<FlowEvent> events_;

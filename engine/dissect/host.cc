@@ -120,9 +120,25 @@ struct HostCalls {
     return 0;
   }
 
+  // The value of a number that is only logged, and only its last: replaced in place, so
+  // that a dissector may keep a count current.  Null if it has none yet.
+  static FieldValue* RunningNumber(LiveTransaction* live, uint32_t field, uint32_t types) {
+    if (live == nullptr || field >= live->tx.schema->fields.size()) return nullptr;
+    const FieldInfo& info = live->tx.schema->fields[field];
+    if (!(info.flags & SLUICE_LOG_LAST) || info.keyword_id != kNoKeyword || !(types & Mask(info.type))) return nullptr;
+    for (FieldValue& value : live->tx.values) {
+      if (value.field == field) return &value;
+    }
+    return nullptr;
+  }
+
   static int32_t SetNumber(FlowDissection& flow, uint64_t tx, uint32_t field, uint32_t types,
                            uint64_t number) {
     LiveTransaction* live = Find(flow, tx);
+    if (FieldValue* running = RunningNumber(live, field, types); running != nullptr) {
+      running->number = number;
+      return 0;
+    }
     int32_t status;
     FieldValue* value = Add(flow, live, field, types, &status);
     if (value == nullptr) return status;

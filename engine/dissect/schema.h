@@ -45,6 +45,7 @@ struct EventInfo {
 struct Schema {
   uint16_t id = 0;  // index in Catalog
   std::string_view name;
+  std::string_view log_name;  // event type and object of its records; most often the name
   std::vector<std::string> aliases;  // other names that rules may use
   std::string_view help;
   uint32_t log_source = 0;  // SLUICE_LOG_*

@@ -75,7 +75,8 @@ struct InspectionState {
 };
 
 struct Transaction {
-  uint64_t number = 0;  // from 0 in the flow: tx_id
+  uint64_t number = 0;  // from 0 in the flow: what the dissector calls it
+  uint64_t id = 0;      // from 0 since the last hand-over: EVE's tx_id
   const Schema* schema = nullptr;
   uint8_t directions = 3;           // bit per Direction that this transaction has
   uint8_t stage[2] = {0, 0};        // by Direction

@@ -510,9 +510,9 @@ class Compiler {
       if (f.kind == BufferKind::kField) keyword = f.keyword;
     }
     if (keyword >= options_.keywords.size()) return {};
-    const uint16_t schema = options_.keywords[keyword].schema;
-    if (schema >= options_.schemas.size()) return {};
-    return {schema};
+    std::vector<uint16_t> schemas = options_.keywords[keyword].schemas;
+    std::erase_if(schemas, [this](uint16_t schema) { return schema >= options_.schemas.size(); });
+    return schemas;
   }
 
   FieldGroup& Group(const CompiledInspection& inspection, int d) {

@@ -119,6 +119,9 @@ Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::stri
   if (plugin.aliases != nullptr && !IsWord(plugin.aliases, "_- ")) {
     return Fail(Errc::kPlugin, "{}: aliases must be words in [a-z0-9_-]", path);
   }
+  if (plugin.log_name != nullptr && !IsWord(plugin.log_name, "_-")) {
+    return Fail(Errc::kPlugin, "{}: log_name must be in [a-z0-9_-]", path);
+  }
   if ((plugin.transports & (SLUICE_TCP | SLUICE_UDP)) == 0) {
     return Fail(Errc::kPlugin, "{}: transports names neither TCP nor UDP", path);
   }
@@ -150,6 +153,7 @@ Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::stri
   if (plugin.version == nullptr) plugin.version = "";
   if (plugin.ports == nullptr) plugin.ports = "";
   if (plugin.aliases == nullptr) plugin.aliases = "";
+  if (plugin.log_name == nullptr) plugin.log_name = plugin.name;
   return out;
 }
 

@@ -40,6 +40,34 @@ std::string Lower(std::string_view text) {
   return out;
 }
 
+namespace {
+
+// "NAME" or "NAME>5" for names that are multiples of 2^32: a test of the low half under
+// that name, as a range of the whole.  None if the text does not begin with such a name.
+std::optional<Result<UintTest>> ParseTaggedTest(
+    std::string_view text, const std::vector<std::pair<uint64_t, std::string>>& names) {
+  constexpr uint64_t kLow = UINT32_MAX;
+  const size_t end = text.find_first_of("<>=!&: ");
+  for (const auto& [base, name] : names) {
+    if (base == 0 || (base & kLow) != 0 || Lower(text.substr(0, end)) != Lower(name)) continue;
+    if (end == text.npos) return UintTest{CompareOp::kRange, base - 1, base + kLow + 1};
+    Result<UintTest> low = ParseUintTest(text.substr(end), {});
+    if (!low) return low;
+    switch (low->op) {
+      case CompareOp::kEqual: return UintTest{CompareOp::kEqual, base + low->a, 0};
+      case CompareOp::kGreater: return UintTest{CompareOp::kRange, base + low->a, base + kLow + 1};
+      case CompareOp::kGreaterEqual: return UintTest{CompareOp::kRange, base + low->a - 1, base + kLow + 1};
+      case CompareOp::kLess: return UintTest{CompareOp::kRange, base - 1, base + low->a};
+      case CompareOp::kLessEqual: return UintTest{CompareOp::kRange, base - 1, base + low->a + 1};
+      case CompareOp::kRange: return UintTest{CompareOp::kRange, base + low->a, base + low->b};
+      default: return Fail(Errc::kInvalidArgument, "{}: behind a name write =5, >5, <=5 or 1-3", text);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<UintTest> ParseUintTest(std::string_view text,
                                const std::vector<std::pair<uint64_t, std::string>>& names) {
   text = Trim(text);
@@ -56,6 +84,7 @@ Result<UintTest> ParseUintTest(std::string_view text,
     }
     return std::nullopt;
   };
+  if (const auto tagged = ParseTaggedTest(text, names)) return *tagged;
   UintTest out;
   const auto simple = [&](CompareOp op, size_t skip) -> Result<UintTest> {
     const auto value = number(text.substr(skip));

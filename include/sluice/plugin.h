@@ -77,8 +77,11 @@ enum {
   SLUICE_LOG_FALSE = 1u << 9, /* BOOL: logged also when false */
   SLUICE_ALERT_ONLY = 1u << 10, /* logged inside alerts only */
   SLUICE_LOWERCASE = 1u << 11,  /* BYTES: rules see it in lower case */
-  SLUICE_LOG_LAST = 1u << 12,   /* set twice: the last value is logged, not the first */
+  SLUICE_LOG_LAST = 1u << 12,   /* set twice: the last value is logged, not the first; of
+                                   a number without keyword only the last is kept */
   SLUICE_OPTIONAL = 1u << 13,   /* logged only when the user asks for it by name */
+  SLUICE_FORWARDED = 1u << 14,  /* BYTES: addresses of the client that a proxy speaks for,
+                                   "a, b, c"; alerts may name it as their source */
 };
 
 typedef struct sluice_enum_name { /* frozen; a table ends with name NULL */
@@ -103,7 +106,9 @@ typedef struct sluice_field {
   uint32_t directions;  /* SLUICE_DIR_*: whose packets carry it */
   uint32_t stage;       /* index into the stage names: rules look at it as soon
                            as its direction has reached this stage */
-  const sluice_enum_name *names; /* ENUM; optional for UINT (rules may use them) */
+  const sluice_enum_name *names; /* ENUM; optional for UINT (rules may use them): where
+                                    they are multiples of 2^32 they tell what the low 32
+                                    bits are, and rules say "NAME" or "NAME>5" */
   const char *transform; /* a transform applied before rules look ("strip_whitespace"); NULL */
 } sluice_field;
 
@@ -263,8 +268,12 @@ typedef struct sluice_plugin {
    * flow_free.  `rest` are the bytes never consumed.  NULL: not interested. */
   void (*end)(void *state, sluice_flow *, uint32_t direction, sluice_slice rest);
   /* Other names that rules may call the protocol by, blank-separated, [a-z0-9_-]+.
-   * Plug-ins may share one: a rule for it applies to each of them.  NULL: none. */
+   * Plug-ins may share one: a rule for it applies to each of them.  A plug-in may
+   * use the keywords of the plug-in whose name is among its aliases: with fields of
+   * the same type and stage; rules for them then apply to both.  NULL: none. */
   const char *aliases;
+  /* Event type and object of its logs.  NULL: name. */
+  const char *log_name;
 } sluice_plugin;
 
 SLUICE_EXPORT extern const sluice_plugin sluice_plugin_v1; /* the one export */

@@ -67,7 +67,7 @@ SIZE(sluice_parse_result, 12);
 FIELD(sluice_parse_result, status, 0, 4);
 FIELD(sluice_parse_result, consumed, 4, 4);
 FIELD(sluice_parse_result, needed, 8, 4);
-SIZE(sluice_plugin, 176);
+SIZE(sluice_plugin, 184);
 FIELD(sluice_plugin, struct_size, 0, 4);
 FIELD(sluice_plugin, abi_minor, 4, 4);
 FIELD(sluice_plugin, name, 8, 8);
@@ -93,5 +93,6 @@ FIELD(sluice_plugin, parse, 144, 8);
 FIELD(sluice_plugin, gap, 152, 8);
 FIELD(sluice_plugin, end, 160, 8);
 FIELD(sluice_plugin, aliases, 168, 8);
+FIELD(sluice_plugin, log_name, 176, 8);
 
 int main(void) { return 0; }

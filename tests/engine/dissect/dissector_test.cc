@@ -319,6 +319,65 @@ TEST(Catalog, NamesAliasesAndModifiersFindOneKeyword) {
   EXPECT_EQ(catalog->FindKeyword("nope").id, kNoKeyword);
 }
 
+// A second version of a protocol, which answers to the first one's name.
+sluice_plugin SecondVersion(const sluice_field* fields, uint32_t count, const char* aliases) {
+  sluice_plugin plugin = LinePlugin();
+  plugin.name = "line2";
+  plugin.aliases = aliases;
+  plugin.log_name = "line";
+  plugin.fields = fields;
+  plugin.num_fields = count;
+  return plugin;
+}
+std::unique_ptr<Catalog> CreateBoth(const sluice_plugin& second, std::vector<Error>* problems) {
+  std::vector<std::unique_ptr<Plugin>> plugins;
+  plugins.push_back(*Plugin::FromStruct(LinePlugin(), "first", {}));
+  plugins.push_back(*Plugin::FromStruct(second, "second", {}));
+  return Catalog::Create(std::move(plugins), {}, problems);
+}
+
+TEST(Catalog, AKeywordIsSharedWithTheDissectorThatIsAnAlias) {
+  std::vector<Error> problems;
+  auto catalog = CreateBoth(SecondVersion(testing::kLineFields, 1, "line"), &problems);
+  ASSERT_TRUE(problems.empty()) << problems[0].message;
+  const KeywordInfo& verb = catalog->keywords()[catalog->FindKeyword("line.verb").id];
+  EXPECT_EQ(verb.schemas, (std::vector<uint16_t>{0, 1}));
+  EXPECT_EQ(catalog->schemas()[1]->fields[0].keyword_id, catalog->schemas()[0]->fields[0].keyword_id);
+  EXPECT_EQ(catalog->schemas()[0]->log_name, "line");
+  EXPECT_EQ(catalog->schemas()[1]->log_name, "line");
+}
+
+TEST(Catalog, AKeywordIsNotSharedWithStrangers) {
+  std::vector<Error> problems;
+  auto catalog = CreateBoth(SecondVersion(testing::kLineFields, 1, "other"), &problems);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_NE(problems[0].message.find("keyword line_verb is already taken by dissector line"), std::string::npos) << problems[0].message;
+}
+
+TEST(Catalog, ASharedKeywordHasOneTypeAndStage) {
+  static sluice_field number = testing::kLineFields[0];
+  number.type = SLUICE_UINT;
+  static sluice_field late = testing::kLineFields[0];
+  late.stage = 2;
+  for (const sluice_field* field : {&number, &late}) {
+    std::vector<Error> problems;
+    auto catalog = CreateBoth(SecondVersion(field, 1, "line"), &problems);
+    ASSERT_EQ(problems.size(), 1u);
+    EXPECT_NE(problems[0].message.find("another type or stage"), std::string::npos) << problems[0].message;
+  }
+}
+
+TEST_F(DissectorTest, IdsBeginAnewWithTheNextDissector) {
+  FlowDissection* flow = Open();
+  Send(flow, "do a\nagain b\n");
+  Send(flow, "do c\n");
+  ASSERT_EQ(flow->transactions().size(), 3u);
+  EXPECT_EQ(flow->transactions()[1]->tx.id, 1u);
+  EXPECT_EQ(flow->transactions()[2]->tx.number, 2u);
+  EXPECT_EQ(flow->transactions()[2]->tx.id, 0u);
+  dissector.Close(flow);
+}
+
 TEST(Catalog, SecondDissectorOfANameIsLeftOut) {
   std::vector<std::unique_ptr<Plugin>> plugins;
   plugins.push_back(*Plugin::FromStruct(LinePlugin(), "first", {}));

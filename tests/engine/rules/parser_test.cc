@@ -7,6 +7,7 @@
 #include <chrono>
 #include <random>
 
+#include "engine/rules/text.h"
 #include "tests/engine/rules/fake_keywords.h"
 #include "tests/engine/rules/print_law.h"
 
@@ -205,6 +206,26 @@ TEST(Rules, OnAProtocolWithoutDissectorAreInactiveNotWrong) {
     EXPECT_EQ(set.num_inactive, 1u) << body;
     EXPECT_EQ(set.num_failed, 0u) << body;
   }
+}
+
+// Names that are multiples of 2^32 say what the low half is.
+TEST(UintTest, NamesTagTheirNumbers) {
+  const std::vector<std::pair<uint64_t, std::string>> names = {{1ull << 32, "SIZE"}, {2ull << 32, "PUSH"}};
+  const auto matches = [&](std::string_view text, uint64_t tag, uint64_t value) {
+    const auto test = ParseUintTest(text, names);
+    EXPECT_TRUE(test) << text;
+    return test && test->Matches(tag << 32 | value);
+  };
+  EXPECT_TRUE(matches("SIZE", 1, 0));
+  EXPECT_TRUE(matches("size", 1, UINT32_MAX));
+  EXPECT_FALSE(matches("SIZE", 2, 0));
+  EXPECT_TRUE(matches("SIZE>1000", 1, 1001));
+  EXPECT_FALSE(matches("SIZE>1000", 1, 1000));
+  EXPECT_FALSE(matches("SIZE>1000", 2, 1001));
+  EXPECT_TRUE(matches("SIZE <=5", 1, 0));
+  EXPECT_FALSE(matches("SIZE <=5", 1, 6));
+  EXPECT_TRUE(matches("PUSH=1", 2, 1));
+  EXPECT_FALSE(ParseUintTest("OTHER>5", names));
 }
 
 }  // namespace
