@@ -48,6 +48,9 @@ EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   e.packet = eve.packet;
   e.verdict = eve.verdict;
   e.app_layer = eve.app_layer;
+  e.xff = eve.xff;
+  e.xff_overwrite = eve.xff_mode == "overwrite";
+  e.xff_forward = eve.xff_deployment == "forward";
   e.flow = eve.flow;
   e.rule_metadata = eve.rule_metadata;
   e.raw_rule = eve.raw_rule;

@@ -621,7 +621,7 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   ++stats_.transactions_by_schema[tx.schema->id];
   for (const TransactionEvent& event : tx.events) {
     ++stats_.errors_by_schema[tx.schema->id];
-    AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.number);
+    AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.id);
   }
   if (!tx.no_log) eve_writer_.TransactionRecord(packet, view, tx);
 }

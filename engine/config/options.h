@@ -41,6 +41,8 @@ struct EveLogOption {
   // In alerts.
   bool payload = false, payload_printable = false, payload_length = false, packet = false;
   bool verdict = true, app_layer = true, flow = true;
+  bool xff = false;  // the client that a proxy speaks for
+  std::string xff_mode = "extra-data", xff_deployment = "reverse";
   bool rule_metadata = true, raw_rule = false, references = false;
   uint64_t payload_limit = 4096;  // bytes
   // In other records.

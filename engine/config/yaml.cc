@@ -1,6 +1,9 @@
 // Import of a suricata.yaml, as far as its keys mean something here.
 #include <yaml.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "engine/config/settings.h"
 
 namespace sluice {
@@ -82,14 +85,24 @@ class Importer {
       options_->compat = value.starts_with("7") ? 7 : 8;
       return {};
     }
-    if (name.starts_with(kEveTypes) && name.ends_with(".enabled")) {
+    const bool of_type = std::ranges::count(name.substr(std::min(name.size(), kEveTypes.size())), '.') == 1;
+    if (name.starts_with(kEveTypes) && name.ends_with(".enabled") && of_type) {
       const std::string type = name.substr(kEveTypes.size(), name.size() - kEveTypes.size() - 8);
       if (value == "no") Eve().types.erase(type == "files" ? "fileinfo" : type);
       return {};
     }
     if (name.starts_with(kEveTypes) && name.ends_with(".custom")) {
       const std::string type = name.substr(kEveTypes.size(), name.size() - kEveTypes.size() - 7);
-      Eve().optional_fields.push_back(type + "." + value);
+      std::string field = type + "." + value;
+      for (char& c : field) c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      Eve().optional_fields.push_back(field);
+      return {};
+    }
+    if (name.starts_with(kEveTypes) && name.ends_with(".dump-all-headers")) {
+      const std::string type = name.substr(kEveTypes.size(), name.find('.', kEveTypes.size()) - kEveTypes.size());
+      for (const char* side : {"request", "response"}) {
+        if (value == "both" || value == side) Eve().optional_fields.push_back(type + "." + side + "_headers");
+      }
       return {};
     }
     if (name.starts_with(kEveTypes) && name.ends_with(".version") && value == "2") options_->compat = 7;

@@ -8,6 +8,8 @@
 #include <cstring>
 
 #include "engine/decode/decode.h"
+#include "engine/rules/sets.h"
+#include "engine/rules/text.h"
 
 namespace sluice {
 namespace {
@@ -444,7 +446,7 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
 }
 
 void EveWriter::ProtocolObject(const Transaction& tx, bool in_alert) {
-  json_.OpenObject(tx.schema->name);
+  json_.OpenObject(tx.schema->log_name);
   WriteLevel(*tx.schema, tx.values, "", in_alert ? kInAlert : kInRecord);
   json_.CloseObject();
 }
@@ -469,11 +471,11 @@ bool EveWriter::ServerIsSource(const Packet& packet, const Flow& flow,
 void EveWriter::TransactionRecord(const Packet& packet, const FlowView& flow,
                                   const Transaction& tx) {
   if (!PlanOf(*tx.schema).wanted) return;
-  Begin(ProtocolRecord(tx.schema->id), tx.schema->name, packet.time, flow, &packet);
+  Begin(ProtocolRecord(tx.schema->id), tx.schema->log_name, packet.time, flow, &packet);
   FlowEnds(*flow.flow, ServerIsSource(packet, *flow.flow, tx));
   if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
   Tail(&packet, flow);
-  json_.Field("tx_id", tx.number);
+  json_.Field("tx_id", tx.id);
   ProtocolObject(tx, false);
   End();
 }
@@ -518,6 +520,10 @@ void EveWriter::RuleObject(const AlertView& alert, const Packet& packet) {
     };
     side(source ? "target" : "source", packet.source, packet.source_port);
     side(source ? "source" : "target", packet.destination, packet.destination_port);
+  }
+  if (!options_.xff_overwrite && alert.forwarded.version != 0) {
+    json_.Key("xff");
+    json_.Ip(alert.forwarded);
   }
   if (!alert.contexts.empty()) {
     json_.OpenObject("context");
@@ -575,13 +581,35 @@ void EveWriter::Payload(const AlertView& alert) {
   json_.Field("stream", uint64_t{alert.in_stream});
 }
 
-void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertView& alert) {
+// The address that a proxy names as its client's; version 0 if there is none.
+Address EveWriter::ForwardedClient(const Transaction* tx) const {
+  if (!options_.xff || tx == nullptr) return {};
+  for (const FieldValue& value : tx->values) {
+    if (value.field == UINT16_MAX || !(tx->schema->fields[value.field].flags & SLUICE_FORWARDED)) continue;
+    std::string_view list = AsText(value.bytes);
+    const size_t comma = options_.xff_forward ? list.find(',') : list.rfind(',');
+    if (comma != list.npos) list = options_.xff_forward ? list.substr(0, comma) : list.substr(comma + 1);
+    if (const auto address = ParseAddress(Trim(list)); address) return *address;
+  }
+  return {};
+}
+
+void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertView& given) {
   if (!Wants(RecordType::kAlert)) return;
   Begin(RecordType::kAlert, "alert", packet.time, flow, &packet);
-  PacketEnds(packet);
+  AlertView alert = given;
+  alert.forwarded = ForwardedClient(alert.tx);
+  if (options_.xff_overwrite && alert.forwarded.version != 0) {
+    const bool to_client = alert.direction == Direction::kToClient;
+    Ends(to_client ? packet.source : alert.forwarded, packet.source_port,
+         to_client ? alert.forwarded : packet.destination, packet.destination_port, packet.ip_protocol, HasPorts(packet.ip_protocol));
+    if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
+  } else {
+    PacketEnds(packet);
+  }
   Tunnel(packet);
   Tail(&packet, flow);
-  if (alert.tx != nullptr) json_.Field("tx_id", alert.tx->number);
+  if (alert.tx != nullptr) json_.Field("tx_id", alert.tx->id);
   RuleObject(alert, packet);
   if (alert.tx != nullptr && options_.app_layer) {
     ProtocolObject(*alert.tx, true);
@@ -589,7 +617,7 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
       json_.OpenArray("files");
       for (const FileInfo& file : alert.tx->files) {
         json_.OpenObject();
-        FileObject(file, alert.tx->number, true);
+        FileObject(file, alert.tx->id, true);
         json_.CloseObject();
       }
       json_.CloseArray();
@@ -705,7 +733,7 @@ void EveWriter::FileRecord(const Packet& packet, const FlowView& flow, const Tra
   ProtocolObject(tx, false);
   AppProto(flow);
   json_.OpenObject("fileinfo");
-  FileObject(file, tx.number, false);
+  FileObject(file, tx.id, false);
   json_.CloseObject();
   End();
 }

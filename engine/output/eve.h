@@ -41,6 +41,9 @@ struct EveOptions {
   // In alerts.
   bool payload = false, payload_printable = false, payload_length = false, packet = false;
   bool verdict = true, app_layer = true, flow = true;
+  // The client that a proxy speaks for (SLUICE_FORWARDED): as alert.xff, or in place of
+  // the address; of a list, reverse proxies are behind the last, forward ones behind the first.
+  bool xff = false, xff_overwrite = false, xff_forward = false;
   bool rule_metadata = true, raw_rule = false, references = false;
   uint32_t payload_limit = 4096;   // bytes
   // In drop records: each packet's, not the first of a flow each way.
@@ -85,6 +88,7 @@ struct AlertView {
   const Rule* rule = nullptr;
   bool blocked = false;            // alert.action
   VerdictView verdict;
+  Address forwarded;               // filled by the writer: see EveOptions::xff
   const Transaction* tx = nullptr;
   bool in_stream = false;
   Direction direction = Direction::kToServer;
@@ -151,6 +155,7 @@ class EveWriter {
   std::string_view EnterLevels(std::string_view name, std::vector<std::string_view>* open);
   void OpenLevel(std::string_view name);
   void CloseLevel(std::string_view name);
+  Address ForwardedClient(const Transaction* tx) const;
   bool ServerIsSource(const Packet& packet, const Flow& flow, const Transaction& tx) const;
   void Tail(const Packet* packet, const FlowView& flow);
   void EtherObject(const Packet* packet, const FlowView& flow);

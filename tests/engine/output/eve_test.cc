@@ -124,7 +124,8 @@ struct StringSink final : RecordSink {
 class Protocol : public ::testing::Test {
  protected:
   Protocol() {
-    schema.name = "toy";
+    schema.name = "toy2";
+    schema.log_name = "toy";
     Add("name", FieldType::kBytes, 0);
     Add("client.version", FieldType::kBytes, 0);
     Add("size", FieldType::kUint, 0);
@@ -136,6 +137,7 @@ class Protocol : public ::testing::Test {
     Add("old", FieldType::kBool, SLUICE_LOG_V7);
     Add("new", FieldType::kBool, SLUICE_LOG_V8);
     Add("kind", FieldType::kEnum, 0);
+    Add("via", FieldType::kBytes, SLUICE_FORWARDED);
     schema.fields[10].names = {{1, "one"}};
     schema.stages[0] = schema.stages[1] = {"done"};
     tx.schema = &schema;
@@ -179,6 +181,50 @@ class Protocol : public ::testing::Test {
   Transaction tx;
   Flow flow;
 };
+
+struct ForwardedCase {
+  const char* name;
+  std::string list;
+  bool overwrite, forward;
+  Direction direction;
+  const char *xff, *source, *destination;  // of the alert; "" absent
+};
+class Forwarded : public Protocol, public ::testing::WithParamInterface<ForwardedCase> {};
+TEST_P(Forwarded, ClientIsNamed) {
+  const ForwardedCase& c = GetParam();
+  Set(11, c.list);
+  EveOptions options;
+  options.xff = true;
+  options.xff_overwrite = c.overwrite;
+  options.xff_forward = c.forward;
+  StringSink sink;
+  EveWriter writer(options, &sink);
+  const Rule rule;
+  AlertView alert;
+  alert.rule = &rule;
+  alert.tx = &tx;
+  alert.direction = c.direction;
+  Packet packet;
+  packet.ip_version = 4;
+  packet.source = Ip("10.0.0.1");
+  packet.destination = Ip("10.0.0.2");
+  FlowView view;
+  view.flow = &flow;
+  writer.Alert(packet, view, alert);
+  const Json out = Json::parse(sink.text);
+  EXPECT_EQ(out["alert"].value("xff", ""), c.xff);
+  EXPECT_EQ(out["src_ip"], c.source);
+  EXPECT_EQ(out["dest_ip"], c.destination);
+}
+const ForwardedCase kForwarded[] = {
+    {"ReverseTakesTheLast", "1.1.1.1, 2.2.2.2", false, false, Direction::kToServer, "2.2.2.2", "10.0.0.1", "10.0.0.2"},
+    {"ForwardTakesTheFirst", "1.1.1.1, 2.2.2.2", false, true, Direction::kToServer, "1.1.1.1", "10.0.0.1", "10.0.0.2"},
+    {"OverwriteReplacesTheClient", "1.1.1.1", true, true, Direction::kToServer, "", "1.1.1.1", "10.0.0.2"},
+    {"OverwriteReplacesTheClientInAnswers", "1.1.1.1", true, true, Direction::kToClient, "", "10.0.0.1", "1.1.1.1"},
+    {"WhatIsNoAddressIsIgnored", "unknown", true, true, Direction::kToServer, "", "10.0.0.1", "10.0.0.2"},
+};
+INSTANTIATE_TEST_SUITE_P(Xff, Forwarded, ::testing::ValuesIn(kForwarded),
+                         [](const auto& info) { return info.param.name; });
 
 TEST_F(Protocol, ObjectIsNamedAfterTheDissector) {
   Set(0, "x");
