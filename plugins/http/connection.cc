@@ -519,6 +519,7 @@ void Connection::Body(Flow flow, uint32_t d, View bytes) {
   Message& side = side_[d];
   if (bytes.empty()) return;
   if (!side.body_open) OpenBody(flow, d);
+  if (d == SLUICE_TO_CLIENT) flow.SetUint(side.tx, kLength, side.wire_bytes);  // so far
   if (side.drop_rest) return;
   Sink sink(*this, flow, d);
   if (side.decoder != nullptr && side.decoder->active()) sink.Decoded(side.decoder->Feed(bytes, &sink));
