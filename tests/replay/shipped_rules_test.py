@@ -58,6 +58,23 @@ def rdp_channels(*names):
     return b"\x03\x00" + (4 + len(body)).to_bytes(2, "big") + body
 
 
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def http2(*frames):
+    return lambda c: c.tcp(80, [("c", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"".join(frames))])
+
+
+def http2_resets(count):
+    """GETs that are given up at once."""
+    return http2(*(frame(1, 5, 2 * i + 1, b"\x82") + frame(3, 0, 2 * i + 1, bytes(4)) for i in range(count)))
+
+
+def http2_block(continuations):
+    return http2(frame(1, 1, 1), *[frame(9, 0, 1)] * continuations)
+
+
 # sid: (hits, narrowly misses)
 CASES = {
     9100000: (http("/?x=${jndi:ldap://a/b}"), http("/?x=${jnd:ldap://a/b}")),
@@ -68,6 +85,8 @@ CASES = {
     9100012: (http(headers=["User-Agent: Nuclei - Open-source"]), http(headers=["User-Agent: nuclear"])),
     9100020: (http("/cgi?c=;/bin/sh"), http("/docs/bin/sh")),
     9100030: (http(body=b"uid=0(root) gid=0(root) groups=0(root)\n"), http(body=b"uid=1(daemon) gid=1(daemon)\n")),
+    9100050: (http2_resets(100), http2_resets(99)),
+    9100051: (http2_block(129), http2_block(128)),
     9100100: (dns("www.blocked.sluice.test"), dns("blocked.sluice.test.example")),
     9100110: (dns("whoami.akamai.net"), dns("whoami.akamai.network")),
     9100120: (dns(".".join(["a" * 50] * 4)), dns(".".join(["a" * 30] * 4))),

@@ -1,0 +1,166 @@
+#include <gtest/gtest.h>
+#include <nghttp2/nghttp2.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "tests/plugins/conversation.h"
+
+namespace sluice::testing {
+namespace {
+
+constexpr Direction kC = Direction::kToServer, kS = Direction::kToClient;
+const std::string kMagic = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+std::string Big(uint32_t value, int bytes) {
+  std::string out;
+  for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(value >> (8 * i));
+  return out;
+}
+std::string Frame(uint8_t type, uint8_t flags, uint32_t stream, const std::string& payload) {
+  return Big(static_cast<uint32_t>(payload.size()), 3) + static_cast<char>(type) + static_cast<char>(flags) + Big(stream, 4) + payload;
+}
+
+// One direction's encoder.
+class Encoder {
+ public:
+  Encoder() { nghttp2_hd_deflate_new(&deflater_, 4096); }
+  ~Encoder() { nghttp2_hd_deflate_del(deflater_); }
+  std::string Block(const Fields& fields) {
+    std::vector<nghttp2_nv> nva;
+    for (const auto& [name, value] : fields) {
+      nva.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
+                     reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(), 0});
+    }
+    std::string out(nghttp2_hd_deflate_bound(deflater_, nva.data(), nva.size()), '\0');
+    const ssize_t size = nghttp2_hd_deflate_hd(deflater_, reinterpret_cast<uint8_t*>(out.data()), out.size(), nva.data(), nva.size());
+    out.resize(static_cast<size_t>(size));
+    return out;
+  }
+
+ private:
+  nghttp2_hd_deflater* deflater_;
+};
+
+bool Has(const Conversation& c, std::string_view event) {
+  const auto events = c.Events();
+  return std::ranges::find(events, event) != events.end();
+}
+
+const Fields kGet = {{":method", "GET"}, {":scheme", "http"}, {":path", "/a%20b?x=1"}, {":authority", "Example.COM:80"},
+                     {"user-agent", "curl"}, {"cookie", "s=1"}};
+const Fields kOk = {{":status", "200"}, {"server", "nginx"}, {"content-type", "text/html; charset=x"}, {"content-length", "5"}};
+
+Turns Exchange() {
+  Encoder client, server;
+  const std::string request = client.Block(kGet), second = client.Block(kGet);
+  return {{kC, kMagic + Frame(4, 0, 0, Big(3, 2) + Big(100, 4)) + Frame(1, 5, 1, request)},
+          {kS, Frame(4, 0, 0, "") + Frame(1, 4, 1, server.Block(kOk)) + Frame(0, 8, 1, std::string("\3sho\0\0\0", 7)) + Frame(0, 1, 1, "wn")},
+          {kC, Frame(1, 1, 3, second.substr(0, 2)) + Frame(9, 4, 3, second.substr(2))}};
+}
+
+TEST(Http2, StreamIsATransactionWithHttpsFields) {
+  Conversation c;
+  for (const auto& [direction, bytes] : Exchange()) c.Send(direction, bytes);
+  ASSERT_GE(c.num_transactions(), 3u);
+  const size_t i = 1;  // behind the settings of the client
+  EXPECT_EQ(c.Value(i, "http.method"), "GET") << c.Snapshot();
+  EXPECT_EQ(c.Value(i, "http.uri"), "/a b?x=1");
+  EXPECT_EQ(c.Value(i, "http.uri.raw"), "/a%20b?x=1");
+  EXPECT_EQ(c.Value(i, "http.host"), "example.com");
+  EXPECT_EQ(c.Value(i, "http.user_agent"), "curl");
+  EXPECT_EQ(c.Value(i, "http.cookie"), "s=1");
+  EXPECT_EQ(c.Value(i, "http.stat_code", kS), "200");
+  EXPECT_EQ(c.Value(i, "http.server", kS), "nginx");
+  EXPECT_EQ(c.Value(i, "http.response_body", kS), "shown");
+  EXPECT_EQ(c.Number(i, "http2.stream_id"), 1u);
+  EXPECT_EQ(c.Number(i, "length"), 5u);
+  EXPECT_TRUE(c.tx(i).done());
+  ASSERT_EQ(c.tx(i).files.size(), 1u);
+  EXPECT_EQ(c.tx(i).files[0].size, 5u);
+}
+
+TEST(Http2, EveryCutGivesTheSame) {
+  const Turns turns = Exchange();
+  const std::string whole = RunTurns(turns);
+  for (size_t t = 0; t < turns.size(); ++t) {
+    for (size_t cut = 1; cut < turns[t].second.size(); ++cut) EXPECT_EQ(RunTurns(turns, t, cut), whole) << t << " " << cut;
+  }
+}
+
+TEST(Http2, SettingsAreNumbersUnderTheirName) {
+  Conversation c;
+  c.Client(kMagic + Frame(4, 0, 0, Big(3, 2) + Big(100, 4)));
+  ASSERT_EQ(c.num_transactions(), 1u);
+  EXPECT_TRUE(c.tx(0).done());
+  EXPECT_EQ(c.Number(0, "settings_id"), 3u);
+  EXPECT_EQ(c.Number(0, "settings_value"), 100u);
+}
+
+TEST(Http2, InterimResponsesAndTrailersAreNotTheAnswer) {
+  Encoder client, server;
+  Conversation c;
+  c.Client(kMagic + Frame(1, 5, 1, client.Block(kGet)));
+  c.Server(Frame(1, 4, 1, server.Block({{":status", "103"}})));
+  c.Server(Frame(1, 4, 1, server.Block(kOk)) + Frame(0, 0, 1, "x"));
+  c.Server(Frame(1, 5, 1, server.Block({{"grpc-status", "0"}})));
+  EXPECT_EQ(c.Values(0, "http.stat_code", kS), std::vector<std::string>{"200"});
+  EXPECT_TRUE(c.tx(0).done());
+}
+
+TEST(Http2, GapInDataIsSteppedOver) {
+  Encoder client, server;
+  Conversation c;
+  c.Client(kMagic + Frame(1, 5, 1, client.Block(kGet)));
+  c.Client(Frame(1, 5, 3, client.Block(kGet)));
+  const std::string data = Frame(0, 1, 1, std::string(50, 'x'));
+  c.Server(Frame(1, 4, 1, server.Block(kOk)) + data.substr(0, 20)).Gap(kS, 30).Server(data.substr(50) + Frame(1, 5, 3, server.Block(kOk)));
+  EXPECT_TRUE(c.tx(0).done());
+  EXPECT_EQ(c.Value(1, "http.stat_code", kS), "200");
+}
+
+struct EventCase {
+  const char* name;
+  std::string bytes, event;
+};
+class Http2Event : public ::testing::TestWithParam<EventCase> {};
+TEST_P(Http2Event, IsReported) {
+  Conversation c;
+  c.Client(kMagic + GetParam().bytes);
+  EXPECT_TRUE(Has(c, GetParam().event)) << c.Snapshot();
+}
+std::string Repeat(int times, const std::function<std::string(uint32_t)>& make) {
+  std::string out;
+  for (int i = 0; i < times; ++i) out += make(static_cast<uint32_t>(2 * i + 1));
+  return out;
+}
+const EventCase kEvents[] = {
+    {"BlockThatDoesNotDecode", Frame(1, 5, 1, "\xff\xff\xff\xff\xff\xff"), "invalid_header"},
+    {"BlockInterrupted", Frame(1, 1, 1, "\x82") + Frame(6, 0, 0, std::string(8, 'x')), "invalid_frame_header"},
+    {"WindowOfTheWrongLength", Frame(8, 0, 0, "abc"), "invalid_frame_length"},
+    {"SettingsOfTheWrongLength", Frame(4, 0, 0, "abc"), "invalid_frame_length"},
+    {"PaddingLongerThanTheFrame", Frame(0, 8, 1, "\x09x"), "invalid_frame_data"},
+    {"DataOnStreamZero", Frame(0, 0, 0, "x"), "data_stream_zero"},
+    {"LongControlFrame", Frame(4, 0, 0, std::string(70'002, '\0')), "long_frame_data"},
+    {"UserNameInTheAuthority", Frame(1, 5, 1, Encoder().Block({{":method", "GET"}, {":authority", "a:b@c"}})), "userinfo_in_uri"},
+    {"HostThatDiffers", Frame(1, 5, 1, Encoder().Block({{":authority", "a"}, {"host", "b"}})), "authority_host_mismatch"},
+    {"StreamReused", Frame(1, 5, 3, "\x82") + Frame(3, 0, 3, std::string(4, '\0')) + Frame(1, 5, 3, "\x82"), "stream_id_reuse"},
+    {"ContinuationFlood", Frame(1, 1, 1, "") + Repeat(200, [](uint32_t) { return Frame(9, 0, 1, ""); }), "reassembly_limit_reached"},
+    {"ManyStreams", Repeat(600, [](uint32_t id) { return Frame(1, 5, id, "\x82"); }), "too_many_streams"},
+};
+INSTANTIATE_TEST_SUITE_P(Rfc9113, Http2Event, ::testing::ValuesIn(kEvents),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(Http2, ARapidResetFloodIsReportedAndBounded) {
+  Conversation c;
+  c.Client(kMagic);
+  for (uint32_t id = 1; id < 400; id += 2) c.Client(Frame(1, 5, id, "\x82") + Frame(3, 0, id, Big(8, 4)));
+  const auto events = c.Events();
+  EXPECT_EQ(std::ranges::count(events, "rapid_reset"), 1);
+  for (size_t i = 0; i < c.num_transactions(); ++i) EXPECT_TRUE(c.tx(i).done());
+}
+
+}  // namespace
+}  // namespace sluice::testing
