@@ -287,6 +287,7 @@ bool Dissector::TellGap(FlowDissection& flow, Direction direction, uint64_t byte
   if (answer.slow && TooSlow(flow)) return false;
   if (answer.goes_on) return true;
   ++stats_.gap_stops;
+  ++flow.gap_stops_;
   Stop(flow, direction);
   return false;
 }
@@ -437,6 +438,7 @@ void Dissector::ParseDatagram(FlowDissection& flow, Direction direction, Slice b
   }
   if (answer.status == SLUICE_PARSE_ERROR) {
     ++stats_.parse_errors;
+    ++flow.parse_errors_;
     Stop(flow, direction);
   }
   ApplyHandover(flow);
@@ -475,6 +477,7 @@ size_t Dissector::Parse(FlowDissection& flow, Direction direction, Slice bytes) 
     }
     if (answer.status == SLUICE_PARSE_ERROR) {
       ++stats_.parse_errors;
+      ++flow.parse_errors_;
       if (!flow.handover_) Stop(flow, direction);
       return bytes.size();
     }
