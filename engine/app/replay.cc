@@ -71,7 +71,7 @@ void PrintSummary(const Runtime& runtime, const Worker& worker, double seconds) 
              static_cast<double>(s.bytes) * 8 / 1e9 / std::max(seconds, 1e-9));
   fmt::print("flows      {}", by_name["flow.total"]);
   for (const auto& schema : runtime.catalog->schemas()) {
-    if (const uint64_t n = s.flows_by_schema[schema->id]; n > 0) {
+    if (const uint64_t n = s.apps[0][schema->id].flows + s.apps[1][schema->id].flows; n > 0) {
       fmt::print("  {} {}", schema->name, n);
     }
   }

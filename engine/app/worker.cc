@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/cycles.h"
+#include "engine/app/anomaly_names.h"
 #include "engine/output/fast_log.h"
 
 namespace sluice {
@@ -70,28 +71,14 @@ Packet PseudoPacket(const Flow& flow, Direction direction) {
   return packet;
 }
 
-// A name with what EVE puts before it, by event; made once.
-template <typename Event, typename Name>
-std::vector<std::string> Prefixed(std::string_view prefix, Name name) {
-  std::vector<std::string> all;
-  for (size_t i = 0; i < static_cast<size_t>(Event::kMax); ++i) {
-    all.push_back(fmt::format("{}.{}", prefix, name(static_cast<Event>(i))));
-  }
-  return all;
-}
 std::string_view AnomalyName(StreamEvent event) {
-  static const auto kNames = Prefixed<StreamEvent>("stream", StreamEventName);
+  static const auto kNames = AnomalyNames<StreamEvent>("stream", StreamEventName);
   return kNames[static_cast<size_t>(event)];
 }
 
 bool IsReject(Action action) { return action >= Action::kReject; }
 
 }  // namespace
-
-static const EveOptions* FirstWithCommunityId(const std::vector<EveOptions>& logs) {
-  const auto it = std::ranges::find_if(logs, &EveOptions::community_id);
-  return it == logs.end() ? nullptr : &*it;
-}
 
 // Contiguous raw bytes of one direction that stream rules may still look at.
 struct RawWindow {
@@ -177,11 +164,11 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       fast_(sinks.fast),
       keeps_macs_(std::ranges::any_of(options_.eve, &EveOptions::ethernet)),
       every_drop_(std::ranges::any_of(options_.eve, &EveOptions::drop_all)),
-      community_(FirstWithCommunityId(options_.eve)),
       verdicts_(verdicts),
       alerts_by_rule_(program->rules().rules.size(), 0) {
-  stats_.flows_by_schema.assign(catalog.schemas().size(), 0);
-  stats_.transactions_by_schema = stats_.errors_by_schema = stats_.flows_by_schema;
+  const auto community = std::ranges::find_if(options_.eve, &EveOptions::community_id);
+  if (community != options_.eve.end()) community_seed_ = community->community_id_seed;
+  for (auto& apps : stats_.apps) apps.resize(catalog.schemas().size());
   table_.set_on_end([this](Flow& flow, FlowEndReason reason) { EndFlow(flow, reason); });
 }
 
@@ -257,6 +244,7 @@ void Worker::ProcessInFlow(const Packet& packet) {
   }
   Inspect(packet, *flow, *state, direction, in_stream);
   // What a dropped packet would have completed never came to be.
+  CountProtocol(*flow, *state);
   if (!flow->dropped) FinishTransactions(packet, *flow, *state);
   HandleBudgets(*flow, *state);
   if (state->dissection != nullptr) dissector_.Retire(*state->dissection);
@@ -315,9 +303,9 @@ Worker::FlowWork& Worker::StateOf(Flow& flow) {
     if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowWork>());
     flow.user = free_states_.back().release();
     free_states_.pop_back();
-    if (community_ != nullptr) {
-      static_cast<FlowWork*>(flow.user)->community_id =
-          CommunityId(flow.tuple, community_->community_id_seed);
+    if (community_seed_) {
+      AppendCommunityId(flow.tuple, *community_seed_,
+                        &static_cast<FlowWork*>(flow.user)->community_id);
     }
   }
   return *static_cast<FlowWork*>(flow.user);
@@ -590,17 +578,21 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   return view;
 }
 
+WorkerStats::App& Worker::AppStats(const Flow& flow, const Schema& schema) {
+  return stats_.apps[flow.tuple.ip_protocol != kTcp][schema.id];
+}
+
+void Worker::CountProtocol(const Flow& flow, FlowWork& state) {
+  if (state.dissection == nullptr || state.dissection->schema() == state.counted) return;
+  state.counted = state.dissection->schema();
+  if (state.counted != nullptr) ++AppStats(flow, *state.counted).flows;
+}
+
 void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state) {
   FlowDissection* dissection = state.dissection;
-  if (dissection == nullptr) return;
-  if (const Schema* schema = dissection->schema(); schema != state.counted) {
-    state.counted = schema;
-    if (schema != nullptr) ++stats_.flows_by_schema[schema->id];
-  }
-  if (!dissection->changed()) return;
+  if (dissection == nullptr || !dissection->changed()) return;
   const FlowView view = ViewOf(flow, state);
   for (const FlowEvent& event : dissection->events()) {
-    ++stats_.errors_by_schema[event.schema->id];
     AppAnomaly(packet, view, *event.schema, event.index, event.direction, nullptr);
   }
   for (LiveTransaction* live : dissection->transactions()) {
@@ -618,9 +610,8 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   }
   if (!tx.done()) return;
   tx.logged = true;
-  ++stats_.transactions_by_schema[tx.schema->id];
+  ++AppStats(*view.flow, *tx.schema).transactions;
   for (const TransactionEvent& event : tx.events) {
-    ++stats_.errors_by_schema[tx.schema->id];
     AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.id);
   }
   if (!tx.no_log) eve_writer_.TransactionRecord(packet, view, tx);
@@ -685,11 +676,16 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     FlushFlow(flow, *state);
     eve_writer_.FlowRecord(ViewOf(flow, *state), reason, now_);
     if (state->dissection != nullptr) {
-      stats_.flows_failed += state->dissection->failed();
+      CountProtocol(flow, *state);
+      stats_.flows_failed[flow.tuple.ip_protocol != kTcp] += state->dissection->failed();
+      if (state->counted != nullptr) {
+        WorkerStats::App& app = AppStats(flow, *state->counted);
+        app.parse_errors += state->dissection->parse_errors();
+        app.gaps += state->dissection->gap_stops();
+      }
       dissector_.Close(state->dissection);
     }
-    state->session.Release(segments_);
-    state->session = TcpSession{};
+    state->session.Reset(segments_);
     state->dissection = nullptr;
     state->vars.Clear();
     for (RawWindow& raw : state->raw) raw.Clear();
@@ -768,7 +764,6 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("detect.flow_vars_full", d.flow_vars_full);
   const DissectStats& p = dissector_.stats();
   add("dissect.undissected", p.undissected);
-  add("app_layer.flow.failed", s.flows_failed);
   add("dissect.probe_undecided", p.probe_undecided);
   add("dissect.breaches", p.breaches);
   add("dissect.slow_calls", p.slow_calls);
@@ -782,9 +777,6 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("dissect.bad_calls", p.bad_calls);
   add("dissect.bytes_withheld", p.bytes_withheld);
   for (const auto& schema : catalog_.schemas()) {
-    add(fmt::format("app_layer.flow.{}", schema->name), s.flows_by_schema[schema->id]);
-    add(fmt::format("app_layer.tx.{}", schema->name), s.transactions_by_schema[schema->id]);
-    add(fmt::format("app_layer.error.{}.parser", schema->name), s.errors_by_schema[schema->id]);
     const PluginStats& plugin = dissector_.plugin_stats()[schema->id];
     add(fmt::format("plugins.{}.calls", schema->name), plugin.calls);
     add(fmt::format("plugins.{}.time_us", schema->name), plugin.cycles / CyclesPerMicrosecond());
@@ -793,6 +785,7 @@ void Worker::CollectCounters(NamedCounters* out) const {
           plugin.breaches[i]);
     }
   }
+  CollectAppCounters(out);
   if (!options_.inline_verdicts) return;
   add("ips.accepted", s.accepted);
   add("ips.blocked", s.blocked);
@@ -800,6 +793,28 @@ void Worker::CollectCounters(NamedCounters* out) const {
   for (size_t i = 1; i < s.drop_reasons.size(); ++i) {
     add(fmt::format("ips.drop_reason.{}", NamesOf(static_cast<DropReason>(i)).counter),
         s.drop_reasons[i]);
+  }
+}
+
+// A dissector of both transports has its counters apart: app_layer.flow.x_udp.
+void Worker::CollectAppCounters(NamedCounters* out) const {
+  static constexpr std::string_view kTransports[] = {"tcp", "udp"};
+  for (size_t t = 0; t < 2; ++t) {
+    out->emplace_back(fmt::format("app_layer.flow.failed_{}", kTransports[t]), stats_.flows_failed[t]);
+  }
+  for (const auto& schema : catalog_.schemas()) {
+    const uint32_t transports = catalog_.plugin(schema->id).info().transports;
+    const bool both = (transports & SLUICE_TCP) && (transports & SLUICE_UDP);
+    for (size_t t = 0; t < 2; ++t) {
+      if (!(transports & (t == 0 ? SLUICE_TCP : SLUICE_UDP))) continue;
+      const std::string name =
+          both ? fmt::format("{}_{}", schema->name, kTransports[t]) : std::string(schema->name);
+      const WorkerStats::App& app = stats_.apps[t][schema->id];
+      out->emplace_back("app_layer.flow." + name, app.flows);
+      out->emplace_back("app_layer.tx." + name, app.transactions);
+      out->emplace_back("app_layer.error." + name + ".parser", app.parse_errors);
+      out->emplace_back("app_layer.error." + name + ".gap", app.gaps);
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,8 +66,12 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   std::array<uint64_t, static_cast<size_t>(Layer::kMax)> layers{};  // headers decoded
   std::array<uint64_t, static_cast<size_t>(DecodeEvent::kMax)> decode_events{};
   uint64_t decode_events_lost = 0;  // of packets with more than Packet::kMaxEvents
-  std::vector<uint64_t> flows_by_schema, transactions_by_schema, errors_by_schema;
-  uint64_t flows_failed = 0;
+  struct App {
+    uint64_t flows = 0, transactions = 0;
+    uint64_t parse_errors = 0, gaps = 0;  // directions given up
+  };
+  std::vector<App> apps[2];           // over TCP, UDP; by Schema::id
+  uint64_t flows_failed[2] = {0, 0};  // the same
 };
 
 class Worker {
@@ -138,6 +143,9 @@ class Worker {
   VerdictView VerdictOf(const Packet& packet, const PacketResult& result) const;
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
                   const PacketResult& result);
+  WorkerStats::App& AppStats(const Flow& flow, const Schema& schema);
+  void CountProtocol(const Flow& flow, FlowWork& state);
+  void CollectAppCounters(NamedCounters* out) const;
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
   void AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema, uint32_t index,
                   Direction direction, const uint64_t* tx_id);
@@ -159,7 +167,7 @@ class Worker {
   RecordSink* fast_;
   std::string fast_line_;
   const bool keeps_macs_, every_drop_;
-  const EveOptions* community_;  // of the first log that wants the id; null: none
+  std::optional<uint16_t> community_seed_;  // if a log wants the id: the first such log's
   VerdictSink* verdicts_;
   WorkerStats stats_;
   std::vector<uint64_t> alerts_by_rule_;

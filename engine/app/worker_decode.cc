@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "engine/app/anomaly_names.h"
 #include "engine/app/worker.h"
 
 namespace sluice {
@@ -11,15 +12,8 @@ namespace {
 
 constexpr Nanos kExpiryInterval = std::chrono::milliseconds{100};  // packet time
 
-// A name with what EVE puts before it, by event; made once.
 std::string_view AnomalyName(DecodeEvent event) {
-  static const auto kNames = [] {
-    std::vector<std::string> all;
-    for (size_t i = 0; i < static_cast<size_t>(DecodeEvent::kMax); ++i) {
-      all.push_back(fmt::format("decoder.{}", DecodeEventName(static_cast<DecodeEvent>(i))));
-    }
-    return all;
-  }();
+  static const auto kNames = AnomalyNames<DecodeEvent>("decoder", DecodeEventName);
   return kNames[static_cast<size_t>(event)];
 }
 

@@ -288,6 +288,7 @@ bool Dissector::TellGap(FlowDissection& flow, Direction direction, uint64_t byte
   if (answer.slow && TooSlow(flow)) return false;
   if (answer.goes_on) return true;
   ++stats_.gap_stops;
+  ++flow.gap_stops_;
   Stop(flow, direction);
   return false;
 }
@@ -438,6 +439,7 @@ void Dissector::ParseDatagram(FlowDissection& flow, Direction direction, Slice b
   }
   if (answer.status == SLUICE_PARSE_ERROR) {
     ++stats_.parse_errors;
+    ++flow.parse_errors_;
     Stop(flow, direction);
   }
   ApplyHandover(flow);
@@ -476,6 +478,7 @@ size_t Dissector::Parse(FlowDissection& flow, Direction direction, Slice bytes) 
     }
     if (answer.status == SLUICE_PARSE_ERROR) {
       ++stats_.parse_errors;
+      ++flow.parse_errors_;
       if (!flow.handover_) Stop(flow, direction);
       return bytes.size();
     }

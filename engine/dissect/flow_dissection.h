@@ -134,6 +134,8 @@ class FlowDissection {
   bool failed() const { return failed_; }
   // Nothing of this flow is looked at any more: encrypted or given up.
   bool opaque() const { return opaque_; }
+  uint32_t parse_errors() const { return parse_errors_; }  // directions that a dissector gave up
+  uint32_t gap_stops() const { return gap_stops_; }        // ... at a gap
   bool recognised_by(Direction d) const { return probed_yes_[Index(d)]; }
 
   // Live transactions, oldest first; valid until the next call on this flow.
@@ -160,6 +162,7 @@ class FlowDissection {
   bool failed_ = false, opaque_ = false, changed_ = false, dead_ = false;
   bool probed_yes_[2] = {false, false};
   bool probed_no_[2] = {false, false};
+  uint32_t parse_errors_ = 0, gap_stops_ = 0;
   bool stopped_[2] = {false, false};  // ERROR or gap: not parsed again
   bool ended_[2] = {false, false};
   bool handover_ = false;

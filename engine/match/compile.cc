@@ -710,7 +710,7 @@ std::string_view RuleProgram::FastPatternOf(const Rule& rule) const {
 }
 
 int RuleProgram::EventId(std::string_view name) const {
-  const auto it = impl_->event_ids.find(std::string(name));
+  const auto it = impl_->event_ids.find(name);
   return it == impl_->event_ids.end() ? -1 : it->second;
 }
 

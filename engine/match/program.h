@@ -139,7 +139,7 @@ struct RuleProgram::Impl {
   std::vector<uint8_t> keyword_stage[2];   // by KeywordId
   std::vector<uint8_t> keyword_directions;  // by KeywordId
   std::vector<uint64_t> xbit_keys;        // by xbit name index: the same after a reload
-  std::unordered_map<std::string, int> event_ids;
+  std::map<std::string, int, std::less<>> event_ids;
   std::vector<bool> wanted;
   bool wants_stream = false;
   uint32_t generation = 0;

@@ -1,7 +1,8 @@
 #include "engine/output/eve.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
+#define OPENSSL_SUPPRESS_DEPRECATED  // the EVP interface allocates at each digest
+#include <openssl/sha.h>
 #include <sluice/plugin.h>
 
 #include <algorithm>
@@ -83,7 +84,7 @@ std::string_view IpProtocolName(uint8_t protocol) {
   return kNumbers[protocol];
 }
 
-std::string CommunityId(const Tuple& tuple, uint16_t seed) {
+void AppendCommunityId(const Tuple& tuple, uint16_t seed, std::string* out) {
   // Counterparts of ICMP types that come in pairs; others are one-way.
   static constexpr uint8_t kPairs4[][2] = {{8, 0}, {13, 14}, {15, 16}, {17, 18}, {10, 9}};
   static constexpr uint8_t kPairs6[][2] = {{128, 129}, {133, 134}, {135, 136},
@@ -126,12 +127,13 @@ std::string CommunityId(const Tuple& tuple, uint16_t seed) {
     put16(ports[0]);
     put16(ports[1]);
   }
-  uint8_t digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_Digest(input, n, digest, &size, EVP_sha1(), nullptr);
-  std::string out = "1:";
-  AppendBase64(Slice(digest, size), &out);
-  return out;
+  uint8_t digest[SHA_DIGEST_LENGTH];
+  SHA_CTX context;
+  SHA1_Init(&context);
+  SHA1_Update(&context, input, n);
+  SHA1_Final(digest, &context);
+  *out += "1:";
+  AppendBase64(Slice(digest, sizeof(digest)), out);
 }
 
 void MacSet::Add(Slice mac) {
@@ -226,7 +228,7 @@ void EveWriter::Arp(const Packet& packet) {
     json_.Key(ip);
     json_.Ip(address);
   };
-  Begin(RecordType::kPacket, "arp", packet.time, FlowView{}, &packet);
+  Begin(RecordType::kArp, "arp", packet.time, FlowView{}, &packet);
   json_.OpenObject("arp");
   json_.Field("hw_type", "ethernet");
   json_.Field("proto_type", "ipv4");
@@ -853,7 +855,8 @@ void EveWriter::Stats(Nanos now, uint64_t uptime, const NamedCounters& counters)
   for (const auto& [name, value] : counters) {
     const bool of_thread = name.starts_with("threads.");
     if (of_thread ? !options_.stats_threads : !options_.stats_totals) continue;
-    if (value == 0 && !options_.stats_zero) continue;
+    // What is listed in an array is no counter: a 0 there is a fact too.
+    if (value == 0 && !options_.stats_zero && name.find("[]") == name.npos) continue;
     const std::string_view leaf = EnterLevels(name, &open);
     json_.Field(leaf, value);
     if (!options_.stats_deltas) continue;

@@ -193,7 +193,7 @@ class EveWriter {
 
 // "TCP", "UDP", "IPv6-ICMP" ...; a number without a name as three digits.
 std::string_view IpProtocolName(uint8_t protocol);
-// Community ID version 1.
-std::string CommunityId(const Tuple& tuple, uint16_t seed);
+// Community ID version 1, appended.
+void AppendCommunityId(const Tuple& tuple, uint16_t seed, std::string* out);
 
 }  // namespace sluice

@@ -23,6 +23,8 @@ class EveLog {
   template <typename... A>
   void Alert(const A&... a) { for (EveWriter& w : writers_) w.Alert(a...); }
   template <typename... A>
+  void Arp(const A&... a) { for (EveWriter& w : writers_) w.Arp(a...); }
+  template <typename... A>
   void Drop(const A&... a) { for (EveWriter& w : writers_) w.Drop(a...); }
   template <typename... A>
   void TransactionRecord(const A&... a) { for (EveWriter& w : writers_) w.TransactionRecord(a...); }
@@ -30,8 +32,6 @@ class EveLog {
   void FileRecord(const A&... a) { for (EveWriter& w : writers_) w.FileRecord(a...); }
   template <typename... A>
   void Anomaly(const A&... a) { for (EveWriter& w : writers_) w.Anomaly(a...); }
-  template <typename... A>
-  void Arp(const A&... a) { for (EveWriter& w : writers_) w.Arp(a...); }
   template <typename... A>
   void FlowRecord(const A&... a) { for (EveWriter& w : writers_) w.FlowRecord(a...); }
   template <typename... A>

@@ -134,4 +134,9 @@ void Reassembly::Clear(SegmentPool& pool) noexcept {
   segments_.clear();
 }
 
+void Reassembly::Reset(SegmentPool& pool) noexcept {
+  Clear(pool);
+  delivered_ = highest_ = 0;
+}
+
 }  // namespace sluice

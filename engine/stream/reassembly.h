@@ -57,8 +57,10 @@ class Reassembly {
   // Delivers what may be: everything in order below `limit`; with `gaps`, missing
   // bytes below it are reported lost.
   void Deliver(uint64_t limit, bool gaps, SegmentPool& pool, StreamStats& stats, Sink& sink);
-  // Gives all memory back.
+  // Gives all waiting bytes back.
   void Clear(SegmentPool& pool) noexcept;
+  // The same, and begins at offset 0.
+  void Reset(SegmentPool& pool) noexcept;
 
   uint64_t delivered() const { return delivered_; }  // offset of the next byte
   bool waiting() const { return !segments_.empty(); }

@@ -296,8 +296,13 @@ void TcpSession::Flush(const StreamOptions& options, SegmentPool& pool, StreamSt
   DeliverAll(Direction::kToClient, options, pool, stats, sink);
 }
 
-void TcpSession::Release(SegmentPool& pool) noexcept {
-  for (Side& side : side_) side.data.Clear(pool);
+void TcpSession::Reset(SegmentPool& pool) noexcept {
+  Reassembly kept[2] = {std::move(side_[0].data), std::move(side_[1].data)};
+  *this = TcpSession{};
+  for (size_t d = 0; d < 2; ++d) {
+    kept[d].Reset(pool);
+    side_[d].data = std::move(kept[d]);
+  }
 }
 
 }  // namespace sluice

@@ -62,7 +62,8 @@ class TcpSession {
                    SegmentPool& pool, StreamStats& stats, Sink& sink);
   // The flow ends: all that is in order is handed on.
   void Flush(const StreamOptions& options, SegmentPool& pool, StreamStats& stats, Sink& sink);
-  void Release(SegmentPool& pool) noexcept;
+  // A new session; the room that was needed once is kept.
+  void Reset(SegmentPool& pool) noexcept;
 
   TcpState state() const { return state_; }
   bool established() const { return established_; }

@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (pool.in_use() > kMemcap) __builtin_trap();
   }
   session.Flush(options, pool, stats, sink);
-  session.Release(pool);
+  session.Reset(pool);
   if (pool.in_use() != 0) __builtin_trap();
   return 0;
 }

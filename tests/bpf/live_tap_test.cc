@@ -277,7 +277,7 @@ TEST_P(Streams, AreReassembledUpToTheBudget) {
     EXPECT_FALSE(sink.gap[0] || sink.gap[1]);
     EXPECT_TRUE(sink.end[0] && sink.end[1]);
   }
-  session.Release(pool);
+  session.Reset(pool);
 }
 constexpr uint64_t kAllBytes = TAP_BUDGET_ALL;
 const BudgetCase kBudgets[] = {

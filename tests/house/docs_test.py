@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
 """What the README and the help say is true: the commands run, options exist, pages
 named exist, sample rules load."""
+import functools
+import json
 import os
 import re
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "replay"))
+from packets import Capture, dns_answer, dns_query, response  # noqa: E402
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 SLUICE = os.environ.get("SLUICE", os.path.join(ROOT, "build/release/sluice"))
@@ -52,6 +58,51 @@ class Docs(unittest.TestCase):
                     self.assertIn(" 0 failed", out)
                     shown.append([line for line in out.split("\n") if not line.startswith(d)])
                 self.assertEqual(*shown)
+
+    def test_every_log_setting_is_explained(self):
+        with open(os.path.join(ROOT, "engine/config/settings.cc")) as f:
+            names = re.findall(r'"((?:eve|log)\.[a-z-]+)"', f.read())
+        self.assertGreater(len(names), 30)
+        page = self.page("docs/eve.md")
+        for name in names:
+            self.assertIn(f"`{name}`", page)
+
+    def test_sample_settings_of_the_logs_are_taken(self):
+        with tempfile.TemporaryDirectory() as d:
+            path = os.path.join(d, "sluice.toml")
+            with open(path, "w") as f:
+                f.write(re.search(r"```toml\n(.*?)```", self.page("docs/eve.md"), re.S)[1])
+            run("check", "-c", path)
+
+    def test_sample_records_are_what_is_written(self):
+        page = self.page("docs/eve.md")
+        samples = [json.loads(line) for block in re.findall(r"```json\n(.*?)```", page, re.S)
+                   for line in block.splitlines()]
+        self.assertGreaterEqual(len(samples), 5)
+        records, fast = self.replay_sample(re.search(r"```rules\n(.*?)```", page, re.S)[1])
+        for sample in samples:
+            self.assertIn(sample, records, sample["event_type"])
+        self.assertEqual(re.search(r"```text\n(.*?)```", page, re.S)[1], fast)
+
+    def page(self, name):
+        with open(os.path.join(ROOT, name)) as f:
+            return f.read()
+
+    def replay_sample(self, rules):
+        capture = Capture()
+        capture.tcp(80, [("c", b"GET /login HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: curl/8.5\r\n\r\n"),
+                         ("s", response(b"ok"))])
+        capture.udp(53, [("c", dns_query("evil.example", 1)), ("s", dns_answer("evil.example"))])
+        with tempfile.TemporaryDirectory() as d:
+            at = functools.partial(os.path.join, d)
+            capture.write(at("a.pcap"))
+            with open(at("a.rules"), "w") as f:
+                f.write(rules)
+            subprocess.run([SLUICE, "replay", "-q", "-r", at("a.pcap"), "-S", at("a.rules"), "-l", at("out"),
+                            "--simulate-ips", "--set", "eve.community-id=yes"],
+                           check=True, timeout=60, env={**os.environ, "TZ": "UTC"})
+            with open(at("out/eve.json")) as eve, open(at("out/fast.log")) as fast:
+                return [json.loads(line) for line in eve], fast.read()
 
     def test_every_command_explains_itself_with_an_example(self):
         for args in ([], ["run"], ["replay"], ["check"], ["drops"], ["drops", "list"], ["drops", "add"],

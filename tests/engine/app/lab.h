@@ -68,9 +68,14 @@ class Lab {
 
   void Send(const Frame& frame) { Send(Build(frame)); }
   void Send(const Bytes& bytes) {
-    ++number_;
     time_ += std::chrono::milliseconds{1};
-    worker_->Process(LinkType::kEthernet, bytes, time_, number_, static_cast<uint32_t>(bytes.size()));
+    if (recording_ != nullptr) return recording_->emplace_back(bytes, time_), void();
+    Process(bytes, time_);
+  }
+  // Keeps what is sent instead of sending it; null ends that.
+  void Record(std::vector<std::pair<Bytes, Nanos>>* frames) { recording_ = frames; }
+  void Play(const std::vector<std::pair<Bytes, Nanos>>& frames) {
+    for (const auto& [bytes, time] : frames) Process(bytes, time);
   }
   // A complete connection: the handshake, then what each side says in turn.
   void Connect(const Frame& client) {
@@ -110,6 +115,11 @@ class Lab {
   MemorySink eve, fast;
 
  private:
+  void Process(const Bytes& bytes, Nanos time) {
+    worker_->Process(LinkType::kEthernet, bytes, time, ++number_, static_cast<uint32_t>(bytes.size()));
+  }
+
+  std::vector<std::pair<Bytes, Nanos>>* recording_ = nullptr;
   std::unique_ptr<Catalog> catalog_;
   std::shared_ptr<const RuleProgram> program_;
   std::unique_ptr<Worker> worker_;

@@ -93,9 +93,14 @@ TEST_P(Community, EqualsTheSpecification) {
   t.source_port = c.sport;
   t.destination_port = c.dport;
   t.ip_protocol = c.protocol;
-  EXPECT_EQ(CommunityId(t, 0), c.id);
+  const auto id = [](const Tuple& tuple) {
+    std::string out;
+    AppendCommunityId(tuple, 0, &out);
+    return out;
+  };
+  EXPECT_EQ(id(t), c.id);
   if (c.protocol == 6 || c.protocol == 17) {
-    EXPECT_EQ(CommunityId(t.Reverse(), 0), c.id);
+    EXPECT_EQ(id(t.Reverse()), c.id);
   }
 }
 Address Ip(const char* text) {

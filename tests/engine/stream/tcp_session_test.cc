@@ -41,7 +41,7 @@ class Session : public ::testing::Test {
     Send(kS, kTcpSyn | kTcpAck, server, client + 1);
     Send(kC, kTcpAck, client + 1, server + 1);
   }
-  ~Session() override { session.Release(pool); }
+  ~Session() override { session.Reset(pool); }
 
   StreamOptions options;
   SegmentPool pool{1 << 20};
@@ -134,7 +134,7 @@ TEST_F(Session, ForgedSegmentsDoNotEndTheStream) {
   for (const Forgery& f : {Forgery{kTcpRst, 1001 + 0x20000000}, Forgery{kTcpRst, 900},
                            Forgery{kTcpSyn, 77}, Forgery{kTcpFin | kTcpAck, 1003},
                            Forgery{kTcpFin | kTcpAck, 1001 + 0x20000000}}) {
-    session.Release(pool);
+    session.Reset(pool);
     session = TcpSession{};
     to = Recorder{};
     Handshake();
@@ -189,7 +189,7 @@ TEST_F(Session, EveryCutAndOrderGivesTheSameBytes) {
   std::string text;
   for (int i = 0; i < 300; ++i) text += static_cast<char>('a' + i % 26);
   for (int round = 0; round < 400; ++round) {
-    session.Release(pool);
+    session.Reset(pool);
     session = TcpSession{};
     to = Recorder{};
     options.inline_mode = round % 2 == 0;
