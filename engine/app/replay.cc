@@ -142,6 +142,8 @@ int RunReplay(const CommandLine& line) {
     progress.Update(**tap, frame.number);
   }
   progress.End();
+  // As far as it goes a broken capture is read, like any other.
+  for (const std::string& problem : (*tap)->problems()) fmt::print(stderr, "sluice: {}\n", problem);
   (*worker)->Shutdown();
   NamedCounters counters;
   (*worker)->CollectCounters(&counters);

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "engine/app/decode_options.h"
 #include "engine/app/keywords.h"
 #include "engine/app/plugins.h"
 #include "engine/match/database_cache.h"
@@ -118,12 +119,14 @@ Result<Options> BuildOptions(const CommandLine& line) {
     options.classification_file = ShippedFile("classification.config");
   }
   if (options.reference_file.empty()) options.reference_file = ShippedFile("reference.config");
+  WorkerOptions unused;
+  if (auto ok = SetDecodeOptions(options, &unused); !ok) return std::unexpected(ok.error());
   return options;
 }
 
 WorkerOptions MakeWorkerOptions(const Options& o) {
   WorkerOptions w;
-  w.decode.verify_checksums = o.verify_checksums;
+  [[maybe_unused]] const auto checked = SetDecodeOptions(o, &w);  // by BuildOptions()
   w.flow.capacity = static_cast<uint32_t>(o.flow_capacity);
   w.flow.tcp = {{Seconds(o.tcp_new), Seconds(o.tcp_established), Seconds(o.tcp_closed), Seconds(100)}};
   w.flow.udp = {{Seconds(o.udp_new), Seconds(o.udp_established), Seconds(o.udp_established), Seconds(100)}};

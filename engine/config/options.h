@@ -89,6 +89,22 @@ struct Options {
   bool midstream = false, async_oneside = false, stream_inline = false;
   uint64_t stream_depth = 1u << 20, stream_memcap = 256u << 20;
   bool verify_checksums = true;
+
+  // Decoding and reassembly of fragments.
+  struct Tunnel {
+    bool enabled = true;
+    std::string ports;  // "4789", "[1024,2048]", "$VXLAN_PORTS", "any"
+  };
+  Tunnel teredo{.ports = "any"}, vxlan{.ports = "$VXLAN_PORTS"}, geneve{.ports = "$GENEVE_PORTS"};
+  uint32_t max_layers = 16;
+  bool track_recursion = true;
+  uint64_t defrag_memcap = 32u << 20;
+  uint32_t defrag_trackers = 8192, defrag_fragments = 1024;
+  uint64_t defrag_timeout = 60;  // seconds
+  struct HostOs {
+    std::string os, network;  // "linux", "10.0.0.0/8"
+  };
+  std::vector<HostOs> host_os;  // overlap policy by receiver
   std::string overlap_policy = "windows";
 
   // Logs.

@@ -268,6 +268,29 @@ std::vector<Setting> MakeSettings() {
   add("stream.memcap", "stream.reassembly.memcap", "bytes of waiting segments per worker", Size(&O::stream_memcap));
   add("stream.overlap", "", "which copy wins: windows, first, last, linux, solaris", OneOf(&O::overlap_policy, {"windows", "first", "last", "linux", "solaris"}));
   add("decode.checksums", "stream.checksum-validation", "ignore segments with a wrong checksum", Bool(&O::verify_checksums));
+  const auto tunnel = [&](const std::string& name, const std::string& what, Options::Tunnel O::*member) {
+    add("decode." + name, "decoder." + name + ".enabled", "look into " + what,
+        [member](Options& o, const std::string& v) -> Result<void> {
+          const auto value = ParseBool(v);
+          if (!value) return std::unexpected(value.error());
+          (o.*member).enabled = *value;
+          return {};
+        });
+    add("decode." + name + "-ports", "decoder." + name + ".ports", "... on these UDP ports",
+        [member](Options& o, const std::string& v) -> Result<void> {
+          (o.*member).ports = v;
+          return {};
+        });
+  };
+  tunnel("teredo", "Teredo", &O::teredo);
+  tunnel("vxlan", "VXLAN", &O::vxlan);
+  tunnel("geneve", "Geneve", &O::geneve);
+  add("decode.max-layers", "decoder.max-layers", "headers of a packet, over all tunnels", Integer(&O::max_layers, 1, 32));
+  add("decode.track-recursion", "decoder.recursion-level.use-for-tracking", "the same ends inside and outside a tunnel are two flows", Bool(&O::track_recursion));
+  add("defrag.memcap", "defrag.memcap", "bytes of fragments per worker", Size(&O::defrag_memcap));
+  add("defrag.trackers", "defrag.trackers", "packets in fragments at a time, per worker", Integer(&O::defrag_trackers, 1, 1u << 20));
+  add("defrag.max-fragments", "", "fragments of a packet", Integer(&O::defrag_fragments, 2, 65534));
+  add("defrag.timeout", "defrag.timeout", "seconds a packet may wait for its fragments", Integer(&O::defrag_timeout, 1, 86400));
   add("log.directory", "default-log-dir", "where logs are written", Text(&O::log_dir));
   add("log.fast", "outputs.fast.enabled", "write fast.log", Bool(&O::fast));
   add("log.fast-file", "outputs.fast.filename", "its name", Text(&O::fast_file));
@@ -295,8 +318,15 @@ std::vector<Setting> MakeSettings() {
 struct Prefix {
   std::string_view name, suricata;
   Result<void> (*apply)(Options&, const std::string& key, const std::string& value);
+  bool list = false;  // several values of one name
 };
 const Prefix kPrefixes[] = {
+    {"host-os-policy.", "host-os-policy.",
+     [](Options& o, const std::string& key, const std::string& value) -> Result<void> {
+       o.host_os.push_back({key, value});
+       return {};
+     },
+     true},
     {"vars.addresses.", "vars.address-groups.",
      [](Options& o, const std::string& key, const std::string& value) -> Result<void> {
        o.address_vars[key] = value;
@@ -329,6 +359,11 @@ const Setting* FindSetting(std::string_view name, bool suricata) {
     if ((suricata ? setting.suricata_name : setting.name) == name) return &setting;
   }
   return nullptr;
+}
+
+bool TakesList(std::string_view name) {
+  return FindSetting(name, false) != nullptr ||
+         std::ranges::any_of(kPrefixes, [&](const Prefix& p) { return p.list && name.starts_with(p.name); });
 }
 
 Result<bool> ApplyScalar(Options* options, const std::string& name, const std::string& value,
@@ -376,6 +411,7 @@ Options DefaultOptions() {
                     {"DNP3_CLIENT", "$HOME_NET"},  {"MODBUS_CLIENT", "$HOME_NET"},
                     {"MODBUS_SERVER", "$HOME_NET"}, {"ENIP_CLIENT", "$HOME_NET"},
                     {"ENIP_SERVER", "$HOME_NET"}};
+  o.host_os = {{"windows", "0.0.0.0/0"}};
   o.port_vars = {{"HTTP_PORTS", "80"}, {"SHELLCODE_PORTS", "!80"}, {"ORACLE_PORTS", "1521"},
                  {"SSH_PORTS", "22"}, {"DNP3_PORTS", "20000"}, {"MODBUS_PORTS", "502"},
                  {"FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"}, {"FTP_PORTS", "21"},

@@ -25,6 +25,9 @@ const std::vector<Setting>& Settings();
 // Null if there is none of that name in the naming asked for.
 const Setting* FindSetting(std::string_view name, bool suricata);
 
+// Whether a list may stand for it: of a setting that is none, the last element counts.
+bool TakesList(std::string_view name);
+
 // One scalar by its dotted name; false if nothing has that name.
 Result<bool> ApplyScalar(Options* options, const std::string& name, const std::string& value,
                          bool suricata);

@@ -133,6 +133,8 @@ class Importer {
 }  // namespace
 
 Result<void> ReadYaml(std::string_view text, const std::string& path, Options* options) {
+  // What that file does not list has Suricata's own policy, not that of its stock file.
+  options->host_os.clear();
   yaml_parser_t parser;
   yaml_document_t document;
   if (!yaml_parser_initialize(&parser)) return Fail(Errc::kOutOfMemory, "{}: no memory", path);

@@ -61,7 +61,7 @@ void Decode(LinkType link, Slice frame, const DecodeOptions& options, Packet* pa
 
 void DecodeInner(const Packet& outer, const DecodeOptions& options, Packet* packet) noexcept {
   packet->time = outer.time;
-  packet->number = outer.number;
+  packet->number = 0;
   packet->wire_len = static_cast<uint32_t>(outer.inner.bytes.size());
   Reset(packet, LinkType::kRawIp, outer.inner.bytes);
   packet->origin = outer.inner.origin;

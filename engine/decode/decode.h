@@ -48,7 +48,8 @@ struct DecodeOptions {
 // Fills everything but time and number, which it keeps.
 void Decode(LinkType link, Slice frame, const DecodeOptions& options, Packet* packet) noexcept;
 
-// What outer.inner holds.  It has time and number of `outer`, which must outlive it.
+// What outer.inner holds.  It has the time of `outer`, which must outlive it, and no number:
+// only frames are counted.
 void DecodeInner(const Packet& outer, const DecodeOptions& options, Packet* packet) noexcept;
 
 // `frame` is what Defrag::Add() made of `fragment` and those before it.

@@ -355,7 +355,7 @@ void Defrag::Merge(const Tracker& tracker, uint8_t* payload) noexcept {
 FragmentPolicy Defrag::PolicyOf(const Address& destination) const noexcept {
   const HostPolicy* best = nullptr;
   for (const HostPolicy& host : options_.host_policies) {
-    if (InNetwork(destination, host) && (best == nullptr || host.prefix > best->prefix)) best = &host;
+    if (InNetwork(destination, host) && (best == nullptr || host.prefix >= best->prefix)) best = &host;
   }
   return best == nullptr ? options_.policy : best->policy;
 }

@@ -32,7 +32,7 @@ enum class FragmentPolicy : uint8_t {
 bool NewFragmentWins(FragmentPolicy policy, uint32_t new_first, uint32_t new_end,
                      uint32_t old_first, uint32_t old_end) noexcept;
 
-// Which policy packets to a network get; the longest prefix wins.
+// Which policy packets to a network get; the longest prefix wins, of equal ones the last.
 struct HostPolicy {
   Address network;
   uint8_t prefix = 0;  // bits

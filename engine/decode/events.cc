@@ -1,6 +1,5 @@
 #include "engine/decode/events.h"
 
-#include <algorithm>
 #include <iterator>
 
 namespace sluice {
@@ -14,7 +13,7 @@ constexpr const char* kNames[] = {
 static_assert(std::size(kNames) == static_cast<size_t>(DecodeEvent::kMax));
 
 // In Suricata's tables, so that its rule files load; nothing raises them.
-constexpr std::string_view kNeverRaised[] = {
+constexpr const char* kNeverRaised[] = {
     "ipv4.opt_unknown",    "ipv4.unknown_protocol", "ipv6.exthdr_dupl_eh",
     "udp.hlen_invalid",    "sctp.too_many_chunks",  "gre.version1_malformed_sre_hdr",
     "erspan.too_many_vlan_layers", "afp.trunc_pkt"};
@@ -25,10 +24,10 @@ const char* DecodeEventName(DecodeEvent event) noexcept {
   return kNames[static_cast<size_t>(event)];
 }
 
-bool IsDecodeEventName(std::string_view name) noexcept {
-  return std::ranges::find(kNames, name, [](const char* n) { return std::string_view(n); }) !=
-             std::end(kNames) ||
-         std::ranges::find(kNeverRaised, name) != std::end(kNeverRaised);
+std::vector<std::string> DecodeEventNames() {
+  std::vector<std::string> names(std::begin(kNames), std::end(kNames));
+  names.insert(names.end(), std::begin(kNeverRaised), std::end(kNeverRaised));
+  return names;
 }
 
 }  // namespace sluice

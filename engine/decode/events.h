@@ -6,7 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <string>
+#include <vector>
 
 namespace sluice {
 
@@ -159,7 +160,7 @@ enum class DecodeEvent : uint8_t {
 // "ipv4.pkt_too_small"; static storage.
 const char* DecodeEventName(DecodeEvent event) noexcept;
 
-// Whether a rule may name it: ours, and those that Suricata has and never raises.
-bool IsDecodeEventName(std::string_view name) noexcept;
+// What a rule may name: ours, and those that Suricata has and nothing raises.
+std::vector<std::string> DecodeEventNames();
 
 }  // namespace sluice

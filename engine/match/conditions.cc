@@ -22,6 +22,34 @@ bool FlagsMatch(TcpFlagsTest::Mode mode, uint8_t have, uint8_t want) {
   return false;
 }
 
+uint32_t Be32(const uint8_t* b) {
+  return uint32_t{b[0]} << 24 | uint32_t{b[1]} << 16 | uint32_t{b[2]} << 8 | b[3];
+}
+
+// RFC 9260 §3.2: type, flags, length, value, padded to whole words.
+size_t CountSctpChunks(Slice bytes) {
+  size_t n = 0;
+  while (bytes.size() >= 4) {
+    const size_t len = size_t{bytes[2]} << 8 | bytes[3];
+    if (len < 4 || len > bytes.size()) break;
+    bytes = bytes.subspan(std::min(bytes.size(), (len + 3) & ~size_t{3}));
+    ++n;
+  }
+  return n;
+}
+
+bool VlanMatches(const VlanTest& test, const Packet& p) {
+  const std::span<const uint16_t> ids(p.vlan, p.num_vlans);
+  const auto matches = [&](uint16_t id) { return test.test.Matches(id); };
+  switch (test.layer) {
+    case VlanTest::Layer::kAny: return std::ranges::any_of(ids, matches);
+    case VlanTest::Layer::kAll: return !ids.empty() && std::ranges::all_of(ids, matches);
+    case VlanTest::Layer::kIndex: break;
+  }
+  const int at = test.index < 0 ? p.num_vlans + test.index : test.index;
+  return at >= 0 && at < p.num_vlans && matches(ids[static_cast<size_t>(at)]);
+}
+
 bool NumberOf(const Packet& p, PacketField field, uint64_t* value) {
   const bool tcp = p.l4 == L4::kTcp, icmp = p.l4 == L4::kIcmp || p.l4 == L4::kIcmp6;
   switch (field) {
@@ -49,6 +77,21 @@ bool NumberOf(const Packet& p, PacketField field, uint64_t* value) {
     case PacketField::kTcpMss:
       *value = p.tcp.mss;
       return tcp && p.tcp.has_mss;
+    case PacketField::kTcpWscale:
+      *value = p.tcp.wscale;
+      return tcp && p.tcp.has_wscale;
+    case PacketField::kIgmpType:
+      *value = p.l4 == L4::kIgmp ? p.l4_header[0] : 0;
+      return p.l4 == L4::kIgmp;
+    case PacketField::kSctpVtag:
+      *value = p.l4 == L4::kSctp ? Be32(p.l4_header.data() + 4) : 0;
+      return p.l4 == L4::kSctp;
+    case PacketField::kSctpChunks:
+      *value = CountSctpChunks(p.payload);
+      return p.l4 == L4::kSctp;
+    case PacketField::kVlanLayers:
+      *value = p.num_vlans;
+      return true;
     case PacketField::kIcmpType:
       *value = p.icmp_type;
       return icmp;
@@ -69,8 +112,7 @@ bool NumberOf(const Packet& p, PacketField field, uint64_t* value) {
       return true;
     case PacketField::kIcmpv6Mtu: {  // RFC 4443 §3.2: packet too big
       if (p.l4 != L4::kIcmp6 || p.icmp_type != 2 || p.ip_payload.size() < 8) return false;
-      const uint8_t* b = p.ip_payload.data() + 4;
-      *value = uint64_t{b[0]} << 24 | uint64_t{b[1]} << 16 | uint64_t{b[2]} << 8 | b[3];
+      *value = Be32(p.ip_payload.data() + 4);
       return true;
     }
   }
@@ -125,6 +167,12 @@ Slice HeaderOf(const Packet& p, HeaderBuffer header) {
       return p.l4 == L4::kIcmp6 ? p.l4_header : Slice{};
     case HeaderBuffer::kEther:
       return p.ethernet;
+    case HeaderBuffer::kIgmp:
+      return p.l4 == L4::kIgmp ? p.l4_header : Slice{};
+    case HeaderBuffer::kSctp:
+      return p.l4 == L4::kSctp ? p.l4_header : Slice{};
+    case HeaderBuffer::kArp:
+      return p.arp;
     case HeaderBuffer::kIpSource:
       return AddressBytes(p.source);
     case HeaderBuffer::kIpDestination:
@@ -307,6 +355,7 @@ bool Detector::Impl::PacketTestHolds(const PacketTest& test) const {
   if (const auto* fo = std::get_if<FragOffsetTest>(&test))
     return p.ip_version && fo->test.Matches(p.fragment_offset / 8);
   if (const auto* sum = std::get_if<ChecksumTest>(&test)) return ChecksumMatches(*sum, p);
+  if (const auto* vlan = std::get_if<VlanTest>(&test)) return VlanMatches(*vlan, p);
   return true;  // events: CompiledRule::events
 }
 

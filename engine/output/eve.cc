@@ -201,10 +201,12 @@ void EveWriter::PacketEnds(const Packet& packet) {
   if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
 }
 
-// The packet around this one.
+// The packet around this one and all others: the frame.
 void EveWriter::Tunnel(const Packet& packet) {
   if (packet.outer == nullptr) return;
-  const Packet& outer = *packet.outer;
+  const Packet* root = packet.outer;
+  while (root->outer != nullptr) root = root->outer;
+  const Packet& outer = *root;
   json_.OpenObject("tunnel");
   Ends(outer.source, outer.source_port, outer.destination, outer.destination_port,
        outer.ip_protocol, HasPorts(outer.ip_protocol));

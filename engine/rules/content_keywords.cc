@@ -460,6 +460,8 @@ KeywordResult HeaderBufferKeyword(RuleContext& c, std::string_view, std::string_
       {"ipv4.hdr", HeaderBuffer::kIpv4}, {"ipv6.hdr", HeaderBuffer::kIpv6},
       {"tcp.hdr", HeaderBuffer::kTcp}, {"udp.hdr", HeaderBuffer::kUdp},
       {"icmpv4.hdr", HeaderBuffer::kIcmpv4}, {"icmpv6.hdr", HeaderBuffer::kIcmpv6},
+      {"ether.hdr", HeaderBuffer::kEther}, {"arp.hdr", HeaderBuffer::kArp},
+      {"igmp.hdr", HeaderBuffer::kIgmp}, {"sctp.hdr", HeaderBuffer::kSctp},
       {"ip.src", HeaderBuffer::kIpSource}, {"ip.dst", HeaderBuffer::kIpDestination}};
   Inspection inspection;
   inspection.name = name;
@@ -538,6 +540,10 @@ const KeywordEntry kContentKeywords[] = {
     {"udp.hdr", HeaderBufferKeyword, "sticky buffer: UDP header"},
     {"icmpv4.hdr", HeaderBufferKeyword, "sticky buffer: ICMPv4 header"},
     {"icmpv6.hdr", HeaderBufferKeyword, "sticky buffer: ICMPv6 header"},
+    {"ether.hdr", HeaderBufferKeyword, "sticky buffer: Ethernet header"},
+    {"arp.hdr", HeaderBufferKeyword, "sticky buffer: ARP message"},
+    {"igmp.hdr", HeaderBufferKeyword, "sticky buffer: IGMP message without what follows its header"},
+    {"sctp.hdr", HeaderBufferKeyword, "sticky buffer: SCTP common header"},
     {"ip.src", HeaderBufferKeyword, "sticky buffer: source address, 4 or 16 bytes"},
     {"ip.dst", HeaderBufferKeyword, "sticky buffer: destination address, 4 or 16 bytes"},
     {"dotprefix", TransformKeyword, "transform: puts a dot before the buffer"},

@@ -1,6 +1,8 @@
 // Keywords on headers of the packet.
 #include <algorithm>
 
+#include "engine/base/suggest.h"
+#include "engine/decode/events.h"
 #include "engine/rules/context.h"
 
 namespace sluice {
@@ -135,8 +137,40 @@ KeywordResult Checksum(RuleContext& c, std::string_view value, std::string_view)
   return {};
 }
 
+// "200", ">100,all", "10,-1": the id and which of the tags.
+KeywordResult VlanId(RuleContext& c, std::string_view value, std::string_view) {
+  const auto parts = Split(value, ',');
+  if (parts.empty() || parts.size() > 2) return Bad("write vlan.id:10 or vlan.id:10,0");
+  const auto test = ParseUintTest(parts[0]);
+  if (!test) return std::unexpected(test.error());
+  VlanTest vlan{.test = *test};
+  if (parts.size() == 2) {
+    static constexpr std::pair<std::string_view, int8_t> kIndices[] = {
+        {"0", 0}, {"1", 1}, {"2", 2}, {"-1", -1}, {"-2", -2}, {"-3", -3}};
+    const std::string_view layer = Trim(parts[1]);
+    const auto it = std::ranges::find(kIndices, layer, [](const auto& i) { return i.first; });
+    if (it != std::end(kIndices)) {
+      vlan.layer = VlanTest::Layer::kIndex;
+      vlan.index = it->second;
+    } else if (layer == "all") {
+      vlan.layer = VlanTest::Layer::kAll;
+    } else if (layer != "any") {
+      return Bad(fmt::format("\"{}\" is no VLAN layer; 0 to 2, -3 to -1, any and all are", layer));
+    }
+  }
+  c.rule.packet_tests.emplace_back(vlan);
+  return {};
+}
+
 KeywordResult DecodeEventKeyword(RuleContext& c, std::string_view value, std::string_view) {
-  c.rule.packet_tests.push_back(DecodeEventTest{std::string(Trim(value))});
+  value = Trim(value);
+  static const std::vector<std::string> names = DecodeEventNames();
+  if (std::ranges::find(names, value) == names.end()) {
+    const std::string close = Suggest(value, names);
+    return Bad(fmt::format("\"{}\" is no decode event{}", value,
+                           close.empty() ? "" : fmt::format("; did you mean {}?", close)));
+  }
+  c.rule.packet_tests.push_back(DecodeEventTest{std::string(value)});
   return {};
 }
 KeywordResult StreamEventKeyword(RuleContext& c, std::string_view value, std::string_view) {
@@ -158,6 +192,13 @@ const KeywordEntry kPacketKeywords[] = {
     {"window", NumberOf<PacketField::kTcpWindow>, "TCP window"},
     {"tcp.window", NumberOf<PacketField::kTcpWindow>, "TCP window"},
     {"tcp.mss", NumberOf<PacketField::kTcpMss>, "TCP maximum segment size option"},
+    {"tcp.wscale", NumberOf<PacketField::kTcpWscale>, "TCP window scale option"},
+    {"igmp.type", NumberOf<PacketField::kIgmpType>, "IGMP type"},
+    {"sctp.vtag", NumberOf<PacketField::kSctpVtag>, "SCTP verification tag"},
+    {"sctp.chunk_cnt", NumberOf<PacketField::kSctpChunks>, "SCTP chunks in the packet"},
+    {"vlan.layers", NumberOf<PacketField::kVlanLayers>, "VLAN tags"},
+    {"vlan.id", VlanId, "VLAN id of any tag, all, or the one at an index"},
+    {"icmpv6.mtu", NumberOf<PacketField::kIcmpv6Mtu>, "MTU of an ICMPv6 packet too big"},
     {"itype", NumberOf<PacketField::kIcmpType>, "ICMP type"},
     {"icode", NumberOf<PacketField::kIcmpCode>, "ICMP code"},
     {"icmp_id", NumberOf<PacketField::kIcmpId>, "ICMP identification"},
@@ -176,6 +217,7 @@ const KeywordEntry kPacketKeywords[] = {
     {"udpv6-csum", Checksum<6, 17>, "whether the UDP checksum holds, over IPv6"},
     {"icmpv4-csum", Checksum<4, 1>, "whether the ICMP checksum holds"},
     {"icmpv6-csum", Checksum<6, 58>, "whether the ICMPv6 checksum holds"},
+    {"igmp-csum", Checksum<4, 2>, "whether the IGMP checksum holds"},
     {"decode-event", DecodeEventKeyword, "an anomaly of a header"},
     {"stream-event", StreamEventKeyword, "an anomaly of a TCP stream"},
     {nullptr, nullptr, nullptr},

@@ -93,6 +93,11 @@ std::string_view FieldName(PacketField field) {
     case PacketField::kDsize: return "dsize";
     case PacketField::kIcmpv6Mtu: return "icmpv6.mtu";
     case PacketField::kPacketLen: return "pkt_len";
+    case PacketField::kTcpWscale: return "tcp.wscale";
+    case PacketField::kIgmpType: return "igmp.type";
+    case PacketField::kSctpVtag: return "sctp.vtag";
+    case PacketField::kSctpChunks: return "sctp.chunk_cnt";
+    case PacketField::kVlanLayers: return "vlan.layers";
   }
   return "";
 }
@@ -402,7 +407,13 @@ std::string RulePrinter::Packet(const PacketTest& test) const {
           [](const FragOffsetTest& t) { return "fragoffset:" + PrintUintTest(t.test); },
           [](const DecodeEventTest& t) { return "decode-event:" + t.name; },
           [](const StreamEventTest& t) { return "stream-event:" + t.name; },
+          [](const VlanTest& t) {
+            const std::string id = "vlan.id:" + PrintUintTest(t.test);
+            if (t.layer == VlanTest::Layer::kIndex) return fmt::format("{},{}", id, t.index);
+            return t.layer == VlanTest::Layer::kAll ? id + ",all" : id;
+          },
           [](const ChecksumTest& t) {
+            if (t.ip_protocol == 2) return fmt::format("igmp-csum:{}", t.valid ? "valid" : "invalid");
             const std::string_view name = t.ip_protocol == 0    ? "ip"
                                           : t.ip_protocol == 6  ? "tcp"
                                           : t.ip_protocol == 17 ? "udp"

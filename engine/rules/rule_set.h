@@ -220,7 +220,8 @@ enum class BufferKind : uint8_t {
   kHeader,    // a header keyword: ipv4.hdr, tcp.hdr ... (HeaderBuffer)
 };
 enum class HeaderBuffer : uint8_t {
-  kNone, kIpv4, kIpv6, kTcp, kUdp, kIcmpv4, kIcmpv6, kEther, kIpSource, kIpDestination
+  kNone, kIpv4, kIpv6, kTcp, kUdp, kIcmpv4, kIcmpv6, kEther, kIgmp, kSctp, kArp,
+  kIpSource, kIpDestination
 };
 
 struct Transform {
@@ -256,7 +257,8 @@ struct NumberInspection {
 
 enum class PacketField : uint8_t {
   kTtl, kIpId, kIpProto, kTos, kTcpSeq, kTcpAck, kTcpWindow, kTcpMss, kIcmpType, kIcmpCode,
-  kIcmpId, kIcmpSeq, kDsize, kIcmpv6Mtu, kPacketLen,
+  kIcmpId, kIcmpSeq, kDsize, kIcmpv6Mtu, kPacketLen, kTcpWscale, kIgmpType, kSctpVtag, kSctpChunks,
+  kVlanLayers,
 };
 struct PacketNumberTest {
   PacketField field = PacketField::kTtl;
@@ -292,6 +294,12 @@ struct StreamEventTest {
   std::string name;
   bool operator==(const StreamEventTest&) const = default;
 };
+struct VlanTest {  // "vlan.id: 10,0"
+  enum class Layer : uint8_t { kAny, kAll, kIndex } layer = Layer::kAny;
+  int8_t index = 0;  // from the outermost; negative: from the innermost, -1 being that
+  UintTest test;
+  bool operator==(const VlanTest&) const = default;
+};
 struct ChecksumTest {  // "tcpv4-csum: invalid"
   uint8_t ip_version = 4;
   uint8_t ip_protocol = 0;  // 0: the IPv4 header's own
@@ -299,7 +307,8 @@ struct ChecksumTest {  // "tcpv4-csum: invalid"
   bool operator==(const ChecksumTest&) const = default;
 };
 using PacketTest = std::variant<PacketNumberTest, TcpFlagsTest, SameIpTest, IpOptsTest, FragBitsTest,
-                                FragOffsetTest, DecodeEventTest, StreamEventTest, ChecksumTest>;
+                                FragOffsetTest, DecodeEventTest, StreamEventTest, ChecksumTest,
+                                VlanTest>;
 
 struct FlowTest {
   bool to_server = false, to_client = false;

@@ -98,8 +98,8 @@ Result<bool> PcapTap::Next(Frame* frame) {
       return true;
     }
     if (status != PCAP_ERROR_BREAK) {
-      return Fail(Errc::kData, "{}: after packet {}: {}; the rest of the file is not read",
-                  current_file(), number_in_file_, pcap_geterr(handle_));
+      problems_.push_back(fmt::format("{}: after packet {}: {}; the rest of the file is not read",
+                                      current_file(), number_in_file_, pcap_geterr(handle_)));
     }
     if (file_index_ == files_.size()) return false;
     if (auto ok = OpenNext(); !ok) return std::unexpected(ok.error());

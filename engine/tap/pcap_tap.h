@@ -2,8 +2,8 @@
 // Packets of a capture file, or of a directory of them in name order.
 //
 // Threads: one.  Memory: libpcap's buffer; a frame lives until the next call.
-// Errors: kIo if a file cannot be opened, kData where one is cut or broken: the
-//   packets before that place have been delivered.
+// Errors: kIo if a file cannot be opened.  Where one is cut or broken the packets before
+//   that place are delivered, problems() says so, and the next file follows.
 #pragma once
 
 #include <memory>
@@ -37,6 +37,8 @@ class PcapTap {
   uint64_t bytes_total() const { return bytes_total_; }  // of all files
   uint64_t bytes_read() const;                           // for progress: file position
   const std::string& current_file() const { return files_[file_index_ - 1]; }
+  // What could not be read so far: "file: after packet 9: why".
+  const std::vector<std::string>& problems() const { return problems_; }
 
  private:
   PcapTap() = default;
@@ -44,6 +46,7 @@ class PcapTap {
 
   std::vector<std::string> files_;
   std::string filter_;
+  std::vector<std::string> problems_;
   size_t file_index_ = 0;  // of the next file
   pcap* handle_ = nullptr;
   LinkType link_ = LinkType::kEthernet;

@@ -54,7 +54,7 @@ class BadInput(unittest.TestCase):
     def test_truncated_capture_keeps_what_came_before(self):
         with open(self.capture, "rb") as f:
             whole = f.read()
-        self.replay("-r", self.path("cut.pcap", whole[:-5]), code=1, say=["cut.pcap", "after packet 9"])
+        self.replay("-r", self.path("cut.pcap", whole[:-5]), code=0, say=["cut.pcap", "after packet 9"])
         with open(os.path.join(self.dir, "out", "eve.json")) as f:
             kinds = {json.loads(line)["event_type"] for line in f}
         self.assertIn("http", kinds)

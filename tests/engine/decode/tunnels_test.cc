@@ -75,7 +75,7 @@ TEST_P(Tunnel, CarriesAPacketOfItsOwn) {
   EXPECT_EQ(inner.origin, GetParam().origin);
   EXPECT_EQ(inner.recursion, 1);
   EXPECT_EQ(inner.outer, &outer);
-  EXPECT_EQ(inner.number, 7u);
+  EXPECT_EQ(inner.number, 0u);
   EXPECT_EQ(inner.wire_len, outer.inner.bytes.size());
 }
 const Bytes kInner6 = Ipv6(6, Tcp());
