@@ -483,7 +483,7 @@ KeywordResult Absent(RuleContext& c, std::string_view value, std::string_view) {
 }
 
 KeywordResult PktData(RuleContext& c, std::string_view, std::string_view) {
-  c.current = -1;
+  c.current = c.last_inspection = -1;
   c.NoContent();
   return {};
 }

@@ -103,10 +103,13 @@ KeywordResult Xbits(RuleContext& c, std::string_view value, std::string_view nam
   for (size_t i = 2; i < parts.size(); ++i) {
     const auto words = SplitWords(parts[i]);
     const std::string_view side = words.size() == 2 && words[0] == "track" ? words[1] : parts[i];
+    // hostbits:set,name,src,60 gives the expiry without its word.
+    const uint32_t bare = name == "hostbits" && i > 2 ? ParseNumber<uint32_t>(parts[i]).value_or(0) : 0;
     if (side == "ip_src" || side == "src") test.track = XbitTest::Track::kSource, track = true;
     else if (side == "ip_dst" || side == "dst") test.track = XbitTest::Track::kDestination, track = true;
     else if (side == "ip_pair" || side == "both") test.track = XbitTest::Track::kPair, track = true;
     else if (words.size() == 2 && words[0] == "expire" && ParseNumber<uint32_t>(words[1]).value_or(0) > 0) test.expire_seconds = *ParseNumber<uint32_t>(words[1]);
+    else if (bare > 0) test.expire_seconds = bare;
     else return Bad(fmt::format("\"{}\": track ip_src, ip_dst or ip_pair, and expire seconds are known", parts[i]));
   }
   if (name == "xbits" && !track) return Bad("xbits needs track ip_src, ip_dst or ip_pair");
@@ -135,6 +138,24 @@ KeywordResult FlowNumber(RuleContext& c, std::string_view value, std::string_vie
   const auto test = ParseUintTest(value);
   if (!test) return std::unexpected(test.error());
   c.rule.flow_conditions.push_back(FlowNumberTest{field, *test});
+  return {};
+}
+
+// "flow.pkts:toserver,>10"; both is the sum of both directions.
+KeywordResult FlowDirectionNumber(RuleContext& c, std::string_view value, std::string_view name) {
+  const size_t comma = std::min(value.find(','), value.size());
+  const std::string side = Lower(Trim(value.substr(0, comma)));
+  const bool pkts = name == "flow.pkts";
+  FlowNumberTest test;
+  if (side == "toserver") test.field = pkts ? FlowField::kPktsToServer : FlowField::kBytesToServer;
+  else if (side == "toclient") test.field = pkts ? FlowField::kPktsToClient : FlowField::kBytesToClient;
+  else if (side == "both") test.field = pkts ? FlowField::kPkts : FlowField::kBytes;
+  else if (side == "either") return Bad("either is known, but not supported by this version; write two rules");
+  else return Bad(fmt::format("\"{}\" is not toserver, toclient or both; write {}:toserver,>10", side, name));
+  const auto number = ParseUintTest(comma == value.size() ? "" : value.substr(comma + 1));
+  if (!number) return std::unexpected(number.error());
+  test.test = *number;
+  c.rule.flow_conditions.push_back(test);
   return {};
 }
 
@@ -244,6 +265,8 @@ const KeywordEntry kFlowKeywords[] = {
     {"flow.pkts_toclient", FlowNumber<FlowField::kPktsToClient>, "packets to the client"},
     {"flow.bytes_toserver", FlowNumber<FlowField::kBytesToServer>, "bytes to the server"},
     {"flow.bytes_toclient", FlowNumber<FlowField::kBytesToClient>, "bytes to the client"},
+    {"flow.pkts", FlowDirectionNumber, "packets of a direction, or of both together"},
+    {"flow.bytes", FlowDirectionNumber, "bytes of a direction, or of both together"},
     {"app-layer-protocol", AppProtocol, "the protocol that was recognised"},
     {"app-layer-event", AppEvent, "an anomaly that a dissector reported"},
     {"threshold", ThresholdKeyword, "how often the rule alerts"},

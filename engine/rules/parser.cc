@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <map>
+#include <tuple>
 #include <unordered_map>
 
 #include "engine/base/file.h"
@@ -287,7 +287,7 @@ void ParseRule(std::string_view text, const Place& place, const RuleOptions& opt
   if (open == text.npos || text.back() != ')') {
     return fail(1, "the options must stand in parentheses behind the header");
   }
-  RuleContext context{.options = options, .keywords = keywords, .set = *set, .rule = rule};
+  RuleContext context{.options = options, .keywords = keywords, .set = *set, .rule = rule, .inactive = {}};
   const std::string_view body = text.substr(open + 1, text.size() - open - 2);
   if (body.find("requires") != body.npos) {
     const auto missing = Requirements(body, keywords);
@@ -412,37 +412,37 @@ uint32_t RuleContext::Intern(std::vector<std::string>& names, std::string_view n
 
 // ------------------------------------------------------------------- header
 
-Result<void> ParseHeader(RuleContext& c, std::string_view text) {
-  RuleHeader& header = c.rule.header;
-  // Words, with what stands in brackets kept together.
+namespace {
+
+// Words, with what stands in brackets kept together.
+std::vector<std::string> HeaderWords(std::string_view text) {
   std::vector<std::string> words;
+  bool in_word = false;
   int depth = 0;
-  for (const char ch : text) {
-    depth += ch == '[' ? 1 : ch == ']' ? -1 : 0;
-    const bool blank = ch == ' ' || ch == '\t';
-    if (blank && depth <= 0) {
-      if (!words.empty() && !words.back().empty()) words.emplace_back();
-    } else if (!blank) {
-      if (words.empty()) words.emplace_back();
-      words.back() += ch;
+  for (const char c : text) {
+    depth += c == '[' ? 1 : c == ']' ? -1 : 0;
+    if (c == ' ' || c == '\t') {
+      in_word &= depth > 0;
+      continue;
     }
+    if (!in_word) words.emplace_back();
+    in_word = true;
+    words.back() += c;
   }
-  if (!words.empty() && words.back().empty()) words.pop_back();
-  if (words.size() != 7) {
-    return Bad(fmt::format("the header has {} parts, not 7: action protocol source port -> destination port", words.size()));
-  }
+  return words;
+}
+
+std::optional<Action> ActionNamed(std::string_view name) {
   static constexpr std::pair<std::string_view, Action> kActions[] = {
       {"alert", Action::kAlert}, {"pass", Action::kPass}, {"drop", Action::kDrop},
       {"reject", Action::kReject}, {"rejectsrc", Action::kRejectSource},
       {"rejectdst", Action::kRejectDestination}, {"rejectboth", Action::kRejectBoth}};
-  const auto action = std::ranges::find(kActions, words[0], [](const auto& a) { return a.first; });
-  if (action == std::end(kActions)) {
-    return Bad(fmt::format("action \"{}\" is not alert, pass, drop, reject, rejectsrc, rejectdst or rejectboth", words[0]));
-  }
-  c.rule.action = action->second;
+  const auto it = std::ranges::find(kActions, name, [](const auto& a) { return a.first; });
+  return it == std::end(kActions) ? std::nullopt : std::optional(it->second);
+}
 
-  const std::string protocol = Lower(words[1]);
-  header.protocol_text = protocol;
+// A transport, or else the name of a dissector.
+void SetProtocol(std::string protocol, RuleHeader* header) {
   struct Transport {
     std::string_view name;
     std::vector<uint8_t> numbers;
@@ -455,37 +455,51 @@ Result<void> ParseHeader(RuleContext& c, std::string_view text) {
       {"ip", {}, 0}, {"ipv4", {}, 4}, {"ip4", {}, 4}, {"ipv6", {}, 6}, {"ip6", {}, 6},
       {"pkthdr", {}, 0}};
   const auto transport = std::ranges::find(kTransports, protocol, &Transport::name);
-  if (transport != std::end(kTransports)) {
-    header.ip_protocols = transport->numbers;
-    header.any_ip_protocol = transport->numbers.empty();
-    header.ip_version = transport->version;
-    header.packet_only = protocol == "tcp-pkt";
-    header.stream_only = protocol == "tcp-stream";
+  header->any_ip_protocol = true;
+  if (transport == std::end(kTransports)) {
+    header->app_protocol = protocol;
   } else {
-    header.app_protocol = protocol;
-    header.any_ip_protocol = true;
+    header->ip_protocols = transport->numbers;
+    header->any_ip_protocol = transport->numbers.empty();
+    header->ip_version = transport->version;
+    header->packet_only = protocol == "tcp-pkt";
+    header->stream_only = protocol == "tcp-stream";
   }
-  if (words[4] != "->" && words[4] != "<>" && words[4] != "=>") {
-    return Bad(fmt::format("direction \"{}\" is not ->, <> or =>", words[4]));
+  header->protocol_text = std::move(protocol);
+}
+
+template <typename T>
+Result<void> Assign(Result<T> value, T* out) {
+  if (!value) return std::unexpected(value.error());
+  *out = std::move(*value);
+  return {};
+}
+
+}  // namespace
+
+Result<void> ParseHeader(RuleContext& c, std::string_view text) {
+  RuleHeader& header = c.rule.header;
+  const std::vector<std::string> words = HeaderWords(text);
+  if (words.size() != 7) {
+    return Bad(fmt::format("the header has {} parts, not 7: action protocol source port -> destination port", words.size()));
   }
-  header.bidirectional = words[4] == "<>";
-  header.transactional = words[4] == "=>";
-  const auto addresses = [&](const std::string& word, AddressSet* out) -> Result<void> {
-    auto set = ParseAddressSet(word, c.options.addresses);
-    if (!set) return std::unexpected(set.error());
-    *out = std::move(*set);
-    return {};
-  };
-  const auto ports = [&](const std::string& word, PortSet* out) -> Result<void> {
-    auto set = ParsePortSet(word, c.options.ports);
-    if (!set) return std::unexpected(set.error());
-    *out = std::move(*set);
-    return {};
-  };
-  if (auto ok = addresses(words[2], &header.source); !ok) return ok;
-  if (auto ok = ports(words[3], &header.source_ports); !ok) return ok;
-  if (auto ok = addresses(words[5], &header.destination); !ok) return ok;
-  return ports(words[6], &header.destination_ports);
+  const auto action = ActionNamed(words[0]);
+  if (!action) {
+    return Bad(fmt::format("action \"{}\" is not alert, pass, drop, reject, rejectsrc, rejectdst or rejectboth", words[0]));
+  }
+  c.rule.action = *action;
+  SetProtocol(Lower(words[1]), &header);
+  const std::string& arrow = words[4];
+  if (arrow != "->" && arrow != "<>" && arrow != "=>") {
+    return Bad(fmt::format("direction \"{}\" is not ->, <> or =>", arrow));
+  }
+  header.bidirectional = arrow == "<>";
+  header.transactional = arrow == "=>";
+  const auto& [addresses, ports] = std::tie(c.options.addresses, c.options.ports);
+  if (auto ok = Assign(ParseAddressSet(words[2], addresses), &header.source); !ok) return ok;
+  if (auto ok = Assign(ParsePortSet(words[3], ports), &header.source_ports); !ok) return ok;
+  if (auto ok = Assign(ParseAddressSet(words[5], addresses), &header.destination); !ok) return ok;
+  return Assign(ParsePortSet(words[6], ports), &header.destination_ports);
 }
 
 // -------------------------------------------------------------------- files
@@ -566,50 +580,50 @@ Result<RuleSet> LoadRuleFiles(const std::vector<std::string>& paths, const RuleO
   return set;
 }
 
-// "config classification: name,text,priority"
-Result<void> ReadClassifications(const std::string& path, RuleOptions* options,
-                                 std::vector<RuleProblem>* problems) {
-  std::ifstream in(path);
-  if (!in) return Fail(Errc::kIo, "{}: classification file cannot be opened", path);
+namespace {
+
+// A file of "config <kind>: <value>" lines.  use(value) says whether it could; a
+// line that is otherwise is skipped, and its problem says what it should be.
+template <typename Use>
+Result<void> ReadConfigLines(const std::string& path, std::string_view kind, std::string_view form,
+                             std::vector<RuleProblem>* problems, Use&& use) {
+  const auto file = ReadFile(path, fmt::format("{} file", kind));
+  if (!file) return std::unexpected(file.error());
+  const std::string prefix = fmt::format("config {}", kind);
   uint32_t number = 0;
-  for (std::string line; std::getline(in, line);) {
+  for (size_t at = 0; at < file->size();) {
+    const size_t end = std::min(file->find('\n', at), file->size());
+    const std::string_view line = Trim(std::string_view(*file).substr(at, end - at));
+    at = end + 1;
     ++number;
-    std::string_view text = Trim(line);
-    if (text.empty() || text[0] == '#') continue;
-    const size_t colon = text.find(':');
-    const auto parts = colon == text.npos ? std::vector<std::string_view>{}
-                                          : Split(text.substr(colon + 1), ',');
-    const auto priority = parts.size() == 3 ? ParseNumber<uint8_t>(parts[2]) : std::nullopt;
-    if (!text.starts_with("config classification") || !priority) {
-      problems->push_back({RuleProblem::Severity::kWarning, {path, number}, 1, 0,
-                           "not \"config classification: name,text,priority\"; the line is skipped"});
-      continue;
-    }
-    options->classes[Lower(parts[0])] = {std::string(parts[1]), *priority};
+    if (line.empty() || line[0] == '#') continue;
+    const size_t colon = line.find(':');
+    if (line.starts_with(prefix) && colon != line.npos && use(line.substr(colon + 1))) continue;
+    problems->push_back({RuleProblem::Severity::kWarning, {path, number}, 1, 0,
+                         fmt::format("not \"{}: {}\"; the line is skipped", prefix, form)});
   }
   return {};
 }
 
-// "config reference: system prefix"
+}  // namespace
+
+Result<void> ReadClassifications(const std::string& path, RuleOptions* options,
+                                 std::vector<RuleProblem>* problems) {
+  return ReadConfigLines(path, "classification", "name,text,priority", problems, [&](std::string_view value) {
+    const auto parts = Split(value, ',');
+    const auto priority = parts.size() == 3 ? ParseNumber<uint8_t>(parts[2]) : std::nullopt;
+    if (priority) options->classes[Lower(parts[0])] = {std::string(parts[1]), *priority};
+    return priority.has_value();
+  });
+}
+
 Result<void> ReadReferences(const std::string& path, RuleOptions* options,
                             std::vector<RuleProblem>* problems) {
-  std::ifstream in(path);
-  if (!in) return Fail(Errc::kIo, "{}: reference file cannot be opened", path);
-  uint32_t number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
-    std::string_view text = Trim(line);
-    if (text.empty() || text[0] == '#') continue;
-    const size_t colon = text.find(':');
-    const auto words = colon == text.npos ? std::vector<std::string_view>{} : SplitWords(text.substr(colon + 1));
-    if (!text.starts_with("config reference") || words.size() != 2) {
-      problems->push_back({RuleProblem::Severity::kWarning, {path, number}, 1, 0,
-                           "not \"config reference: system prefix\"; the line is skipped"});
-      continue;
-    }
-    options->references[Lower(words[0])] = std::string(words[1]);
-  }
-  return {};
+  return ReadConfigLines(path, "reference", "system prefix", problems, [&](std::string_view value) {
+    const auto words = SplitWords(value);
+    if (words.size() == 2) options->references[Lower(words[0])] = std::string(words[1]);
+    return words.size() == 2;
+  });
 }
 
 std::vector<std::pair<std::string, std::string>> EngineKeywords() {

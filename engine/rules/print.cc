@@ -102,15 +102,16 @@ std::string_view FieldName(PacketField field) {
   return "";
 }
 
+// With what stands before the number.
 std::string_view FieldName(FlowField field) {
   switch (field) {
-    case FlowField::kAge: return "flow.age";
-    case FlowField::kPktsToServer: return "flow.pkts_toserver";
-    case FlowField::kPktsToClient: return "flow.pkts_toclient";
-    case FlowField::kBytesToServer: return "flow.bytes_toserver";
-    case FlowField::kBytesToClient: return "flow.bytes_toclient";
-    case FlowField::kPkts: return "flow.pkts";
-    case FlowField::kBytes: return "flow.bytes";
+    case FlowField::kAge: return "flow.age:";
+    case FlowField::kPktsToServer: return "flow.pkts_toserver:";
+    case FlowField::kPktsToClient: return "flow.pkts_toclient:";
+    case FlowField::kBytesToServer: return "flow.bytes_toserver:";
+    case FlowField::kBytesToClient: return "flow.bytes_toclient:";
+    case FlowField::kPkts: return "flow.pkts:both,";
+    case FlowField::kBytes: return "flow.bytes:both,";
   }
   return "";
 }
@@ -462,7 +463,7 @@ std::string RulePrinter::Condition(const FlowCondition& condition) const {
                                digit == 0 ? "=" : number.substr(0, digit), number.substr(digit));
           },
           [](const FlowNumberTest& t) {
-            return fmt::format("{}:{}", FieldName(t.field), PrintUintTest(t.test));
+            return fmt::format("{}{}", FieldName(t.field), PrintUintTest(t.test));
           },
           [](const AppProtocolTest& t) {
             static constexpr std::string_view kSides[] = {"", ",to_server", ",to_client",

@@ -31,10 +31,10 @@ class Translator {
 
   Result<std::string> Run() {
     std::string options;
-    for (const auto& [key, node] : table_) {
-      const std::string_view name = key.str();
+    for (const auto& [key, node] : InOrder()) {
+      const std::string_view name = key->str();
       if (std::ranges::find(kHeaderKeys, name) != kHeaderKeys.end()) continue;
-      auto text = Option(name, node);
+      auto text = Option(name, *node);
       if (!text) return text;
       options += *text;
     }
@@ -46,6 +46,14 @@ class Translator {
   }
 
  private:
+  // As written: a table sorts its keys by name.
+  std::vector<std::pair<const toml::key*, const toml::node*>> InOrder() const {
+    std::vector<std::pair<const toml::key*, const toml::node*>> out;
+    for (const auto& [key, node] : table_) out.emplace_back(&key, &node);
+    std::ranges::stable_sort(out, {}, [](const auto& entry) { return entry.first->source().begin; });
+    return out;
+  }
+
   // A header part: a string, a number, or a list of them.
   std::string Word(std::string_view key, std::string_view otherwise) const {
     const toml::node* node = table_.get(key);

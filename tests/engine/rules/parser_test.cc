@@ -60,6 +60,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"negated_content", "content:!\"abc\";", nullptr},
         Case{"sticky_buffer", "http.uri; content:\"/a\";", nullptr},
         Case{"old_modifier", "content:\"/a\"; http_uri;", nullptr},
+        Case{"flow_pkts_of_a_direction", "flow.pkts:toserver,>10;", nullptr},
+        Case{"flow_bytes_of_both", "flow.bytes:both,1<>9;", nullptr},
+        Case{"flow_pkts_of_nothing", "flow.pkts:>10;", "toserver, toclient or both"},
+        Case{"flow_pkts_without_number", "flow.pkts:toclient;", "not a number test"},
+        Case{"flow_pkts_either", "flow.pkts:either,1;", "not supported"},
+        Case{"hostbits_expiry_without_word", "hostbits:set,a,src,60;", nullptr},
+        Case{"xbits_expiry_needs_its_word", "xbits:set,a,track ip_src,60;", "expire seconds"},
         Case{"absent", "http.referer; absent;", nullptr},
         Case{"absent_or_else", "http.referer; absent: or_else; content:!\"a\";", nullptr},
         Case{"absent_without_buffer", "absent;", "follows a sticky buffer"},
@@ -193,6 +200,13 @@ INSTANTIATE_TEST_SUITE_P(Table, Requires,
                                          Requirement{"two", "version >= 7, keyword nosuch", false},
                                          Requirement{"unknown_kind", "foo bar", false}),
                          [](const auto& i) { return i.param.name; });
+
+TEST(Rules, APayloadTestBehindPktDataLeavesTheFieldBefore) {
+  const RuleSet set = Parse(Tcp("http.uri; content:\"a\"; pkt_data; isdataat:1,relative;"));
+  ASSERT_EQ(set.rules.size(), 1u) << set.problems[0].message;
+  ASSERT_EQ(set.rules[0].inspections.size(), 2u);
+  EXPECT_EQ(set.rules[0].inspections[1].kind, BufferKind::kPayload);
+}
 
 TEST(Rules, SkippedBeforeItsUnknownKeywordIsRead) {
   const RuleSet set = Parse(Tcp("new.keyword:1; requires: version >= 99;"));
