@@ -773,7 +773,9 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("dissect.breaches", p.breaches);
   add("dissect.slow_calls", p.slow_calls);
   add("dissect.parse_errors", p.parse_errors);
+  add("dissect.flows", p.flows);
   add("dissect.gaps", p.gaps);
+  add("dissect.gap_stops", p.gap_stops);
   add("dissect.memcap", p.memcap);
   add("dissect.transactions_forced", p.transactions_forced);
   add("dissect.transactions_lost", p.transactions_lost);

@@ -209,6 +209,7 @@ void Dissector::Retire(FlowDissection& flow) {
     Free(live);
     return true;
   });
+  flow.oldest_open_ = 0;
   flow.events_.clear();
   for (auto& budget : flow.budgets_) budget.reset();
   flow.changed_ = false;
