@@ -53,10 +53,23 @@ class Docs(unittest.TestCase):
                     shown.append([line for line in out.split("\n") if not line.startswith(d)])
                 self.assertEqual(*shown)
 
+    def test_code_of_the_plugin_page_is_of_examples_that_are_built(self):
+        with open(os.path.join(ROOT, "docs/plugin-abi.md")) as f:
+            blocks = re.findall(r"```cpp\n(.*?)```", f.read(), re.S)
+        self.assertGreaterEqual(len(blocks), 5)
+        sources = ""
+        for path in ("examples/skeleton/skeleton.cc", "tests/abi/kitchen_sink/sink.cc"):
+            with open(os.path.join(ROOT, path)) as f:
+                sources += f.read()
+        plain = re.sub(r"\s+", " ", sources)
+        for block in blocks:
+            for part in re.split(r"(?m)^\s*// \.\.\.$", block):
+                self.assertIn(re.sub(r"\s+", " ", part).strip(), plain)
+
     def test_every_command_explains_itself_with_an_example(self):
         for args in ([], ["run"], ["replay"], ["check"], ["drops"], ["drops", "list"], ["drops", "add"],
                      ["drops", "del"], ["drops", "flush"], ["status"], ["reload"], ["plugin"],
-                     ["plugin", "list"], ["plugin", "check"]):
+                     ["plugin", "list"], ["plugin", "check"], ["plugin", "new"]):
             out = run(*args, "--help")
             self.assertIn("Example: sluice", out, args)
 
