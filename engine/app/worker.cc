@@ -177,11 +177,13 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       fast_(sinks.fast),
       keeps_macs_(std::ranges::any_of(options_.eve, &EveOptions::ethernet)),
       every_drop_(std::ranges::any_of(options_.eve, &EveOptions::drop_all)),
+      dumps_(std::ranges::any_of(options_.eve, &EveOptions::Dumps)),
       community_(FirstWithCommunityId(options_.eve)),
       verdicts_(verdicts),
       alerts_by_rule_(program->rules().rules.size(), 0) {
   stats_.flows_by_schema.assign(catalog.schemas().size(), 0);
   stats_.transactions_by_schema = stats_.errors_by_schema = stats_.flows_by_schema;
+  stats_.answers_by_schema.resize(catalog.schemas().size());
   table_.set_on_end([this](Flow& flow, FlowEndReason reason) { EndFlow(flow, reason); });
 }
 
@@ -557,10 +559,21 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
 
 // -------------------------------------------------------------------- logs
 
+void Worker::FindSecrets(const FlowDissection& dissection) {
+  for (const LiveTransaction* live : dissection.transactions()) {
+    for (const FieldValue& value : live->tx.values) {
+      if (value.field >= live->tx.schema->fields.size()) continue;  // the end of a group
+      const FieldInfo& field = live->tx.schema->fields[value.field];
+      if (field.flags & SLUICE_SECRET) secrets_.push_back(value.bytes);
+    }
+  }
+}
+
 FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   FlowView view;
   view.flow = &flow;
   view.community_id = state.community_id;
+  secrets_.clear();
   if (const FlowDissection* dissection = state.dissection; dissection != nullptr) {
     if (dissection->schema() != nullptr) {
       view.app_proto = dissection->schema()->name;
@@ -571,6 +584,7 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
       view.app_proto_original = dissection->original_schema()->name;
     }
     view.num_transactions = dissection->num_transactions();
+    if (dumps_) FindSecrets(*dissection);
   }
   view.tcp_state = TcpStateName(state.session.state());
   view.ts_gap = state.session.had_gap(Direction::kToServer);
@@ -587,6 +601,7 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   });
   view.flowbits = flowbits_;
   view.flowints = flowints_;
+  view.secrets = secrets_;
   return view;
 }
 
@@ -608,6 +623,16 @@ void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& stat
   }
 }
 
+void Worker::CountAnswer(const Transaction& tx) {
+  WorkerStats::Answers& answers = stats_.answers_by_schema[tx.schema->id];
+  if (const auto outcome = OutcomeOf(tx)) ++answers.outcomes[static_cast<size_t>(*outcome)];
+  if (const auto latency = LatencyOf(tx)) {
+    ++answers.timed;
+    answers.latency_us += static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(*latency).count());
+  }
+}
+
 void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx) {
   for (FileInfo& file : tx.files) {
     if (file.logged || (!file.closed && !tx.done())) continue;
@@ -619,6 +644,7 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   if (!tx.done()) return;
   tx.logged = true;
   ++stats_.transactions_by_schema[tx.schema->id];
+  CountAnswer(tx);
   for (const TransactionEvent& event : tx.events) {
     ++stats_.errors_by_schema[tx.schema->id];
     AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.number);
@@ -787,6 +813,13 @@ void Worker::CollectCounters(NamedCounters* out) const {
     add(fmt::format("app_layer.flow.{}", schema->name), s.flows_by_schema[schema->id]);
     add(fmt::format("app_layer.tx.{}", schema->name), s.transactions_by_schema[schema->id]);
     add(fmt::format("app_layer.error.{}.parser", schema->name), s.errors_by_schema[schema->id]);
+    const WorkerStats::Answers& answers = s.answers_by_schema[schema->id];
+    add(fmt::format("app_layer.answers.{}.timed", schema->name), answers.timed);
+    add(fmt::format("app_layer.answers.{}.latency_us", schema->name), answers.latency_us);
+    for (size_t i = 0; i < kNumOutcomes && HasOutcome(*schema); ++i) {
+      add(fmt::format("app_layer.answers.{}.{}", schema->name, OutcomeName(static_cast<Outcome>(i))),
+          answers.outcomes[i]);
+    }
     const PluginStats& plugin = dissector_.plugin_stats()[schema->id];
     add(fmt::format("plugins.{}.calls", schema->name), plugin.calls);
     add(fmt::format("plugins.{}.time_us", schema->name), plugin.cycles / CyclesPerMicrosecond());

@@ -15,6 +15,7 @@
 #include "engine/decode/decode.h"
 #include "engine/decode/defrag.h"
 #include "engine/dissect/dissector.h"
+#include "engine/dissect/outcome.h"
 #include "engine/flow/flow_table.h"
 #include "engine/match/match.h"
 #include "engine/output/eve_log.h"
@@ -66,6 +67,11 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   std::array<uint64_t, static_cast<size_t>(DecodeEvent::kMax)> decode_events{};
   uint64_t decode_events_lost = 0;  // of packets with more than Packet::kMaxEvents
   std::vector<uint64_t> flows_by_schema, transactions_by_schema, errors_by_schema;
+  struct Answers {  // of transactions, by schema
+    std::array<uint64_t, kNumOutcomes> outcomes{};
+    uint64_t timed = 0, latency_us = 0;  // number and sum
+  };
+  std::vector<Answers> answers_by_schema;
   uint64_t flows_failed = 0;
 };
 
@@ -141,6 +147,8 @@ class Worker {
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
   void AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema, uint32_t index,
                   Direction direction, const uint64_t* tx_id);
+  void CountAnswer(const Transaction& tx);
+  void FindSecrets(const FlowDissection& dissection);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
   void HandleBudgets(Flow& flow, FlowWork& state);
   FlowView ViewOf(const Flow& flow, FlowWork& state);
@@ -159,6 +167,7 @@ class Worker {
   RecordSink* fast_;
   std::string fast_line_;
   const bool keeps_macs_, every_drop_;
+  const bool dumps_;  // some log has payloads
   const EveOptions* community_;  // of the first log that wants the id; null: none
   VerdictSink* verdicts_;
   WorkerStats stats_;
@@ -168,6 +177,7 @@ class Worker {
   std::vector<uint16_t> packet_events_;       // scratch: event ids of this packet
   std::vector<std::string_view> flowbits_;    // scratch of ViewOf
   std::vector<std::pair<std::string_view, uint32_t>> flowints_;  // the same
+  std::vector<Slice> secrets_;                // likewise
   struct {
     DropReason drop = DropReason::kNone;  // the first one
     bool reject = false;

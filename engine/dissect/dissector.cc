@@ -148,7 +148,7 @@ void Dissector::Free(LiveTransaction* live) {
     tx.complete[d] = tx.inspected[d] = false;
     tx.stage_time[d] = Nanos{};
   }
-  tx.started = tx.ended = Nanos{};
+  tx.started = tx.ended = tx.request_end = tx.answer_start = Nanos{};
   free_transactions_.push_back(std::move(owned));
 }
 

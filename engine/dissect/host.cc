@@ -238,6 +238,8 @@ struct HostCalls {
     tx.stage[direction] = static_cast<uint8_t>(stage);
     tx.stage_time[direction] = flow.now_;
     tx.complete[direction] = stage == tx.schema->last_stage(d);
+    if (d == Direction::kToServer && tx.complete[0]) tx.request_end = flow.now_;
+    if (d == Direction::kToClient && tx.answer_start == Nanos{}) tx.answer_start = flow.now_;
     if (tx.done()) tx.ended = flow.now_;
     flow.changed_ = true;
     return 0;
