@@ -151,6 +151,10 @@ void AddPlugins(CLI::App& root, CommandLine& line) {
   check->add_option("file", line.paths, "plug-in files (.so)")->required();
   check->footer("Example: sluice plugin check ./mine.so");
   check->callback([&line] { line.command = Command::kPluginCheck; });
+  CLI::App* fresh = plugin->add_subcommand("new", "writes a dissector to start from");
+  fresh->add_option("name", line.paths, "its name: the protocol's")->required()->expected(1);
+  fresh->footer("Example: sluice plugin new acme && cmake -S acme -B acme/build");
+  fresh->callback([&line] { line.command = Command::kPluginNew; });
   plugin->footer("Example: sluice plugin list");
 }
 

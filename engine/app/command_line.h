@@ -23,6 +23,7 @@ enum class Command : uint8_t {
   kPluginList,
   kPluginCheck,
   kRulesExplain,
+  kPluginNew,
   kListKeywords,
 };
 
@@ -56,7 +57,7 @@ struct CommandLine {
   std::string drop_value;
   std::string drop_ttl = "10m";
   uint64_t drop_sid = 0;
-  std::vector<std::string> paths;        // plugin check
+  std::vector<std::string> paths;        // plugin check; plugin new: the name
 };
 
 Result<CommandLine> ParseCommandLine(int argc, char** argv);

@@ -14,11 +14,13 @@ FieldKeyword CatalogKeywords::Describe(KeywordId id) const {
   out.protocol = catalog_.schemas()[info.schemas.front()]->name;
   out.number = info.type != FieldType::kBytes && info.type != FieldType::kChunks &&
                info.type != FieldType::kAddress;
+  out.is_signed = info.type == FieldType::kInt || info.type == FieldType::kTime;
   out.repeated = info.flags & SLUICE_REPEATED;
   out.directions = info.directions;
   out.help = info.help;
   out.transform = info.transform;
   for (const auto& [value, name] : info.names) out.enum_names.emplace_back(value, name);
+  if (info.type == FieldType::kBool) out.enum_names = {{0, "false"}, {1, "true"}};
   return out;
 }
 

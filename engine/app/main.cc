@@ -52,6 +52,10 @@ int Main(int argc, char** argv) {
     case Command::kPluginList: return WithCatalog(line, false);
     case Command::kPluginCheck: return CheckPluginFiles(line.paths);
     case Command::kRulesExplain: return RunExplain(line);
+    case Command::kPluginNew: {
+      const auto written = WriteNewPlugin(line.paths.front());
+      return written ? 0 : Complain(written.error());
+    }
     case Command::kListKeywords: return WithCatalog(line, true);
   }
   return 2;

@@ -27,6 +27,8 @@ Result<std::unique_ptr<Catalog>> LoadCatalog(const std::vector<std::string>& dir
 // stdout.  They return the exit code.
 int PrintPlugins(const Catalog& catalog, const std::vector<Error>& problems, bool json);
 int CheckPluginFiles(const std::vector<std::string>& paths);
+// Writes a dissector to start from into the directory `name`, which must not exist.
+Result<void> WriteNewPlugin(const std::string& name);
 int PrintKeywords(const Catalog& catalog, bool json);
 
 }  // namespace sluice

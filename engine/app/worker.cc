@@ -164,11 +164,13 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       fast_(sinks.fast),
       keeps_macs_(std::ranges::any_of(options_.eve, &EveOptions::ethernet)),
       every_drop_(std::ranges::any_of(options_.eve, &EveOptions::drop_all)),
+      dumps_(std::ranges::any_of(options_.eve, &EveOptions::Dumps)),
       verdicts_(verdicts),
       alerts_by_rule_(program->rules().rules.size(), 0) {
   const auto community = std::ranges::find_if(options_.eve, &EveOptions::community_id);
   if (community != options_.eve.end()) community_seed_ = community->community_id_seed;
   for (auto& apps : stats_.apps) apps.resize(catalog.schemas().size());
+  stats_.answers_by_schema.resize(catalog.schemas().size());
   table_.set_on_end([this](Flow& flow, FlowEndReason reason) { EndFlow(flow, reason); });
 }
 
@@ -545,10 +547,21 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
 
 // -------------------------------------------------------------------- logs
 
+void Worker::FindSecrets(const FlowDissection& dissection) {
+  for (const LiveTransaction* live : dissection.transactions()) {
+    for (const FieldValue& value : live->tx.values) {
+      if (value.field >= live->tx.schema->fields.size()) continue;  // the end of a group
+      const FieldInfo& field = live->tx.schema->fields[value.field];
+      if (field.flags & SLUICE_SECRET) secrets_.push_back(value.bytes);
+    }
+  }
+}
+
 FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   FlowView view;
   view.flow = &flow;
   view.community_id = state.community_id;
+  secrets_.clear();
   if (const FlowDissection* dissection = state.dissection; dissection != nullptr) {
     if (dissection->schema() != nullptr) {
       view.app_proto = dissection->schema()->name;
@@ -559,6 +572,7 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
       view.app_proto_original = dissection->original_schema()->name;
     }
     view.num_transactions = dissection->num_transactions();
+    if (dumps_) FindSecrets(*dissection);
   }
   view.tcp_state = TcpStateName(state.session.state());
   view.ts_gap = state.session.had_gap(Direction::kToServer);
@@ -575,6 +589,7 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   });
   view.flowbits = flowbits_;
   view.flowints = flowints_;
+  view.secrets = secrets_;
   return view;
 }
 
@@ -600,6 +615,16 @@ void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& stat
   }
 }
 
+void Worker::CountAnswer(const Transaction& tx) {
+  WorkerStats::Answers& answers = stats_.answers_by_schema[tx.schema->id];
+  if (const auto outcome = OutcomeOf(tx)) ++answers.outcomes[static_cast<size_t>(*outcome)];
+  if (const auto latency = LatencyOf(tx)) {
+    ++answers.timed;
+    answers.latency_us += static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(*latency).count());
+  }
+}
+
 void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx) {
   for (FileInfo& file : tx.files) {
     if (file.logged || (!file.closed && !tx.done())) continue;
@@ -611,6 +636,7 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   if (!tx.done()) return;
   tx.logged = true;
   ++AppStats(*view.flow, *tx.schema).transactions;
+  CountAnswer(tx);
   for (const TransactionEvent& event : tx.events) {
     AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.id);
   }
@@ -768,7 +794,9 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("dissect.breaches", p.breaches);
   add("dissect.slow_calls", p.slow_calls);
   add("dissect.parse_errors", p.parse_errors);
+  add("dissect.flows", p.flows);
   add("dissect.gaps", p.gaps);
+  add("dissect.gap_stops", p.gap_stops);
   add("dissect.memcap", p.memcap);
   add("dissect.transactions_forced", p.transactions_forced);
   add("dissect.transactions_lost", p.transactions_lost);
@@ -777,6 +805,13 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("dissect.bad_calls", p.bad_calls);
   add("dissect.bytes_withheld", p.bytes_withheld);
   for (const auto& schema : catalog_.schemas()) {
+    const WorkerStats::Answers& answers = s.answers_by_schema[schema->id];
+    add(fmt::format("app_layer.answers.{}.timed", schema->name), answers.timed);
+    add(fmt::format("app_layer.answers.{}.latency_us", schema->name), answers.latency_us);
+    for (size_t i = 0; i < kNumOutcomes && HasOutcome(*schema); ++i) {
+      add(fmt::format("app_layer.answers.{}.{}", schema->name, OutcomeName(static_cast<Outcome>(i))),
+          answers.outcomes[i]);
+    }
     const PluginStats& plugin = dissector_.plugin_stats()[schema->id];
     add(fmt::format("plugins.{}.calls", schema->name), plugin.calls);
     add(fmt::format("plugins.{}.time_us", schema->name), plugin.cycles / CyclesPerMicrosecond());

@@ -16,6 +16,7 @@
 #include "engine/decode/decode.h"
 #include "engine/decode/defrag.h"
 #include "engine/dissect/dissector.h"
+#include "engine/dissect/outcome.h"
 #include "engine/flow/flow_table.h"
 #include "engine/match/match.h"
 #include "engine/output/eve_log.h"
@@ -72,6 +73,11 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   };
   std::vector<App> apps[2];           // over TCP, UDP; by Schema::id
   uint64_t flows_failed[2] = {0, 0};  // the same
+  struct Answers {  // of transactions, by schema
+    std::array<uint64_t, kNumOutcomes> outcomes{};
+    uint64_t timed = 0, latency_us = 0;  // number and sum
+  };
+  std::vector<Answers> answers_by_schema;
 };
 
 class Worker {
@@ -149,6 +155,8 @@ class Worker {
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
   void AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema, uint32_t index,
                   Direction direction, const uint64_t* tx_id);
+  void CountAnswer(const Transaction& tx);
+  void FindSecrets(const FlowDissection& dissection);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
   void HandleBudgets(Flow& flow, FlowWork& state);
   FlowView ViewOf(const Flow& flow, FlowWork& state);
@@ -167,6 +175,7 @@ class Worker {
   RecordSink* fast_;
   std::string fast_line_;
   const bool keeps_macs_, every_drop_;
+  const bool dumps_;                        // some log has payloads
   std::optional<uint16_t> community_seed_;  // if a log wants the id: the first such log's
   VerdictSink* verdicts_;
   WorkerStats stats_;
@@ -176,6 +185,7 @@ class Worker {
   std::vector<uint16_t> packet_events_;       // scratch: event ids of this packet
   std::vector<std::string_view> flowbits_;    // scratch of ViewOf
   std::vector<std::pair<std::string_view, uint32_t>> flowints_;  // the same
+  std::vector<Slice> secrets_;                // likewise
   struct {
     DropReason drop = DropReason::kNone;  // the first one
     bool reject = false;

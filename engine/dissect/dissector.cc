@@ -149,7 +149,7 @@ void Dissector::Free(LiveTransaction* live) {
     tx.complete[d] = tx.inspected[d] = false;
     tx.stage_time[d] = Nanos{};
   }
-  tx.started = tx.ended = Nanos{};
+  tx.started = tx.ended = tx.request_end = tx.answer_start = Nanos{};
   free_transactions_.push_back(std::move(owned));
 }
 
@@ -210,6 +210,7 @@ void Dissector::Retire(FlowDissection& flow) {
     Free(live);
     return true;
   });
+  flow.oldest_open_ = 0;
   flow.events_.clear();
   for (auto& budget : flow.budgets_) budget.reset();
   flow.changed_ = false;

@@ -182,6 +182,7 @@ class FlowDissection {
   uint64_t first_tx_ = 0;  // number of the current dissector's first
   uint32_t next_file_ = 0;
   std::vector<LiveTransaction*> live_;
+  size_t oldest_open_ = 0;  // index into live_: none before it is open
   std::vector<FlowEvent> events_;
   std::optional<BudgetRequest> budgets_[2];
 };

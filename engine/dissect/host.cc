@@ -227,8 +227,9 @@ struct HostCalls {
   }
 
   static void ForceOldest(FlowDissection& flow) {
-    for (LiveTransaction* live : flow.live_) {
-      Transaction& tx = live->tx;
+    // Those before oldest_open_ are done: many forced ones must not cost their square.
+    for (; flow.oldest_open_ < flow.live_.size(); ++flow.oldest_open_) {
+      Transaction& tx = flow.live_[flow.oldest_open_]->tx;
       if (tx.done()) continue;
       for (int d = 0; d < 2; ++d) {
         tx.complete[d] = true;
@@ -253,6 +254,8 @@ struct HostCalls {
     tx.stage[direction] = static_cast<uint8_t>(stage);
     tx.stage_time[direction] = flow.now_;
     tx.complete[direction] = stage == tx.schema->last_stage(d);
+    if (d == Direction::kToServer && tx.complete[0]) tx.request_end = flow.now_;
+    if (d == Direction::kToClient && tx.answer_start == Nanos{}) tx.answer_start = flow.now_;
     if (tx.done()) tx.ended = flow.now_;
     flow.changed_ = true;
     return 0;

@@ -86,6 +86,7 @@ struct Transaction {
   bool inspected[2] = {false, false};  // rules had their last look, by Direction
   Nanos started{}, ended{};
   Nanos stage_time[2] = {};         // time of the last stage change by Direction
+  Nanos request_end{}, answer_start{};  // told by tx_stage(); 0: not yet
   std::vector<FieldValue> values;
   std::vector<TransactionEvent> events;
   std::vector<FileInfo> files;

@@ -2,6 +2,9 @@
 #include "engine/match/detector_impl.h"
 
 #include <algorithm>
+#include <chrono>
+
+#include "engine/rules/text.h"
 
 namespace sluice {
 
@@ -196,10 +199,30 @@ bool Detector::Impl::IsOver(const Transaction& tx, KeywordId keyword, uint8_t si
   return true;
 }
 
+namespace {
+
+// As number tests see it: signed values moved so that they order as unsigned
+// ones, times in seconds since the epoch.
+uint64_t Comparable(const FieldValue& value) {
+  const auto number = static_cast<int64_t>(value.number);
+  switch (value.type) {
+    case FieldType::kInt:
+      return value.number + kSignBias;
+    case FieldType::kTime:
+      return static_cast<uint64_t>(
+                 std::chrono::floor<std::chrono::seconds>(Nanos{number}).count()) +
+             kSignBias;
+    default:
+      return value.number;
+  }
+}
+
+}  // namespace
+
 Look Detector::Impl::TryNumber(const NumberInspection& n, const Transaction& tx, uint8_t sides) const {
   for (const FieldValue& value : tx.values) {
     if (value.keyword == n.keyword && Counts(sides, value.direction) &&
-        n.test.Matches(value.number))
+        n.test.Matches(Comparable(value)))
       return Look::kMatch;
   }
   return IsOver(tx, n.keyword, sides) ? Look::kNever : Look::kWait;

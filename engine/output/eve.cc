@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "engine/decode/decode.h"
+#include "engine/output/mask.h"
 #include "engine/rules/sets.h"
 #include "engine/rules/text.h"
 
@@ -551,6 +552,14 @@ void EveWriter::RuleObject(const AlertView& alert, const Packet& packet) {
   json_.CloseObject();
 }
 
+// `bytes`, without the flow's secrets; valid until the next call.
+Slice EveWriter::Masked(Slice bytes, const FlowView& flow) {
+  if (flow.secrets.empty()) return bytes;
+  masked_.assign(bytes.begin(), bytes.end());
+  for (const Slice secret : flow.secrets) MaskSecret(secret, masked_);
+  return masked_;
+}
+
 // Each key once, with all of its values.
 void EveWriter::RuleMetadata(const Rule& rule) {
   json_.OpenObject("metadata");
@@ -569,9 +578,9 @@ void EveWriter::RuleMetadata(const Rule& rule) {
   json_.CloseObject();
 }
 
-void EveWriter::Payload(const AlertView& alert) {
-  const Slice bytes =
-      alert.payload.first(std::min<size_t>(alert.payload.size(), options_.payload_limit));
+void EveWriter::Payload(const AlertView& alert, const FlowView& flow) {
+  const Slice bytes = Masked(
+      alert.payload.first(std::min<size_t>(alert.payload.size(), options_.payload_limit)), flow);
   if (options_.payload) {
     json_.Key("payload");
     json_.Base64(bytes);
@@ -636,10 +645,12 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
       json_.CloseObject();
     }
   }
-  if (options_.payload || options_.payload_printable || options_.payload_length) Payload(alert);
+  if (options_.payload || options_.payload_printable || options_.payload_length) {
+    Payload(alert, flow);
+  }
   if (options_.packet) {
     json_.Key("packet");
-    json_.Base64(packet.frame);
+    json_.Base64(Masked(packet.frame, flow));
     json_.OpenObject("packet_info");
     json_.Field("linktype", static_cast<uint64_t>(DltOfLinkType(packet.link)));
     json_.Field("linktype_name", LinkTypeName(packet.link));

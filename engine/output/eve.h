@@ -53,6 +53,7 @@ struct EveOptions {
   bool stats_totals = true, stats_threads = false, stats_deltas = false;
   bool stats_zero = true;          // counters that are 0
 
+  bool Dumps() const { return payload || payload_printable || packet; }
   bool Wants(std::string_view type) const { return all_types || types.contains(type); }
 };
 
@@ -73,6 +74,7 @@ struct FlowView {
   std::span<const std::string_view> flowbits;
   std::span<const std::pair<std::string_view, uint32_t>> flowints;
   const MacSet* macs = nullptr;    // by Direction of the sender; null: not kept
+  std::span<const Slice> secrets;  // masked in dumps
   std::string_view tcp_state;
   uint64_t num_transactions = 0;
   bool ts_gap = false, tc_gap = false;
@@ -170,11 +172,12 @@ class EveWriter {
   void WriteValue(const FieldInfo& info, const FieldValue& value);
   void RuleObject(const AlertView& alert, const Packet& packet);
   void RuleMetadata(const Rule& rule);
-  void Payload(const AlertView& alert);
+  void Payload(const AlertView& alert, const FlowView& flow);
   void VerdictObject(const VerdictView& verdict);
   void FlowObject(const Flow& flow, bool with_ends);
   void FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert);
   void TcpFlags(const Flow& flow);
+  Slice Masked(Slice bytes, const FlowView& flow);
   void End();
 
   const EveOptions options_;
@@ -188,6 +191,7 @@ class EveWriter {
   JsonWriter json_;
   std::string line_;
   std::map<std::string, uint64_t, std::less<>> last_stats_;  // for deltas
+  std::vector<uint8_t> masked_;  // scratch
   uint64_t records_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "engine/plugin/plugin.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "engine/base/cycles.h"
@@ -32,6 +34,30 @@ Result<void> CheckTrust(const std::string& path) {
     }
     if (info.st_mode & (S_IWGRP | S_IWOTH)) {
       return Fail(Errc::kPermission, "{}: others can write it; run: chmod go-w {}", name, name);
+    }
+  }
+  return {};
+}
+
+// dlopen() maps what the headers promise: reading past the end of a file that was
+// cut short would end the process (SIGBUS).
+Result<void> CheckWhole(const std::string& path) {
+  std::error_code failure;
+  const uint64_t size = std::filesystem::file_size(path, failure);
+  std::ifstream file(path, std::ios::binary);
+  if (failure || !file) return Fail(Errc::kIo, "{}: cannot be read", path);
+  Elf64_Ehdr header{};
+  file.read(reinterpret_cast<char*>(&header), sizeof(header));
+  if (!file || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+      header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(Elf64_Phdr)) {
+    return Fail(Errc::kPlugin, "{}: is no shared library of this system", path);
+  }
+  file.seekg(static_cast<std::streamoff>(header.e_phoff));
+  for (size_t i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr segment{};
+    file.read(reinterpret_cast<char*>(&segment), sizeof(segment));
+    if (!file || segment.p_offset > size || segment.p_filesz > size - segment.p_offset) {
+      return Fail(Errc::kPlugin, "{}: is cut short; copy it again", path);
     }
   }
   return {};
@@ -72,6 +98,7 @@ Result<std::unique_ptr<Plugin>> Plugin::Load(const std::string& path,
   if (options.check_trust) {
     if (auto ok = CheckTrust(path); !ok) return std::unexpected(ok.error());
   }
+  if (auto ok = CheckWhole(path); !ok) return std::unexpected(ok.error());
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) return Fail(Errc::kIo, "{}: {}", path, dlerror());
   const auto* exported = static_cast<const sluice_plugin*>(dlsym(handle, kSymbol));

@@ -17,7 +17,8 @@ struct FieldKeyword {
   uint16_t id = 0;             // the same for all names of one keyword
   std::string name;            // canonical: "http.uri"
   std::string protocol;        // the dissector's name
-  bool number = false;         // UINT/INT/BOOL/ENUM: "keyword: >5"; else a sticky buffer
+  bool number = false;         // UINT/INT/BOOL/ENUM/TIME: "keyword: >5"; else a sticky buffer
+  bool is_signed = false;      // INT; TIME in seconds since the epoch
   bool repeated = false;
   bool modifier = false;       // the name asked for follows a content ("http_uri")
   uint8_t directions = 3;      // bit 0 to_server, bit 1 to_client

@@ -54,9 +54,9 @@ std::optional<uint8_t> SideBit(std::string_view word) {
 // A dissector's field: a sticky buffer, an old modifier, or a number.
 KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_view value) {
   if (field.number) {
-    const auto test = ParseUintTest(value, field.enum_names);
+    const auto test = ParseUintTest(value, field.enum_names, field.is_signed);
     if (!test) return std::unexpected(test.error());
-    c.rule.numbers.push_back({field.id, field.name, *test});
+    c.rule.numbers.push_back({field.id, field.name, *test, field.is_signed});
     return {};
   }
   uint8_t side = 3;

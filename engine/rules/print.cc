@@ -234,16 +234,19 @@ bool SameMeaning(Rule a, Rule b) {
   return a == b;
 }
 
-std::string PrintUintTest(const UintTest& t) {
+std::string PrintUintTest(const UintTest& t, bool is_signed) {
+  const auto text = [is_signed](uint64_t v) {
+    return is_signed ? fmt::format("{}", static_cast<int64_t>(v - kSignBias)) : fmt::format("{}", v);
+  };
   switch (t.op) {
-    case CompareOp::kEqual: return fmt::format("{}", t.a);
-    case CompareOp::kNotEqual: return fmt::format("!{}", t.a);
-    case CompareOp::kLess: return fmt::format("<{}", t.a);
-    case CompareOp::kLessEqual: return fmt::format("<={}", t.a);
-    case CompareOp::kGreater: return fmt::format(">{}", t.a);
-    case CompareOp::kGreaterEqual: return fmt::format(">={}", t.a);
-    case CompareOp::kRange: return fmt::format("{}<>{}", t.a, t.b);
-    case CompareOp::kNotRange: return fmt::format("!{}<>{}", t.a, t.b);
+    case CompareOp::kEqual: return text(t.a);
+    case CompareOp::kNotEqual: return fmt::format("!{}", text(t.a));
+    case CompareOp::kLess: return fmt::format("<{}", text(t.a));
+    case CompareOp::kLessEqual: return fmt::format("<={}", text(t.a));
+    case CompareOp::kGreater: return fmt::format(">{}", text(t.a));
+    case CompareOp::kGreaterEqual: return fmt::format(">={}", text(t.a));
+    case CompareOp::kRange: return fmt::format("{}<>{}", text(t.a), text(t.b));
+    case CompareOp::kNotRange: return fmt::format("!{}<>{}", text(t.a), text(t.b));
     case CompareOp::kMaskSet: return fmt::format("&0x{:x}={}", t.a, t.b);
     case CompareOp::kMaskNotSet: return fmt::format("&0x{:x}!={}", t.a, t.b);
   }
@@ -382,7 +385,7 @@ std::string RulePrinter::Test(const Rule& rule, const BufferTest& test) const {
 }
 
 std::string RulePrinter::Number(const NumberInspection& number) const {
-  return fmt::format("{}:{}", number.name, PrintUintTest(number.test));
+  return fmt::format("{}:{}", number.name, PrintUintTest(number.test, number.is_signed));
 }
 
 std::string RulePrinter::Packet(const PacketTest& test) const {

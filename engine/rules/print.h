@@ -38,7 +38,7 @@ class RulePrinter {
   const KeywordSource& keywords_;
 };
 
-std::string PrintUintTest(const UintTest& test);
+std::string PrintUintTest(const UintTest& test, bool is_signed = false);
 std::string PrintAddresses(const AddressSet& set);
 std::string PrintPorts(const PortSet& set);
 

@@ -249,7 +249,8 @@ struct Inspection {
 struct NumberInspection {
   uint16_t keyword = 0;
   std::string name;
-  UintTest test;
+  UintTest test;           // of a signed field: over values moved by kSignBias
+  bool is_signed = false;
   bool operator==(const NumberInspection&) const = default;
 };
 

@@ -69,7 +69,8 @@ std::optional<Result<UintTest>> ParseTaggedTest(
 }  // namespace
 
 Result<UintTest> ParseUintTest(std::string_view text,
-                               const std::vector<std::pair<uint64_t, std::string>>& names) {
+                               const std::vector<std::pair<uint64_t, std::string>>& names,
+                               bool is_signed) {
   text = Trim(text);
   const auto bad = [&] {
     return Fail(Errc::kInvalidArgument,
@@ -77,6 +78,10 @@ Result<UintTest> ParseUintTest(std::string_view text,
   };
   const auto number = [&](std::string_view part) -> std::optional<uint64_t> {
     part = Trim(part);
+    if (is_signed) {
+      const auto value = ParseNumber<int64_t>(part);
+      return value ? std::optional(static_cast<uint64_t>(*value) + kSignBias) : std::nullopt;
+    }
     if (const auto value = ParseNumber<uint64_t>(part)) return value;
     const std::string lower = Lower(part);
     for (const auto& [value, name] : names) {
@@ -105,7 +110,7 @@ Result<UintTest> ParseUintTest(std::string_view text,
     if (!low || !high || *low >= *high) return bad();
     return UintTest{negated ? CompareOp::kNotRange : CompareOp::kRange, *low, *high};
   }
-  if (body.starts_with('&')) {
+  if (body.starts_with('&') && !is_signed) {
     const std::string_view rest = body.substr(1);
     const size_t equal = rest.find('=');
     const auto mask = number(rest.substr(0, rest.find_first_of("=!")));

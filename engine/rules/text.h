@@ -51,8 +51,11 @@ std::vector<std::string_view> SplitWords(std::string_view text);
 std::string Lower(std::string_view text);
 
 // ">5", "!=5", "1<>3", "1-3", "&0x10", "5" ...  `names`: also "answer" for 1.
+// Of a signed number the test is over values moved by kSignBias: order is kept.
+inline constexpr uint64_t kSignBias = uint64_t{1} << 63;
 Result<UintTest> ParseUintTest(std::string_view text,
-                               const std::vector<std::pair<uint64_t, std::string>>& names = {});
+                               const std::vector<std::pair<uint64_t, std::string>>& names = {},
+                               bool is_signed = false);
 
 // What is between the quotes of a content: |41 42| and \" taken apart.
 Result<std::string> DecodeContent(std::string_view text);

@@ -50,6 +50,38 @@ class OutOfTree(unittest.TestCase):
         out = sh(netns.SLUICE, "--list-keywords", "--plugin-dir", self.plugins)
         self.assertIn("memcached.key", out)
 
+    def test_a_new_plugin_builds_and_is_used(self):
+        from packets import Capture
+        d = os.path.join(self.tmp.name, "new")
+        os.mkdir(d)
+        sh(netns.SLUICE, "plugin", "new", "acme_lines", cwd=d)
+        sh("cmake", "-S", f"{d}/acme_lines", "-B", f"{d}/build", f"-DCMAKE_PREFIX_PATH={self.prefix}", "-G", "Ninja",
+           "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Wpedantic -Werror")
+        sh("cmake", "--build", f"{d}/build")
+        os.chmod(f"{d}/build", 0o755)
+        out = sh(netns.SLUICE, "plugin", "check", f"{d}/build/acme_lines.so")
+        self.assertIn("ok: acme_lines (4 fields, 4 keywords, 2 events)", out)
+        c = Capture()
+        c.tcp(9300, [("c", b"get a\r\n"), ("s", b"200 here\r\n"), ("c", b"delete a\r\n"), ("s", b"403 no\r\n")])
+        c.write(f"{d}/x.pcap")
+        sh(netns.SLUICE, "replay", "-q", "--plugin-dir", f"{d}/build", "-r", f"{d}/x.pcap", "-l", f"{d}/out",
+           "-S", f"{d}/acme_lines/acme_lines.rules")
+        with open(f"{d}/out/eve.json") as f:
+            events = [json.loads(line) for line in f]
+        self.assertEqual([e["acme_lines"] for e in events if e["event_type"] == "acme_lines"],
+                         [{"command": "get", "argument": "a", "code": 200, "text": "here"},
+                          {"command": "delete", "argument": "a", "code": 403, "text": "no"}])
+        self.assertEqual(sorted(e["alert"]["signature_id"] for e in events if e["event_type"] == "alert"),
+                         [9300000, 9300001])
+
+    def test_a_new_plugin_overwrites_nothing_and_has_a_sane_name(self):
+        for name, message in (("x", "is there already"), ("../x", "a name is"), ("A", "a name is"), ("", "a name is")):
+            os.makedirs(os.path.join(self.tmp.name, "taken", "x"), exist_ok=True)
+            r = subprocess.run([netns.SLUICE, "plugin", "new", name], capture_output=True, text=True,
+                               cwd=os.path.join(self.tmp.name, "taken"))
+            self.assertEqual(r.returncode, 1)
+            self.assertIn(message, r.stderr)
+
     def replay(self, capture):
         out = os.path.join(self.tmp.name, "out")
         shutil.rmtree(out, ignore_errors=True)

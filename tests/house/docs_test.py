@@ -104,10 +104,23 @@ class Docs(unittest.TestCase):
             with open(at("out/eve.json")) as eve, open(at("out/fast.log")) as fast:
                 return [json.loads(line) for line in eve], fast.read()
 
+    def test_code_of_the_plugin_page_is_of_examples_that_are_built(self):
+        with open(os.path.join(ROOT, "docs/plugin-abi.md")) as f:
+            blocks = re.findall(r"```cpp\n(.*?)```", f.read(), re.S)
+        self.assertGreaterEqual(len(blocks), 5)
+        sources = ""
+        for path in ("examples/skeleton/skeleton.cc", "tests/abi/kitchen_sink/sink.cc"):
+            with open(os.path.join(ROOT, path)) as f:
+                sources += f.read()
+        plain = re.sub(r"\s+", " ", sources)
+        for block in blocks:
+            for part in re.split(r"(?m)^\s*// \.\.\.$", block):
+                self.assertIn(re.sub(r"\s+", " ", part).strip(), plain)
+
     def test_every_command_explains_itself_with_an_example(self):
         for args in ([], ["run"], ["replay"], ["check"], ["drops"], ["drops", "list"], ["drops", "add"],
                      ["drops", "del"], ["drops", "flush"], ["status"], ["reload"], ["plugin"],
-                     ["plugin", "list"], ["plugin", "check"]):
+                     ["plugin", "list"], ["plugin", "check"], ["plugin", "new"]):
             out = run(*args, "--help")
             self.assertIn("Example: sluice", out, args)
 

@@ -1,5 +1,7 @@
 // Tables of rules that load and of rules that are refused, with the reason.
 #include "engine/rules/parser.h"
+#include "engine/rules/text.h"
+#include "engine/rules/print.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -240,6 +242,19 @@ TEST(UintTest, NamesTagTheirNumbers) {
   EXPECT_FALSE(matches("SIZE <=5", 1, 6));
   EXPECT_TRUE(matches("PUSH=1", 2, 1));
   EXPECT_FALSE(ParseUintTest("OTHER>5", names));
+}
+TEST(SignedNumbers, OrderAsNumbersDoAndPrintAsTheyWereWritten) {
+  for (const char* text : {"-7", "!-7", "<0", "<=-1", ">-8", ">=3", "-8<>-6", "!-8<>6"}) {
+    const auto test = ParseUintTest(text, {}, true);
+    ASSERT_TRUE(test.has_value()) << text;
+    EXPECT_EQ(PrintUintTest(*test, true), text);
+  }
+  const auto near = ParseUintTest("-8<>6", {}, true);
+  for (const int64_t value : {-8, -7, 0, 5, 6}) {
+    EXPECT_EQ(near->Matches(static_cast<uint64_t>(value) + kSignBias), value > -8 && value < 6) << value;
+  }
+  EXPECT_FALSE(ParseUintTest("&0x10", {}, true).has_value());  // bits of a signed number mean nothing
+  EXPECT_FALSE(ParseUintTest("-7").has_value());
 }
 
 }  // namespace
