@@ -100,15 +100,13 @@ struct Worker::FlowWork {
   RawWindow raw[2];
   std::string community_id;
   MacSet macs[2];  // by Direction of the sender
-  std::vector<StreamEvent> stream_events;  // of the current packet; at most kMaxStreamEvents
+  std::vector<StreamEvent> stream_events;  // of the current packet, each once
   const Schema* counted = nullptr;         // the protocol already in flows_by_schema
   bool bypassed = false;                   // no rule looks any more
 };
 
 // Hands stream bytes to the dissector and keeps them for stream rules.
 struct Worker::StreamSink final : TcpSession::Sink {
-  static constexpr size_t kMaxStreamEvents = 16;
-
   StreamSink(Worker& w, Flow& f, FlowWork& s) : worker(w), flow(f), state(s) {}
 
   void OnData(Direction direction, Slice bytes, uint64_t offset) override {
@@ -127,7 +125,9 @@ struct Worker::StreamSink final : TcpSession::Sink {
     }
   }
   void OnStreamEvent(StreamEvent event) override {
-    if (state.stream_events.size() < kMaxStreamEvents) state.stream_events.push_back(event);
+    if (std::ranges::find(state.stream_events, event) == state.stream_events.end()) {
+      state.stream_events.push_back(event);
+    }
   }
 
   void KeepRaw(Direction direction, Slice bytes, uint64_t offset) {
@@ -775,6 +775,7 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("tcp.overlap_diff_data", t.overlaps_different);
   add("tcp.invalid_checksum", t.invalid_checksum);
   add("tcp.out_of_window", t.out_of_window);
+  add("tcp.invalid_timestamp", t.invalid_timestamp);
   add("tcp.no_session", t.no_session);
   add("tcp.reassembly_memuse", segments_.in_use());
   const DetectorStats& d = detector_.stats();

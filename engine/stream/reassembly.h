@@ -36,6 +36,7 @@ struct StreamStats {  // totals since start; written by one worker
   uint64_t no_session = 0;          // segments of flows picked up midstream
   uint64_t invalid_checksum = 0;
   uint64_t out_of_window = 0;
+  uint64_t invalid_timestamp = 0;   // older than the last one taken
 };
 
 class Reassembly {

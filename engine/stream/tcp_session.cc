@@ -69,6 +69,7 @@ bool TcpSession::HandleSyn(const Packet& packet, Direction d, const StreamOption
       return false;
     } else {  // the host answers with a challenge and carries on (RFC 5961 §4)
       sink.OnStreamEvent(StreamEvent::kEstSynResend);
+      return true;
     }
   } else if (state_ == TcpState::kSynSent && !sender.open) {
     Open(sender, tcp.seq + 1);
@@ -78,6 +79,7 @@ bool TcpSession::HandleSyn(const Packet& packet, Direction d, const StreamOption
     if (!options.midstream && !options.async_oneside) return false;
     Open(sender, tcp.seq + 1);
     Open(receiver, tcp.ack);
+    receiver.wscale = kMaxWscale;
     state_ = TcpState::kSynRecv;
     midstream_ = true;
     ++stats.midstream_pickups;
@@ -85,9 +87,13 @@ bool TcpSession::HandleSyn(const Packet& packet, Direction d, const StreamOption
     if (state_ == TcpState::kSynRecv) Open(sender, tcp.seq + 1);
     sink.OnStreamEvent(StreamEvent::kEstSynackResend);
   }
+  if (established_) return true;  // what was agreed on stands
   sender.wscale = tcp.has_wscale ? tcp.wscale : 0;
   if (answer && !tcp.has_wscale) receiver.wscale = 0;  // RFC 7323 §2.2: both or none
-  sender.window = tcp.window;
+  sender.timestamps = tcp.has_timestamp;
+  if (answer && !tcp.has_timestamp) receiver.timestamps = false;  // §3.2: likewise
+  if (tcp.has_timestamp) sender.NoteTimestamp(tcp.ts_value, packet.time);
+  receiver.window_end = receiver.next + tcp.window;  // never scaled in a SYN
   return true;
 }
 
@@ -95,6 +101,7 @@ bool TcpSession::PickUp(const Packet& packet, Direction d, const StreamOptions& 
                         StreamStats& stats) {
   if (!options.midstream) return false;
   Open(side_[Index(d)], packet.tcp.seq);
+  for (Side& side : side_) side.wscale = kMaxWscale;  // not seen: the largest there is
   if (packet.tcp.flags & kTcpAck) Open(side_[Index(Opposite(d))], packet.tcp.ack);
   state_ = TcpState::kEstablished;
   established_ = midstream_ = true;
@@ -151,7 +158,11 @@ TcpSession::Outcome TcpSession::OnPacket(const Packet& packet, Direction d,
     sink.OnStreamEvent(StreamEvent::kRstInvalidAck);
     return outcome;
   }
-  sender.window = uint32_t{tcp.window} << sender.wscale;
+  if (!(tcp.flags & kTcpRst) && !TimestampHolds(packet, d)) {
+    ++stats.invalid_timestamp;
+    sink.OnStreamEvent(StreamEvent::kPktInvalidTimestamp);
+    return outcome;
+  }
   if (tcp.flags & kTcpAck) HandleAck(packet, d, options, pool, stats, sink);
   if (tcp.flags & kTcpRst) {
     HandleReset(d, options, pool, stats, sink);
@@ -163,10 +174,33 @@ TcpSession::Outcome TcpSession::OnPacket(const Packet& packet, Direction d,
   return outcome;
 }
 
-// How far ahead a number may be.  Live, the kernel leaves bytes out past a slice
-// budget, so that a long jump is no surprise there.
-uint64_t TcpSession::Room(const Side& receiver, const StreamOptions& options) {
-  return options.inline_mode ? uint64_t{1} << 30 : std::max<uint64_t>(receiver.window, 1u << 20);
+// RFC 7323 §5: a host that negotiated timestamps drops a segment whose own is
+// older than the last one it took, unless that one is too old to say anything.
+bool TcpSession::TimestampHolds(const Packet& packet, Direction d) {
+  constexpr Nanos kOutdated = std::chrono::hours{24 * 24};  // §5.5
+  Side& side = side_[Index(d)];
+  const TcpView& tcp = packet.tcp;
+  if (!tcp.has_timestamp || !side.timestamps || !side_[Index(Opposite(d))].timestamps) return true;
+  const bool older = static_cast<int32_t>(tcp.ts_value - side.ts_recent) < 0;
+  if (older && packet.time - side.ts_time <= kOutdated) return false;
+  // §4.3: only what reaches the receiver's left edge counts, so that neither what
+  // arrives out of order nor a forgery far ahead moves the clock.
+  const auto offset = static_cast<int64_t>(Unwrap(side, tcp.seq));
+  const auto acked = static_cast<int64_t>(side.acked);
+  if (offset <= acked && offset + static_cast<int64_t>(packet.payload.size()) >= acked) {
+    side.NoteTimestamp(tcp.ts_value, packet.time);
+  }
+  return true;
+}
+
+// Where what `sender` may send ends: at the furthest edge that the receiver gave
+// it.  Live, the kernel leaves bytes out past a slice budget, and with them
+// acknowledgements, so that a long jump is no surprise there; neither is one when
+// nothing is known of the receiver.
+uint64_t TcpSession::WindowEnd(const Side& sender, const StreamOptions& options) {
+  if (options.inline_mode) return std::max(sender.acked, sender.next) + (uint64_t{1} << 30);
+  if (sender.window_end == 0 || options.async_oneside) return sender.next + (1u << 20);
+  return sender.window_end;
 }
 
 void TcpSession::HandleAck(const Packet& packet, Direction d, const StreamOptions& options,
@@ -174,10 +208,9 @@ void TcpSession::HandleAck(const Packet& packet, Direction d, const StreamOption
   Side& other = side_[Index(Opposite(d))];
   if (!other.open) return;
   const uint64_t ack = Unwrap(other, packet.tcp.ack);
-  // Acknowledges what was never sent, or lies far before the start: not of this
-  // connection.  Some room is left for segments that the tap lost.
-  const uint64_t room = Room(side_[Index(d)], options);
-  if (static_cast<int64_t>(ack) < 0 || ack > other.next + room) {
+  // Acknowledges what could not be sent, or lies far before the start: not of this
+  // connection.  The FIN may stand past the window.
+  if (static_cast<int64_t>(ack) < 0 || ack > std::max(WindowEnd(other, options), other.next)) {
     sink.OnStreamEvent(StreamEvent::kPktInvalidAck);
     return;
   }
@@ -185,13 +218,24 @@ void TcpSession::HandleAck(const Packet& packet, Direction d, const StreamOption
     state_ = TcpState::kEstablished;
     established_ = true;
   }
-  if (ack <= other.acked) return;
+  // Of what we have not seen it is a claim: true if the tap lost it, and then a
+  // gap once something follows or the flow ends; false, and the bytes still come.
+  other.claimed = std::max(other.claimed, ack);
+  const uint64_t seen = std::min(ack, other.next);
+  other.window_end = std::max(other.window_end, seen + (uint64_t{packet.tcp.window} << side_[Index(d)].wscale));
+  if (seen <= other.acked) return;
+  Acknowledge(d, seen, options, pool, stats, sink);
+}
+
+void TcpSession::Acknowledge(Direction d, uint64_t ack, const StreamOptions& options,
+                             SegmentPool& pool, StreamStats& stats, Sink& sink) {
+  Side& other = side_[Index(Opposite(d))];
   other.acked = ack;
   // The FIN takes one number that is no byte.
   const uint64_t bytes = other.fin && ack > other.fin_at ? other.fin_at : ack;
   SideSink to(other, Opposite(d), sink);
   const uint64_t limit = options.depth != 0 ? std::min(bytes, options.depth) : bytes;
-  other.data.Deliver(limit, true, pool, stats, to);
+  if (!other.stopped) other.data.Deliver(limit, true, pool, stats, to);
   CheckEnd(Opposite(d), sink);
   if (other.fin && ack > other.fin_at) {
     const Side& own = side_[Index(d)];
@@ -216,12 +260,15 @@ void TcpSession::HandlePayload(const Packet& packet, Direction d, const StreamOp
     bytes = bytes.subspan(before);
     offset = 0;
   }
-  const uint64_t room = Room(side_[Index(Opposite(d))], options);
-  if (offset > std::max(side.acked, side.next) + room) {
+  // A host keeps of a segment what its window holds (RFC 9293 §3.10.7.4); at the
+  // end of the window it may take the one byte of a probe.
+  const uint64_t end = WindowEnd(side, options);
+  if (offset > end || (offset == end && bytes.size() > 1)) {
     ++stats.out_of_window;
     sink.OnStreamEvent(StreamEvent::kEstPacketOutOfWindow);
     return;
   }
+  if (offset < end) bytes = bytes.first(std::min<uint64_t>(bytes.size(), end - offset));
   side.next = std::max(side.next, offset + bytes.size());
   if (side.stopped) return;
   outcome->in_stream = true;
@@ -251,9 +298,7 @@ void TcpSession::HandleFin(const Packet& packet, Direction d, const StreamOption
   const uint64_t at = Unwrap(side, packet.tcp.seq + static_cast<uint32_t>(packet.payload.size()));
   if (side.fin || static_cast<int64_t>(at) < 0) return;
   // A host refuses what lies outside its window (RFC 9293 §3.10.7.4).
-  const uint64_t room = options.inline_mode ? Room(side, options)
-                                            : std::max<uint64_t>(side_[Index(Opposite(d))].window, 65535);
-  if (at < side.acked || at < side.data.delivered() || at > std::max(side.next, side.acked) + room) return;
+  if (at < side.acked || at < side.data.delivered() || at > WindowEnd(side, options)) return;
   side.fin = true;
   side.fin_at = at;
   side.next = std::max(side.next, at + 1);
@@ -269,8 +314,14 @@ void TcpSession::DeliverAll(Direction d, const StreamOptions& options, SegmentPo
                             StreamStats& stats, Sink& sink) {
   Side& side = side_[Index(d)];
   if (!side.open || side.ended) return;
+  // What lies behind a hole is handed on, the hole and what was acknowledged
+  // unseen are gaps: nothing goes without being counted.
+  const uint64_t claimed = side.fin ? std::min(side.claimed, side.fin_at) : side.claimed;
+  const uint64_t end = std::max(side.data.highest(), claimed);
   SideSink to(side, d, sink);
-  side.data.Deliver(options.depth != 0 ? options.depth : UINT64_MAX, false, pool, stats, to);
+  if (!side.stopped) {
+    side.data.Deliver(options.depth != 0 ? std::min(end, options.depth) : end, true, pool, stats, to);
+  }
   side.ended = true;
   sink.OnEnd(d);
 }
@@ -284,7 +335,7 @@ void TcpSession::HandleReset(Direction, const StreamOptions& options, SegmentPoo
 
 void TcpSession::CheckEnd(Direction d, Sink& sink) {
   Side& side = side_[Index(d)];
-  if (side.fin && !side.ended && side.data.delivered() >= side.fin_at) {
+  if (side.fin && !side.ended && (side.stopped || side.data.delivered() >= side.fin_at)) {
     side.ended = true;
     sink.OnEnd(d);
   }

@@ -89,15 +89,22 @@ class TcpSession {
     bool ended = false;      // OnEnd was called
     uint8_t wscale = 0;
     uint32_t base_seq = 0;   // sequence number of offset 0
-    uint32_t window = 0;     // last advertised, scaled
+    bool timestamps = false; // it sent one in its SYN
+    uint32_t ts_recent = 0;  // the last one that the other side took
+    Nanos ts_time{};         // when
+    uint64_t window_end = 0; // how far the other side let it send
     uint64_t next = 0;       // end of the furthest byte or FIN sent
     uint64_t acked = 0;      // by the other side
+    uint64_t claimed = 0;    // by the other side, whether we saw it or not
     uint64_t fin_at = 0;
     Reassembly data;
+    void NoteTimestamp(uint32_t value, Nanos at) { ts_recent = value, ts_time = at; }
   };
   friend struct SideSink;
+  static constexpr uint8_t kMaxWscale = 14;  // RFC 7323 §2.3
 
-  static uint64_t Room(const Side& receiver, const StreamOptions& options);
+  static uint64_t WindowEnd(const Side& sender, const StreamOptions& options);
+  bool TimestampHolds(const Packet& packet, Direction d);
   uint64_t Unwrap(const Side& side, uint32_t seq) const;
   bool HandleSyn(const Packet& packet, Direction d, const StreamOptions& options,
                  StreamStats& stats, Sink& sink, Outcome* outcome);
@@ -105,6 +112,8 @@ class TcpSession {
   bool PickUp(const Packet& packet, Direction d, const StreamOptions& options, StreamStats& stats);
   void HandleAck(const Packet& packet, Direction d, const StreamOptions& options,
                  SegmentPool& pool, StreamStats& stats, Sink& sink);
+  void Acknowledge(Direction d, uint64_t ack, const StreamOptions& options, SegmentPool& pool,
+                   StreamStats& stats, Sink& sink);
   void HandlePayload(const Packet& packet, Direction d, const StreamOptions& options,
                      SegmentPool& pool, StreamStats& stats, Sink& sink, Outcome* outcome);
   bool ResetHolds(const Side& sender, uint32_t seq) const;

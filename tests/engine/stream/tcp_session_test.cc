@@ -183,6 +183,138 @@ TEST_F(Session, BadChecksumIsNotOfTheStream) {
   EXPECT_EQ(stats.invalid_checksum, 1u);
 }
 
+TEST_F(Session, GarbageJustPastTheWindowDoesNotWinOverTheRealBytes) {
+  options.overlap = OverlapPolicy::kFirst;
+  Handshake();
+  Send(kC, kTcpAck, 1001 + 65535, 5001, "XX");
+  EXPECT_EQ(stats.out_of_window, 1u);
+  const std::string first(65535, 'a');
+  Send(kC, kTcpAck, 1001, 5001, first);
+  Send(kS, kTcpAck, 5001, 1001 + 65535);
+  Send(kC, kTcpAck, 1001 + 65535, 5001, "ok");
+  Send(kS, kTcpAck, 5001, 1001 + 65537);
+  EXPECT_EQ(to.data[0], first + "ok");
+}
+
+TEST_F(Session, OfASegmentAcrossTheWindowsEndTheFrontIsKept) {
+  options.overlap = OverlapPolicy::kFirst;
+  Handshake();
+  Send(kC, kTcpAck, 1001, 5001, std::string(65534, 'a') + "bXX");
+  Send(kS, kTcpAck, 5001, 1001 + 65535);
+  Send(kC, kTcpAck, 1001 + 65535, 5001, "ok");
+  Send(kS, kTcpAck, 5001, 1001 + 65537);
+  EXPECT_EQ(to.data[0].substr(65534), "bok");
+}
+
+TEST_F(Session, AnAckOfWhatWasNotSentYetDoesNotMakeItAGap) {
+  Handshake();
+  Send(kS, kTcpAck, 5001, 1001 + 1000);
+  Send(kC, kTcpAck, 1001, 5001, "GET");
+  Send(kS, kTcpAck, 5001, 1004);
+  EXPECT_EQ(to.data[0], "GET");
+  EXPECT_EQ(stats.gaps, 0u);
+}
+
+TEST_F(Session, AnAckPastTheWindowIsAnEventAndNothingElse) {
+  Handshake();
+  Send(kS, kTcpAck, 5001, 1001 + 65536);
+  EXPECT_EQ(to.events, std::vector{StreamEvent::kPktInvalidAck});
+  session.Flush(options, pool, stats, to);
+  EXPECT_EQ(stats.gaps, 0u);
+}
+
+TEST_F(Session, AtTheEndAHoleIsACountedGapAndWhatIsBehindItIsHandedOn) {
+  Handshake();
+  Send(kC, kTcpAck, 1001, 5001, "aa");
+  Send(kC, kTcpAck, 1006, 5001, "bb");
+  session.Flush(options, pool, stats, to);
+  EXPECT_EQ(to.data[0], "aa<3>bb");
+  EXPECT_EQ(stats.gaps, 1u);
+  EXPECT_EQ(stats.gap_bytes, 3u);
+}
+
+TEST_F(Session, AtTheEndWhatWasAcknowledgedUnseenIsACountedGap) {
+  Handshake();
+  Send(kC, kTcpAck, 1001, 5001, "aa");
+  Send(kS, kTcpAck, 5001, 1001 + 12);
+  EXPECT_EQ(to.data[0], "aa");
+  session.Flush(options, pool, stats, to);
+  EXPECT_EQ(to.data[0], "aa<10>");
+  EXPECT_EQ(stats.gap_bytes, 10u);
+}
+
+TEST_F(Session, ADirectionThatIsNotWantedHasNoGaps) {
+  Handshake();
+  session.StopReassembly(kC);
+  Send(kC, kTcpAck, 1001, 5001, "aa");
+  Send(kS, kTcpAck, 5001, 1003);
+  session.Flush(options, pool, stats, to);
+  EXPECT_EQ(stats.gaps, 0u);
+  EXPECT_FALSE(session.had_gap(kC));
+}
+
+// RFC 7323 §5: PAWS.
+class Timestamps : public Session {
+ protected:
+  void Send(Direction d, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t value,
+            std::string_view payload = "", Nanos time = Nanos{}) {
+    Packet packet;
+    packet.l4 = L4::kTcp;
+    packet.time = time;
+    packet.tcp = {.seq = seq, .ack = ack, .window = 65535, .flags = flags, .has_timestamp = true,
+                  .ts_value = value};
+    packet.payload = AsSlice(payload);
+    session.OnPacket(packet, d, options, pool, stats, to);
+  }
+  void Open(uint32_t client) {
+    Send(kC, kTcpSyn, 1000, 0, client);
+    Send(kS, kTcpSyn | kTcpAck, 5000, 1001, 900);
+    Send(kC, kTcpAck, 1001, 5001, client);
+  }
+};
+
+TEST_F(Timestamps, AnOlderOneIsNotTaken) {
+  Open(100);
+  Send(kC, kTcpAck, 1001, 5001, 99, "EVIL");
+  EXPECT_EQ(to.events, std::vector{StreamEvent::kPktInvalidTimestamp});
+  EXPECT_EQ(stats.invalid_timestamp, 1u);
+  Send(kC, kTcpAck, 1001, 5001, 101, "GOOD");
+  Send(kS, kTcpAck, 5001, 1005, 901);
+  EXPECT_EQ(to.data[0], "GOOD");
+}
+
+TEST_F(Timestamps, TheyMayWrap) {
+  Open(0xffffffff);
+  Send(kC, kTcpAck, 1001, 5001, 3, "GOOD");
+  Send(kS, kTcpAck, 5001, 1005, 901);
+  EXPECT_EQ(to.data[0], "GOOD");
+  EXPECT_TRUE(to.events.empty());
+}
+
+TEST_F(Timestamps, OneOutOfOrderDoesNotMoveTheClock) {
+  Open(100);
+  Send(kC, kTcpAck, 1005, 5001, 300, "DATA");
+  Send(kC, kTcpAck, 1001, 5001, 200, "GOOD");
+  Send(kS, kTcpAck, 5001, 1009, 901);
+  EXPECT_EQ(to.data[0], "GOODDATA");
+}
+
+TEST_F(Timestamps, After24IdleDaysAnyIsTaken) {
+  Open(100);
+  Send(kC, kTcpAck, 1001, 5001, 50, "GOOD", std::chrono::hours{24 * 24 + 1});
+  Send(kS, kTcpAck, 5001, 1005, 901, "", std::chrono::hours{24 * 24 + 1});
+  EXPECT_EQ(to.data[0], "GOOD");
+}
+
+TEST_F(Timestamps, WithoutNegotiationTheyMeanNothing) {
+  Session::Send(kC, kTcpSyn, 1000, 0);
+  Timestamps::Send(kS, kTcpSyn | kTcpAck, 5000, 1001, 900);
+  Timestamps::Send(kC, kTcpAck, 1001, 5001, 100, "GO");
+  Timestamps::Send(kC, kTcpAck, 1003, 5001, 99, "OD");
+  Timestamps::Send(kS, kTcpAck, 5001, 1005, 901);
+  EXPECT_EQ(to.data[0], "GOOD");
+}
+
 // Any cut and any order of the segments gives the same bytes, both ways to hand on.
 TEST_F(Session, EveryCutAndOrderGivesTheSameBytes) {
   std::mt19937 random(11);
