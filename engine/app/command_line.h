@@ -24,6 +24,8 @@ enum class Command : uint8_t {
   kPluginCheck,
   kRulesExplain,
   kListKeywords,
+  kListSettings,
+  kDoctor,
 };
 
 struct CommandLine {
