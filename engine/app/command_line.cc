@@ -139,6 +139,17 @@ void AddControl(CLI::App& root, CommandLine& line) {
   }
 }
 
+void AddDoctor(CLI::App& root, CommandLine& line) {
+  CLI::App* app = root.add_subcommand("doctor", "what this machine has of what live inspection needs");
+  app->add_option("-i,--interface", line.interfaces, "interface to look at; repeatable")->allow_extra_args(false);
+  AddLoading(app, line);
+  app->add_option("-l", line.log_dir, "directory of logs");
+  app->add_option("--workers", line.workers, "number of worker threads");
+  app->add_flag("--json", line.json, "machine-readable output");
+  app->footer("Example: sluice doctor -i eth0 -c /etc/sluice/sluice.toml");
+  app->callback([&line] { line.command = Command::kDoctor; });
+}
+
 void AddPlugins(CLI::App& root, CommandLine& line) {
   CLI::App* plugin = root.add_subcommand("plugin", "the dissectors");
   plugin->require_subcommand(1);
@@ -215,10 +226,11 @@ Result<CommandLine> ParseCommandLine(int argc, char** argv) {
                 "sluice");
   root.require_subcommand(0, 1);
   root.fallthrough(false);
-  bool version = false, keywords = false;
+  bool version = false, keywords = false, settings = false;
   root.add_flag("-V,--version", version, "prints the version");
   root.add_flag("--list-keywords", keywords, "prints every rule keyword with its help");
-  root.add_flag("--json", line.json, "with --list-keywords: machine-readable output");
+  root.add_flag("--list-settings", settings, "prints every setting with its default, range and help");
+  root.add_flag("--json", line.json, "with --list-...: machine-readable output");
   root.add_option("--plugin-dir", line.plugin_dirs, "directory of dissector plug-ins")
       ->allow_extra_args(false);
   root.footer("Exit code: 0 ok, 1 failed, 2 wrong usage.\nExample: sluice run --help");
@@ -227,6 +239,7 @@ Result<CommandLine> ParseCommandLine(int argc, char** argv) {
   AddCheck(root, line);
   AddDrops(root, line);
   AddControl(root, line);
+  AddDoctor(root, line);
   AddPlugins(root, line);
   AddRules(root, line);
   try {
@@ -243,7 +256,8 @@ Result<CommandLine> ParseCommandLine(int argc, char** argv) {
   }
   if (version) line.command = Command::kVersion;
   if (keywords) line.command = Command::kListKeywords;
-  if (!version && !keywords && root.get_subcommands().empty()) line.text = root.help();
+  if (settings) line.command = Command::kListSettings;
+  if (!version && !keywords && !settings && root.get_subcommands().empty()) line.text = root.help();
   return line;
 }
 

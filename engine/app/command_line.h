@@ -25,6 +25,8 @@ enum class Command : uint8_t {
   kRulesExplain,
   kPluginNew,
   kListKeywords,
+  kListSettings,
+  kDoctor,
 };
 
 struct CommandLine {

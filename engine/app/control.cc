@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -13,9 +14,7 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kMaxRequest = 4096;   // bytes
-constexpr size_t kMaxAnswer = 4 << 20; // bytes
-constexpr timeval kPatience = {1, 0};
+constexpr size_t kMaxAnswer = 4 << 20;  // bytes
 
 Result<sockaddr_un> AddressOf(const std::string& path) {
   sockaddr_un address{};
@@ -47,6 +46,38 @@ bool WriteAll(int fd, std::string_view text) {
 
 }  // namespace
 
+ControlRequest::State ControlRequest::Feed(std::string_view bytes) {
+  if (state_ != State::kMore) return state_;
+  const size_t end = bytes.find('\n');
+  const std::string_view part = bytes.substr(0, end);
+  const bool whole = end != bytes.npos;
+  if (line_.size() + part.size() >= kMaxBytes) return state_ = State::kTooLong;
+  line_ += part;
+  return state_ = whole ? State::kReady : State::kMore;
+}
+
+struct ControlServer::Client {
+  enum class Phase { kReading, kWaiting, kWriting, kDone };
+
+  Client(uint64_t client_id, int socket, Nanos give_up) : id(client_id), fd(socket), deadline(give_up) {}
+  ~Client() { close(fd); }
+
+  const uint64_t id;
+  const int fd;
+  Nanos deadline;  // of reading and writing
+  Phase phase = Phase::kReading;
+  ControlRequest request;
+  std::string out;
+  size_t sent = 0;
+};
+
+ControlServer::ControlServer(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+
+ControlServer::~ControlServer() {
+  close(fd_);
+  unlink(path_.c_str());
+}
+
 Result<std::unique_ptr<ControlServer>> ControlServer::Listen(const std::string& path) {
   const auto address = AddressOf(path);
   if (!address) return std::unexpected(address.error());
@@ -59,40 +90,106 @@ Result<std::unique_ptr<ControlServer>> ControlServer::Listen(const std::string& 
   unlink(path.c_str());  // left by an engine that was killed
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const mode_t old = umask(0177);
-  const bool bound = fd >= 0 && bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0 && listen(fd, 8) == 0;
+  const bool bound = fd >= 0 && bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0 &&
+                     listen(fd, kMaxClients) == 0;
+  const int error = errno;
   umask(old);
   if (!bound) {
-    const int error = errno;
     if (fd >= 0) close(fd);
     return Fail(Errc::kIo, "control-socket: {}: {}", path, std::strerror(error));
   }
   return std::unique_ptr<ControlServer>(new ControlServer(path, fd));
 }
 
-ControlServer::~ControlServer() {
-  close(fd_);
-  unlink(path_.c_str());
+void ControlServer::Serve(Nanos now, Nanos wait, std::span<const int> others, const Answer& answer) {
+  std::vector<pollfd> fds = {{fd_, POLLIN, 0}};
+  for (const auto& client : clients_) {
+    const bool reads = client->phase == Client::Phase::kReading, writes = client->phase == Client::Phase::kWriting;
+    fds.push_back({client->fd, static_cast<short>(reads ? POLLIN : writes ? POLLOUT : 0), 0});
+  }
+  for (const int other : others) fds.push_back({other, POLLIN, 0});
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(wait).count();
+  if (poll(fds.data(), fds.size(), static_cast<int>(ms)) < 0) return;
+  for (size_t i = 0; i < clients_.size(); ++i) {
+    Client& client = *clients_[i];
+    if (fds[i + 1].revents & (POLLERR | POLLHUP) && client.phase == Client::Phase::kWaiting) {
+      client.phase = Client::Phase::kDone;
+    }
+    Advance(client, now, answer);
+  }
+  if (fds[0].revents & POLLIN) Accept(now);
+  std::erase_if(clients_, [](const auto& client) { return client->phase == Client::Phase::kDone; });
 }
 
-void ControlServer::Serve(Nanos wait, int other_fd, const std::function<std::string(std::string_view)>& answer) {
-  pollfd fds[2] = {{fd_, POLLIN, 0}, {other_fd, POLLIN, 0}};
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(wait).count();
-  if (poll(fds, 2, static_cast<int>(ms)) <= 0 || !(fds[0].revents & POLLIN)) return;
-  const int client = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
-  if (client < 0) return;
-  setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof(kPatience));
-  setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof(kPatience));
-  std::string request;
-  char buffer[512];
-  while (request.find('\n') == std::string::npos && request.size() < kMaxRequest) {
-    const ssize_t n = recv(client, buffer, sizeof(buffer), 0);
-    if (n <= 0) break;
-    request.append(buffer, static_cast<size_t>(n));
+void ControlServer::Advance(Client& client, Nanos now, const Answer& answer) {
+  if (client.phase == Client::Phase::kReading) Read(client, now, answer);
+  if (client.phase == Client::Phase::kWriting) Write(client);
+  const bool timed = client.phase == Client::Phase::kReading || client.phase == Client::Phase::kWriting;
+  if (timed && now >= client.deadline) {
+    ++stats_.timed_out;
+    client.phase = Client::Phase::kDone;
   }
-  if (const size_t end = request.find('\n'); end != std::string::npos) {
-    WriteAll(client, answer(std::string_view(request).substr(0, end)) + "\n");
+}
+
+void ControlServer::Read(Client& client, Nanos now, const Answer& answer) {
+  char buffer[1024];
+  const ssize_t n = recv(client.fd, buffer, sizeof(buffer), 0);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) {
+    client.phase = Client::Phase::kDone;
+    return;
   }
-  close(client);
+  switch (client.request.Feed({buffer, static_cast<size_t>(n)})) {
+    case ControlRequest::State::kMore: return;
+    case ControlRequest::State::kTooLong:
+      ++stats_.too_long;
+      client.phase = Client::Phase::kDone;
+      return;
+    case ControlRequest::State::kReady: break;
+  }
+  client.phase = Client::Phase::kWaiting;
+  client.deadline = now + kPatience;
+  if (const auto text = answer(client.id, client.request.line())) Reply(client.id, *text);
+}
+
+void ControlServer::Reply(uint64_t id, std::string_view text) {
+  const auto it = std::ranges::find_if(clients_, [id](const auto& c) { return c->id == id; });
+  if (it == clients_.end() || (*it)->phase != Client::Phase::kWaiting) return;
+  (*it)->out = text;
+  (*it)->out += '\n';
+  (*it)->phase = Client::Phase::kWriting;
+}
+
+void ControlServer::Write(Client& client) {
+  const std::string_view rest = std::string_view(client.out).substr(client.sent);
+  const ssize_t n = send(client.fd, rest.data(), rest.size(), MSG_NOSIGNAL);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n < 0) {
+    client.phase = Client::Phase::kDone;
+    return;
+  }
+  client.sent += static_cast<size_t>(n);
+  if (client.sent < client.out.size()) return;
+  ++stats_.served;
+  client.phase = Client::Phase::kDone;
+}
+
+// Whether a further client fits: the first that does not wait for an answer goes.
+bool ControlServer::MakeRoom() {
+  std::erase_if(clients_, [](const auto& client) { return client->phase == Client::Phase::kDone; });
+  if (clients_.size() < kMaxClients) return true;
+  ++stats_.evicted;
+  const auto it = std::ranges::find_if(clients_, [](const auto& c) { return c->phase != Client::Phase::kWaiting; });
+  if (it == clients_.end()) return false;
+  clients_.erase(it);
+  return true;
+}
+
+void ControlServer::Accept(Nanos now) {
+  const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return;
+  auto client = std::make_unique<Client>(next_id_++, fd, now + kPatience);
+  if (MakeRoom()) clients_.push_back(std::move(client));
 }
 
 Result<std::string> AskEngine(const std::string& path, std::string_view request) {

@@ -49,6 +49,8 @@ int Main(int argc, char** argv) {
     case Command::kDropsFlush: return RunDrops(line);
     case Command::kStatus: return RunStatus(line);
     case Command::kReload: return RunReload(line);
+    case Command::kDoctor: return RunDoctor(line);
+    case Command::kListSettings: return PrintSettings(line);
     case Command::kPluginList: return WithCatalog(line, false);
     case Command::kPluginCheck: return CheckPluginFiles(line.paths);
     case Command::kRulesExplain: return RunExplain(line);

@@ -11,6 +11,7 @@
 #include "engine/app/decode_options.h"
 #include "engine/app/keywords.h"
 #include "engine/app/plugins.h"
+#include "engine/app/reload.h"
 #include "engine/match/database_cache.h"
 #include "engine/rules/parser.h"
 #include "engine/rules/threshold_config.h"
@@ -148,6 +149,7 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
 
 Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
                               DatasetRegistry* datasets) {
+  const uint64_t resident = ResidentBytes();
   RuleOptions rule_options;
   rule_options.addresses = options.address_vars;
   rule_options.ports = options.port_vars;
@@ -198,6 +200,7 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
     loaded.problems.push_back(problem);
     loaded.num_failed += problem.severity == RuleProblem::Severity::kError;
   }
+  loaded.bytes = ResidentBytes() - std::min(ResidentBytes(), resident);
   return loaded;
 }
 

@@ -27,6 +27,7 @@ struct LoadedRules {
   std::shared_ptr<const RuleProgram> program;
   std::vector<RuleProblem> problems;  // of parsing and of compiling
   uint32_t num_failed = 0, num_inactive = 0, num_skipped = 0;
+  uint64_t bytes = 0;  // by which loading made the process grow
   void CollectCounters(NamedCounters* out) const;  // under EVE's names
 };
 // `datasets` outlives every program loaded with it.
@@ -59,6 +60,8 @@ int RunExplain(const CommandLine& line);
 int RunLive(const CommandLine& line);
 int RunDrops(const CommandLine& line);
 int RunStatus(const CommandLine& line);
+int RunDoctor(const CommandLine& line);
+int PrintSettings(const CommandLine& line);
 int RunReload(const CommandLine& line);
 
 // Prints "sluice: message" on stderr; returns `code`.

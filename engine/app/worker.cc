@@ -284,6 +284,7 @@ FlowTable::Hit Worker::FindFlow(const Packet& packet) {
   hit.flow->start = hit.flow->last = packet.time;
   hit.flow->tunneled = packet.outer != nullptr;
   hit.flow->parent_id = parent_id_;
+  if (verdicts_ != nullptr) verdicts_->OnFlow(*hit.flow);
   switch (packet.l4) {
     case L4::kTcp: ++stats_.flows_tcp; break;
     case L4::kUdp: ++stats_.flows_udp; break;

@@ -53,6 +53,8 @@ class VerdictSink {
   // direction, for resets.
   virtual void OnVerdict(const Rule& rule, Action action, const Packet& packet, const Flow& flow,
                          Direction direction, const uint32_t (&next_seq)[2]) = 0;
+  // A flow began.
+  virtual void OnFlow(const Flow&) {}
   // Nothing more of the flow, or of a direction, need come to user space.
   virtual void OnBudget(const Flow& flow, Direction direction, uint32_t mode, uint64_t bytes) = 0;
 };

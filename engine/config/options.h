@@ -65,7 +65,12 @@ struct Options {
   bool busy_poll = false;
   std::vector<PolicyOption> policies;
   std::vector<std::string> never_block;
+  std::string attach = "auto";
+  Nanos heartbeat_timeout = std::chrono::seconds{1};
   Nanos drop_ttl = std::chrono::minutes{10};
+  Nanos block_max_ttl = std::chrono::hours{24};  // guard rails, see engine/verdict/guard.h
+  uint32_t block_max = 50'000, block_percent = 10, block_always = 16;
+  std::string run_as_user, run_as_group;
 
   // Rules and dissectors.
   std::vector<std::string> rule_files;
@@ -74,6 +79,7 @@ struct Options {
   std::map<std::string, std::string, std::less<>> address_vars, port_vars;
   std::string classification_file, reference_file, threshold_file;
   bool failure_fatal = false;  // a bad rule or setting ends the start
+  uint64_t rules_memory_limit = 0;  // bytes resident while a reload has both; 0: what is free
   uint32_t max_alerts = 15;    // per packet
   std::vector<std::string> action_order;  // pass, drop, reject, alert; empty: in this order
   std::string data_dir = "/var/lib/sluice";  // state that outlives a run
@@ -137,9 +143,9 @@ Result<void> ReadConfig(std::string_view text, const std::string& path, Options*
 // "key=value" in either naming.
 Result<void> ApplySetting(const std::string& setting, Options* options);
 
-// Name, Suricata's name, help: for docs and tests.
+// For --list-settings, docs and tests.
 struct SettingInfo {
-  std::string name, suricata_name, help;
+  std::string name, suricata_name, help, default_value, range;
 };
 std::vector<SettingInfo> AllSettings();
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 
 #include "engine/base/file.h"
@@ -17,6 +18,7 @@ namespace sluice {
 namespace {
 
 using Apply = std::function<Result<void>(Options&, const std::string&)>;
+using Show = std::function<std::string(const Options&)>;
 
 std::string Lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -30,59 +32,104 @@ Result<bool> ParseBool(const std::string& text) {
   return Fail(Errc::kInvalidArgument, "{}: must be true or false", text);
 }
 
-Apply Bool(bool Options::*member) {
-  return [member](Options& o, const std::string& v) -> Result<void> {
-    const auto value = ParseBool(v);
-    if (!value) return std::unexpected(value.error());
-    o.*member = *value;
-    return {};
-  };
+std::string ShowSize(uint64_t bytes) {
+  static constexpr std::pair<unsigned, const char*> kUnits[] = {{30, "gb"}, {20, "mb"}, {10, "kb"}};
+  for (const auto& [shift, unit] : kUnits) {
+    if (bytes != 0 && bytes % (uint64_t{1} << shift) == 0) return fmt::format("{}{}", bytes >> shift, unit);
+  }
+  return fmt::format("{}", bytes);
+}
+std::string ShowDuration(Nanos duration) {
+  static constexpr std::pair<Nanos, const char*> kUnits[] = {
+      {std::chrono::hours{24}, "d"}, {std::chrono::hours{1}, "h"}, {std::chrono::minutes{1}, "m"}, {std::chrono::seconds{1}, "s"}};
+  for (const auto& [unit, name] : kUnits) {
+    if (duration % unit == Nanos{}) return fmt::format("{}{}", duration / unit, name);
+  }
+  return fmt::format("{}ms", duration / std::chrono::milliseconds{1});
+}
+template <typename List>
+std::string ShowList(const List& list) { return fmt::format("[{}]", fmt::join(list, ", ")); }
+
+// How a setting is read, what it takes, and how its value reads.
+struct Kind {
+  Apply apply;
+  std::string range;
+  Show show;
+  std::function<void(Options&)> clear = {};
+  Result<void> operator()(Options& o, const std::string& v) const { return apply(o, v); }
+};
+
+Kind Bool(bool Options::*member) {
+  return {[member](Options& o, const std::string& v) -> Result<void> {
+            const auto value = ParseBool(v);
+            if (!value) return std::unexpected(value.error());
+            o.*member = *value;
+            return {};
+          },
+          "true, false", [member](const Options& o) { return std::string(o.*member ? "true" : "false"); }};
 }
 template <typename T>
-Apply Integer(T Options::*member, uint64_t low, uint64_t high) {
-  return [=](Options& o, const std::string& v) -> Result<void> {
-    uint64_t value = 0;
-    const auto [end, error] = std::from_chars(v.data(), v.data() + v.size(), value);
-    if (error != std::errc() || end != v.data() + v.size() || value < low || value > high) {
-      return Fail(Errc::kInvalidArgument, "{}: must be a number from {} to {}", v, low, high);
-    }
-    o.*member = static_cast<T>(value);
-    return {};
-  };
+Kind Integer(T Options::*member, uint64_t low, uint64_t high) {
+  return {[=](Options& o, const std::string& v) -> Result<void> {
+            uint64_t value = 0;
+            const auto [end, error] = std::from_chars(v.data(), v.data() + v.size(), value);
+            if (error != std::errc() || end != v.data() + v.size() || value < low || value > high) {
+              return Fail(Errc::kInvalidArgument, "{}: must be a number from {} to {}", v, low, high);
+            }
+            o.*member = static_cast<T>(value);
+            return {};
+          },
+          fmt::format("{} .. {}", low, high), [member](const Options& o) { return fmt::format("{}", o.*member); }};
 }
-Apply Size(uint64_t Options::*member) {
-  return [=](Options& o, const std::string& v) -> Result<void> {
-    const auto value = ParseSize(v);
-    if (!value) return std::unexpected(value.error());
-    o.*member = *value;
-    return {};
-  };
+Kind Size(uint64_t Options::*member) {
+  return {[=](Options& o, const std::string& v) -> Result<void> {
+            const auto value = ParseSize(v);
+            if (!value) return std::unexpected(value.error());
+            o.*member = *value;
+            return {};
+          },
+          "size", [member](const Options& o) { return ShowSize(o.*member); }};
 }
-Apply Text(std::string Options::*member) {
-  return [=](Options& o, const std::string& v) -> Result<void> {
-    o.*member = v;
-    return {};
-  };
+constexpr Nanos kYear = std::chrono::hours{24 * 365};
+
+Kind Duration(Nanos Options::*member, Nanos low, Nanos high) {
+  const std::string range = ShowDuration(low) + " .. " + ShowDuration(high);
+  return {[=](Options& o, const std::string& v) -> Result<void> {
+            const auto value = ParseDuration(v);
+            if (!value) return std::unexpected(value.error());
+            if (*value < low || *value > high) {
+              return Fail(Errc::kInvalidArgument, "{}: must be a duration, {}", v, range);
+            }
+            o.*member = *value;
+            return {};
+          },
+          range, [member](const Options& o) { return ShowDuration(o.*member); }};
 }
-Apply OneOf(std::string Options::*member, std::vector<std::string> allowed) {
-  return [=](Options& o, const std::string& v) -> Result<void> {
-    if (std::ranges::find(allowed, v) == allowed.end()) {
-      std::string all;
-      for (const std::string& a : allowed) all += (all.empty() ? "" : ", ") + a;
-      return Fail(Errc::kInvalidArgument, "{}: must be one of {}", v, all);
-    }
-    o.*member = v;
-    return {};
-  };
+Kind Text(std::string Options::*member) {
+  return {[=](Options& o, const std::string& v) -> Result<void> {
+            o.*member = v;
+            return {};
+          },
+          "text", [member](const Options& o) { return o.*member; }};
 }
-Setting List(std::string name, std::string suricata, std::string help,
-             std::vector<std::string> Options::*member) {
-  return {std::move(name), std::move(suricata), std::move(help),
-          [=](Options& o, const std::string& v) -> Result<void> {
+Kind OneOf(std::string Options::*member, std::vector<std::string> allowed) {
+  const std::string all = fmt::format("{}", fmt::join(allowed, ", "));
+  return {[=](Options& o, const std::string& v) -> Result<void> {
+            if (std::ranges::find(allowed, v) == allowed.end()) {
+              return Fail(Errc::kInvalidArgument, "{}: must be one of {}", v, all);
+            }
+            o.*member = v;
+            return {};
+          },
+          all, [member](const Options& o) { return o.*member; }};
+}
+Kind Texts(std::vector<std::string> Options::*member) {
+  return {[=](Options& o, const std::string& v) -> Result<void> {
             (o.*member).push_back(v);
             return {};
           },
-          [=](Options& o) { (o.*member).clear(); }};
+          "list", [member](const Options& o) { return ShowList(o.*member); },
+          [member](Options& o) { (o.*member).clear(); }};
 }
 
 Result<void> SetPolicy(Options& o, const std::string& v) {
@@ -107,34 +154,42 @@ Result<void> SetPolicy(Options& o, const std::string& v) {
 }
 
 // The same for the EVE log that is being described.
-template <typename A>
-Apply ForEve(A apply) {
-  return [apply](Options& o, const std::string& v) { return apply(o.eve_logs.back(), v); };
+template <typename A, typename S>
+Kind ForEve(A apply, std::string range, S show) {
+  return {[apply](Options& o, const std::string& v) { return apply(o.eve_logs.back(), v); }, std::move(range),
+          [show](const Options& o) { return std::string(show(o.eve_logs.back())); }};
 }
-Apply EveBool(bool EveLogOption::*member) {
-  return ForEve([member](EveLogOption& eve, const std::string& v) -> Result<void> {
-    const auto value = ParseBool(v);
-    if (!value) return std::unexpected(value.error());
-    eve.*member = *value;
-    return {};
-  });
+Kind EveBool(bool EveLogOption::*member) {
+  return ForEve(
+      [member](EveLogOption& eve, const std::string& v) -> Result<void> {
+        const auto value = ParseBool(v);
+        if (!value) return std::unexpected(value.error());
+        eve.*member = *value;
+        return {};
+      },
+      "true, false", [member](const EveLogOption& eve) { return eve.*member ? "true" : "false"; });
 }
-Apply EveSize(uint64_t EveLogOption::*member) {
-  return ForEve([member](EveLogOption& eve, const std::string& v) -> Result<void> {
-    const auto value = ParseSize(v);
-    if (!value) return std::unexpected(value.error());
-    eve.*member = *value;
-    return {};
-  });
+Kind EveSize(uint64_t EveLogOption::*member) {
+  return ForEve(
+      [member](EveLogOption& eve, const std::string& v) -> Result<void> {
+        const auto value = ParseSize(v);
+        if (!value) return std::unexpected(value.error());
+        eve.*member = *value;
+        return {};
+      },
+      "size", [member](const EveLogOption& eve) { return ShowSize(eve.*member); });
 }
-Apply EveText(std::string EveLogOption::*member, std::vector<std::string> allowed = {}) {
-  return ForEve([=](EveLogOption& eve, const std::string& v) -> Result<void> {
-    if (!allowed.empty() && std::ranges::find(allowed, v) == allowed.end()) {
-      return Fail(Errc::kInvalidArgument, "{}: must be one of {}", v, fmt::join(allowed, ", "));
-    }
-    eve.*member = v;
-    return {};
-  });
+Kind EveText(std::string EveLogOption::*member, std::vector<std::string> allowed = {}) {
+  const std::string all = fmt::format("{}", fmt::join(allowed, ", "));
+  return ForEve(
+      [=](EveLogOption& eve, const std::string& v) -> Result<void> {
+        if (!allowed.empty() && std::ranges::find(allowed, v) == allowed.end()) {
+          return Fail(Errc::kInvalidArgument, "{}: must be one of {}", v, all);
+        }
+        eve.*member = v;
+        return {};
+      },
+      allowed.empty() ? "text" : all, [member](const EveLogOption& eve) { return eve.*member; });
 }
 // "no" to all that an alert says about its flow, protocol and rule.
 Result<void> SetAlertMetadata(EveLogOption& eve, const std::string& v) {
@@ -154,8 +209,8 @@ Result<void> SetDropFlows(EveLogOption& eve, const std::string& v) {
 void AddEveSettings(std::vector<Setting>* s) {
   using E = EveLogOption;
   const std::string log = "outputs.eve-log.", types = log + "types.";
-  const auto add = [&](const char* name, std::string suricata, const char* help, Apply apply) {
-    s->push_back({name, std::move(suricata), help, std::move(apply), {}});
+  const auto add = [&](const char* name, std::string suricata, const char* help, Kind kind) {
+    s->push_back({name, std::move(suricata), help, std::move(kind.range), std::move(kind.apply), std::move(kind.show), std::move(kind.clear)});
   };
   add("eve.enabled", log + "enabled", "write EVE JSON", EveBool(&E::enabled));
   add("eve.file", log + "filename", "its name, or the socket's", EveText(&E::file));
@@ -164,19 +219,23 @@ void AddEveSettings(std::vector<Setting>* s) {
   add("eve.syslog-identity", log + "identity", "program name in the system's log", EveText(&E::syslog_identity));
   add("eve.syslog-facility", log + "facility", "local5 unless set", EveText(&E::syslog_facility));
   add("eve.syslog-level", log + "level", "info unless set", EveText(&E::syslog_level));
-  s->push_back({"eve.types", "", "event types written; unset: all",
-                ForEve([](EveLogOption& eve, const std::string& v) -> Result<void> {
-                  eve.all_types = false;
-                  eve.types.insert(v);
-                  return {};
-                }),
-                [](Options& o) { o.eve_logs.back().types.clear(); }});
-  s->push_back({"eve.optional-fields", "", "fields that are written only when asked for, as \"protocol.key\"",
-                ForEve([](EveLogOption& eve, const std::string& v) -> Result<void> {
-                  eve.optional_fields.push_back(v);
-                  return {};
-                }),
-                [](Options& o) { o.eve_logs.back().optional_fields.clear(); }});
+  Kind names = ForEve(
+      [](EveLogOption& eve, const std::string& v) -> Result<void> {
+        eve.all_types = false;
+        eve.types.insert(v);
+        return {};
+      },
+      "list", [](const EveLogOption& eve) { return ShowList(eve.types); });
+  names.clear = [](Options& o) { o.eve_logs.back().types.clear(); };
+  add("eve.types", "", "event types written; unset: all", names);
+  Kind fields = ForEve(
+      [](EveLogOption& eve, const std::string& v) -> Result<void> {
+        eve.optional_fields.push_back(v);
+        return {};
+      },
+      "list", [](const EveLogOption& eve) { return ShowList(eve.optional_fields); });
+  fields.clear = [](Options& o) { o.eve_logs.back().optional_fields.clear(); };
+  add("eve.optional-fields", "", "fields that are written only when asked for, as \"protocol.key\"", fields);
   add("eve.community-id", log + "community-id", "write community_id", EveBool(&E::community_id));
   add("eve.community-id-seed", log + "community-id-seed", "its seed, 0 to 65535", EveSize(&E::community_id_seed));
   add("eve.metadata", log + "metadata", "write flowbits and variables", EveBool(&E::metadata));
@@ -192,13 +251,13 @@ void AddEveSettings(std::vector<Setting>* s) {
   add("eve.xff-deployment", types + "alert.xff.deployment", "reverse: the last of its list; forward: the first",
       EveText(&E::xff_deployment, {"reverse", "forward"}));
   add("eve.verdict", types + "alert.verdict", "verdict in alerts", EveBool(&E::verdict));
-  add("eve.alert-metadata", types + "alert.metadata", "all of the next three at once", ForEve(SetAlertMetadata));
+  add("eve.alert-metadata", types + "alert.metadata", "all of the next three at once", ForEve(SetAlertMetadata, "true, false", [](const EveLogOption& eve) { return eve.app_layer ? "true" : "false"; }));
   add("eve.alert-app-layer", types + "alert.metadata.app-layer", "the protocol's object in alerts", EveBool(&E::app_layer));
   add("eve.alert-flow", types + "alert.metadata.flow", "the flow's counters in alerts", EveBool(&E::flow));
   add("eve.rule-metadata", types + "alert.metadata.rule.metadata", "the rule's metadata in alerts", EveBool(&E::rule_metadata));
   add("eve.rule-raw", types + "alert.metadata.rule.raw", "the rule's text in alerts", EveBool(&E::raw_rule));
   add("eve.rule-references", types + "alert.metadata.rule.reference", "the rule's references in alerts", EveBool(&E::references));
-  add("eve.drop-flows", types + "drop.flows", "records of a dropped flow: start or all", ForEve(SetDropFlows));
+  add("eve.drop-flows", types + "drop.flows", "records of a dropped flow: start or all", ForEve(SetDropFlows, "start, all", [](const EveLogOption& eve) { return eve.drop_all ? "all" : "start"; }));
   add("eve.drop-alerts", types + "drop.alerts", "the rule in drop records", EveBool(&E::drop_alerts));
   add("eve.drop-verdict", types + "drop.verdict", "verdict in drop records", EveBool(&E::drop_verdict));
   add("eve.anomaly-decode", types + "anomaly.types.decode", "anomalies of headers", EveBool(&E::anomaly_decode));
@@ -211,45 +270,63 @@ void AddEveSettings(std::vector<Setting>* s) {
   add("eve.exception-policy", types + "flow.exception-policy", "in flow records, what was done where the engine could not decide", EveBool(&E::exception_policy));
 }
 
+// Root's own, else the user's; none for a user without a home.
+std::string DefaultCacheDirectory() {
+  if (geteuid() == 0) return "/var/cache/sluice";
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache == '/') {
+    return std::string(cache) + "/sluice";
+  }
+  const char* home = std::getenv("HOME");
+  return home && *home == '/' ? std::string(home) + "/.cache/sluice" : "";
+}
+
 std::vector<Setting> MakeSettings() {
   std::vector<Setting> s;
   using O = Options;
-  const auto add = [&](std::string name, std::string suricata, std::string help, Apply apply) {
-    s.push_back({std::move(name), std::move(suricata), std::move(help), std::move(apply), {}});
+  const auto add = [&](std::string name, std::string suricata, std::string help, Kind kind) {
+    s.push_back({std::move(name), std::move(suricata), std::move(help), std::move(kind.range),
+                 std::move(kind.apply), std::move(kind.show), std::move(kind.clear)});
   };
-  s.push_back(List("interfaces", "", "interfaces to attach to", &O::interfaces));
+  add("interfaces", "", "interfaces to attach to", Texts(&O::interfaces));
   add("workers", "", "worker threads, each with its own ring and flows", Integer(&O::workers, 1, 256));
   add("tap.ring-bytes", "", "ring per worker, a power of two", Size(&O::ring_bytes));
   add("tap.pin-dir", "", "where maps and links are pinned", Text(&O::pin_dir));
   add("tap.fail-closed", "", "block new inspected flows while the engine is dead", Bool(&O::fail_closed));
   add("tap.keep-on-exit", "", "leave programs and drops in the kernel at the end", Bool(&O::keep_on_exit));
   add("tap.busy-poll", "", "never sleep: lowest latency, a core per worker", Bool(&O::busy_poll));
-  s.push_back({"tap.policy", "", "what the kernel does per protocol and port: \"tcp/80=inspect:64kb\"", SetPolicy,
-               [](Options& o) { o.policies.clear(); }});
+  add("tap.policy", "", "what the kernel does per protocol and port: \"tcp/80=inspect:64kb\"",
+      {SetPolicy, "list", [](const Options&) { return std::string("[]"); }, [](Options& o) { o.policies.clear(); }});
   add("control-socket", "", "socket of status and reload", Text(&O::control_socket));
-  s.push_back(List("verdict.never-block", "", "networks that are never dropped", &O::never_block));
-  add("verdict.drop-ttl", "", "how long a drop lasts unless the rule says", [](Options& o, const std::string& v) -> Result<void> {
-    const auto ttl = ParseDuration(v);
-    if (!ttl) return std::unexpected(ttl.error());
-    o.drop_ttl = *ttl;
-    return {};
-  });
-  s.push_back(List("rules.files", "", "rule files (.rules)", &O::rule_files));
+  add("verdict.never-block", "", "networks that are never dropped", Texts(&O::never_block));
+  add("tap.attach", "", "auto: TCX where the kernel has it; clsact: as on older kernels", OneOf(&O::attach, {"auto", "clsact"}));
+  add("tap.heartbeat-timeout", "", "without a sign of life for so long the engine counts as dead", Duration(&O::heartbeat_timeout, std::chrono::milliseconds{250}, std::chrono::minutes{1}));
+  add("verdict.drop-ttl", "", "how long a drop lasts unless the rule says", Duration(&O::drop_ttl, std::chrono::seconds{1}, kYear));
+  add("verdict.max-ttl", "", "no drop of a rule lasts longer", Duration(&O::block_max_ttl, std::chrono::seconds{1}, kYear));
+  add("verdict.max-blocked", "", "hosts that rules may block at a time", Integer(&O::block_max, 0, 1u << 17));
+  add("verdict.max-blocked-percent", "", "... of the hosts seen in the last minutes", Integer(&O::block_percent, 0, 100));
+  add("verdict.always-blockable", "", "hosts that may be blocked whatever that share", Integer(&O::block_always, 0, 1u << 17));
+  add("run-as.user", "run-as.user", "who to be once all is loaded", Text(&O::run_as_user));
+  add("run-as.group", "run-as.group", "... and in which group", Text(&O::run_as_group));
+  add("rules.memory-limit", "", "most memory the process may take during a reload, 0: what is free", Size(&O::rules_memory_limit));
+  add("rules.files", "", "rule files (.rules)", Texts(&O::rule_files));
   add("rules.classification", "classification-file", "classes and their priorities", Text(&O::classification_file));
   add("rules.references", "reference-config-file", "reference systems and their URLs", Text(&O::reference_file));
   add("rules.strict", "engine.init-failure-fatal", "a bad rule or setting ends the start", Bool(&O::failure_fatal));
   add("rules.thresholds", "threshold-file", "thresholds and suppressions put on rules", Text(&O::threshold_file));
-  add("rules.max-alerts", "packet-alert-max", "alerts per packet, 0: the default", [](Options& o, const std::string& v) -> Result<void> {
-    if (v == "0") o.max_alerts = Options{}.max_alerts;
-    return v == "0" ? Result<void>{} : Integer(&Options::max_alerts, 1, 255)(o, v);
-  });
-  add("rules.cache-directory", "detect.sgh-mpm-caching-path", "where compiled rules are kept between starts, \"\": nowhere", Text(&O::cache_dir));
+  add("rules.max-alerts", "packet-alert-max", "alerts per packet, 0: the default",
+      {[](Options& o, const std::string& v) -> Result<void> {
+         if (v == "0") o.max_alerts = Options{}.max_alerts;
+         return v == "0" ? Result<void>{} : Integer(&Options::max_alerts, 1, 255)(o, v);
+       },
+       "0 .. 255", Integer(&O::max_alerts, 1, 255).show});
+  add("rules.cache-directory", "detect.sgh-mpm-caching-path", "where compiled rules are kept between starts, \"\": nowhere",
+      {Text(&O::cache_dir).apply, "text", [](const Options& o) { return o.cache_dir == DefaultCacheDirectory() ? "the user's cache" : o.cache_dir; }});
   add("rules.cache-bytes", "", "size of that directory; the longest unused goes first", Size(&O::cache_bytes));
-  s.push_back(List("rules.action-order", "action-order", "which rules decide first: pass, drop, reject, alert", &O::action_order));
+  add("rules.action-order", "action-order", "which rules decide first: pass, drop, reject, alert", Texts(&O::action_order));
   add("data-dir", "default-data-dir", "where datasets keep their state", Text(&O::data_dir));
   add("datasets.allow-write", "datasets.rules.allow-write", "rules may name files that datasets are saved to", Bool(&O::datasets_allow_write));
   add("datasets.allow-absolute", "datasets.rules.allow-absolute-filenames", "... and outside of data-dir", Bool(&O::datasets_allow_absolute));
-  s.push_back(List("plugins.directories", "", "further directories of dissectors", &O::plugin_dirs));
+  add("plugins.directories", "", "further directories of dissectors", Texts(&O::plugin_dirs));
   add("flow.capacity", "", "flows per worker; the longest idle is evicted", Integer(&O::flow_capacity, 1, 1u << 26));
   add("flow.tcp-new", "flow-timeouts.tcp.new", "seconds idle before the handshake is complete", Integer(&O::tcp_new, 1, 1u << 30));
   add("flow.tcp-established", "flow-timeouts.tcp.established", "seconds idle", Integer(&O::tcp_established, 1, 1u << 30));
@@ -260,10 +337,12 @@ std::vector<Setting> MakeSettings() {
   add("flow.icmp-established", "flow-timeouts.icmp.established", "seconds idle", Integer(&O::icmp_established, 1, 1u << 30));
   add("stream.midstream", "stream.midstream", "take up connections without their handshake", Bool(&O::midstream));
   add("stream.async-oneside", "stream.async-oneside", "one direction only is seen", Bool(&O::async_oneside));
-  add("stream.inline", "stream.inline", "hand bytes on before they are acknowledged", [](Options& o, const std::string& v) -> Result<void> {
-    if (v == "auto") return {};
-    return Bool(&Options::stream_inline)(o, v);
-  });
+  add("stream.inline", "stream.inline", "hand bytes on before they are acknowledged; auto: live only",
+      {[](Options& o, const std::string& v) -> Result<void> {
+         if (v == "auto") return {};
+         return Bool(&Options::stream_inline)(o, v);
+       },
+       "auto, true, false", [](const Options& o) { return std::string(o.stream_inline ? "true" : "auto"); }});
   add("stream.depth", "stream.reassembly.depth", "bytes per direction that are reassembled, 0: all", Size(&O::stream_depth));
   add("stream.memcap", "stream.reassembly.memcap", "bytes of waiting segments per worker", Size(&O::stream_memcap));
   add("stream.overlap", "", "which copy wins: windows, first, last, linux, solaris", OneOf(&O::overlap_policy, {"windows", "first", "last", "linux", "solaris"}));
@@ -302,15 +381,15 @@ std::vector<Setting> MakeSettings() {
   add("log.rotate-keep", "", "old files kept, as file.1 and on", Integer(&O::log_rotate_keep, 0, 1000));
   add("log.queue-size", "", "live: bytes per worker that wait to be written; a full queue loses records", Size(&O::log_queue_bytes));
   add("stats.interval", "stats.interval", "seconds between stats events, 0: at the end only", Integer(&O::stats_interval, 0, 86400));
-  s.push_back({"files.hashes", "outputs.eve-log.types.files.force-hash", "hashes of files: md5, sha1, sha256",
-               [](Options& o, const std::string& v) -> Result<void> {
-                 if (v == "md5") o.hash_md5 = true;
-                 else if (v == "sha1") o.hash_sha1 = true;
-                 else if (v == "sha256") o.hash_sha256 = true;
-                 else return Fail(Errc::kInvalidArgument, "{}: must be md5, sha1 or sha256", v);
-                 return {};
-               },
-               {}});
+  add("files.hashes", "outputs.eve-log.types.files.force-hash", "hashes of files",
+      {[](Options& o, const std::string& v) -> Result<void> {
+         if (v == "md5") o.hash_md5 = true;
+         else if (v == "sha1") o.hash_sha1 = true;
+         else if (v == "sha256") o.hash_sha256 = true;
+         else return Fail(Errc::kInvalidArgument, "{}: must be md5, sha1 or sha256", v);
+         return {};
+       },
+       "list of md5, sha1, sha256", [](const Options&) { return std::string("[]"); }});
   return s;
 }
 
@@ -384,19 +463,12 @@ Result<bool> ApplyScalar(Options* options, const std::string& name, const std::s
 }
 
 std::vector<SettingInfo> AllSettings() {
+  const Options defaults = DefaultOptions();
   std::vector<SettingInfo> all;
-  for (const Setting& s : Settings()) all.push_back({s.name, s.suricata_name, s.help});
-  return all;
-}
-
-// Root's own, else the user's; none for a user without a home.
-static std::string DefaultCacheDirectory() {
-  if (geteuid() == 0) return "/var/cache/sluice";
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache == '/') {
-    return std::string(cache) + "/sluice";
+  for (const Setting& s : Settings()) {
+    all.push_back({s.name, s.suricata_name, s.help, s.show ? s.show(defaults) : "", s.range});
   }
-  const char* home = std::getenv("HOME");
-  return home && *home == '/' ? std::string(home) + "/.cache/sluice" : "";
+  return all;
 }
 
 Options DefaultOptions() {

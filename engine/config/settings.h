@@ -16,8 +16,10 @@ struct Setting {
   std::string name;           // "stream.depth"
   std::string suricata_name;  // "stream.reassembly.depth"; "" none
   std::string help;
+  std::string range;          // "1 .. 256", "true, false", "size"
   // `value` as text; a list comes one element at a time.
   std::function<Result<void>(Options&, const std::string& value)> apply;
+  std::function<std::string(const Options&)> show;  // the value as it would be written
   std::function<void(Options&)> clear;  // before a list's first element; may be empty
 };
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -114,6 +115,22 @@ struct DropView {
   VerdictView verdict;
 };
 
+// A change of what the kernel drops, or one that a guard rail refused.
+struct EnforcementView {
+  struct Hits { uint64_t packets = 0, bytes = 0; };
+  std::string_view op{};       // "add", "refresh", "expire", "reject"
+  std::string_view scope{};    // "src_ip", "dest_ip", "src_net", "dest_net", "flow"
+  std::string_view value{};    // address, network, or "a:1 b:2 TCP"
+  std::string_view reason{};   // the rule's message
+  std::string_view origin{};   // "rule", "operator", ...
+  std::string_view map{};      // the kernel's drop map
+  std::string_view conflict{}; // op "reject": the guard rail
+  uint64_t sid = 0;
+  uint32_t rate = 0;         // packets per second let through, 0: none
+  Nanos ttl{};               // 0: for ever
+  std::optional<Hits> hits{};  // "expire": what the entry dropped
+};
+
 using NamedCounters = std::vector<std::pair<std::string, uint64_t>>;
 
 class EveWriter {
@@ -130,6 +147,8 @@ class EveWriter {
                   const FileInfo& file);
   void Anomaly(const Packet& packet, const FlowView& flow, const AnomalyView& anomaly);
   void FlowRecord(const FlowView& flow, FlowEndReason reason, Nanos now);
+  // `flow` and `packet` that caused it, if any did.
+  void Enforcement(Nanos now, const FlowView& flow, const Packet* packet, const EnforcementView& what);
   // Counters by dotted name, sorted; `uptime` in seconds.
   void Stats(Nanos now, uint64_t uptime, const NamedCounters& counters);
   // The capture file that packets come from: pcap_filename.

@@ -12,15 +12,16 @@ namespace sluice {
 
 // What a record is, for counting losses.  kProtocol + Schema::id: a dissector's.
 enum class RecordType : uint16_t {
-  kAlert, kAnomaly, kArp, kDrop, kFile, kFlow, kNetflow, kPacket, kStats, kFast, kCapture, kProtocol
+  kAlert, kAnomaly, kArp, kDrop, kFile, kFlow, kNetflow, kPacket, kStats, kFast, kCapture,
+  kEnforcement, kProtocol
 };
 inline RecordType ProtocolRecord(uint16_t schema) {
   return static_cast<RecordType>(static_cast<uint16_t>(RecordType::kProtocol) + schema);
 }
 // "alert", "flow" ...; "" for a dissector's.
 constexpr std::string_view RecordTypeName(RecordType type) {
-  constexpr std::string_view kNames[] = {"alert",   "anomaly", "arp",   "drop", "fileinfo", "flow",
-                                         "netflow", "packet", "stats", "fast", "pcap"};
+  constexpr std::string_view kNames[] = {"alert",   "anomaly", "arp",    "drop",  "fileinfo", "flow",
+                                         "netflow", "packet",  "stats",  "fast",  "pcap",     "enforcement"};
   return type < RecordType::kProtocol ? kNames[static_cast<size_t>(type)] : std::string_view();
 }
 

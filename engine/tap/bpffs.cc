@@ -2,15 +2,19 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 
 #include "bpf/shared/tap_abi.h"
 
@@ -18,6 +22,97 @@ namespace sluice {
 namespace {
 
 constexpr long kBpfFsMagic = 0xcafe4a11;  // linux/magic.h: BPF_FS_MAGIC
+
+Result<void> MountBpffs(const std::string& dir) {
+  if (mount("bpf", dir.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
+    return Fail(ErrnoCode(errno), "{}: bpffs cannot be mounted: {}", dir, ErrnoText(errno));
+  }
+  return {};
+}
+
+bool SendDescriptor(int socket_fd, int fd) {
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+  return sendmsg(socket_fd, &message, 0) == 1;
+}
+
+FileDescriptor ReceiveDescriptor(int socket_fd) {
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  if (recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC) != 1) return {};
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return {};
+  int fd = -1;
+  std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+  return FileDescriptor(fd);
+}
+
+pid_t ParentOf(pid_t pid) {
+  std::ifstream in(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  std::getline(in, text);
+  // "1234 (name) S 1 ...": the name may hold anything.
+  const size_t name_end = text.rfind(") ");
+  pid_t parent = 0;
+  if (name_end != text.npos) std::sscanf(text.c_str() + name_end, ") %*c %d", &parent);
+  return parent;
+}
+
+// The mount namespace of our outermost ancestor that we may look at; empty if it is our own.
+std::string OuterMountNamespace() {
+  struct stat own {}, other {};
+  std::string outer;
+  if (stat("/proc/self/ns/mnt", &own) != 0) return outer;
+  for (pid_t pid = getppid(); pid > 0; pid = ParentOf(pid)) {
+    const std::string path = fmt::format("/proc/{}/ns/mnt", pid);
+    if (stat(path.c_str(), &other) == 0) outer = other.st_ino == own.st_ino ? "" : path;
+  }
+  return outer;
+}
+
+// In a child process: the bpffs at `dir` as those in `outer` see it, mounted there if need be.
+[[noreturn]] void Lend(const std::string& outer, const std::string& dir, int socket_fd) {
+  const FileDescriptor space(open(outer.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!space || setns(space.get(), CLONE_NEWNS) != 0 || !MakeDirectory(dir)) _exit(1);
+  if (!IsBpffs(dir) && !MountBpffs(dir)) _exit(1);
+  const FileDescriptor tree(open_tree(AT_FDCWD, dir.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  _exit(tree && SendDescriptor(socket_fd, tree.get()) ? 0 : 1);
+}
+
+// `ip netns exec` gives its command a mount namespace, and a bpffs mounted there would end with
+// it: links would detach, drops be lifted, and nobody outside could list them.  So it is mounted
+// in the namespace that we came from, and shown here too.  False: that cannot be done.
+bool Borrow(const std::string& outer, const std::string& dir) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
+  FileDescriptor own(ends[0]), other(ends[1]);
+  const pid_t child = fork();
+  if (child < 0) return false;
+  if (child == 0) Lend(outer, dir, other.get());
+  other = FileDescriptor();
+  int status = 0;
+  if (waitpid(child, &status, 0) != child || status != 0) return false;
+  if (IsBpffs(dir)) return true;  // the mount came here by itself
+  const FileDescriptor tree = ReceiveDescriptor(own.get());
+  return tree && move_mount(tree.get(), "", AT_FDCWD, dir.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0;
+}
 
 }  // namespace
 
@@ -73,23 +168,28 @@ Errc ErrnoCode(int error) {
 Result<void> MakeDirectory(const std::string& dir) {
   for (size_t at = dir.find('/', 1);; at = dir.find('/', at + 1)) {
     const std::string part = dir.substr(0, at);
-    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) {
+    // Whoever may become the engine's user must get through to what is its own.
+    const mode_t mode = at == std::string::npos ? 0700 : 0755;
+    if (mkdir(part.c_str(), mode) != 0 && errno != EEXIST) {
       return Fail(ErrnoCode(errno), "{}: cannot be created: {}", part, ErrnoText(errno));
     }
     if (at == std::string::npos) return {};
   }
 }
 
-Result<void> EnsureBpffs(const std::string& dir) {
+bool IsBpffs(const std::string& dir) {
   struct statfs fs {};
-  if (statfs(dir.c_str(), &fs) == 0 && fs.f_type == kBpfFsMagic) return MakeDirectory(dir);
+  return statfs(dir.c_str(), &fs) == 0 && fs.f_type == kBpfFsMagic;
+}
+
+bool InOwnMountNamespace() { return !OuterMountNamespace().empty(); }
+
+Result<void> EnsureBpffs(const std::string& dir) {
   if (auto made = MakeDirectory(dir); !made) return made;
-  // A directory made just now inside a bpffs needs no mount of its own.
-  if (statfs(dir.c_str(), &fs) == 0 && fs.f_type == kBpfFsMagic) return {};
-  if (mount("bpf", dir.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
-    return Fail(ErrnoCode(errno), "{}: bpffs cannot be mounted: {}", dir, ErrnoText(errno));
-  }
-  return {};
+  // Also a directory made just now inside a bpffs: it needs no mount of its own.
+  if (IsBpffs(dir)) return {};
+  if (const std::string outer = OuterMountNamespace(); !outer.empty() && Borrow(outer, dir) && IsBpffs(dir)) return {};
+  return MountBpffs(dir);
 }
 
 std::vector<std::string> ListDirectory(const std::string& dir, const std::string& prefix) {

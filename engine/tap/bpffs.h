@@ -53,8 +53,11 @@ class Mapping {
   size_t size_ = 0;
 };
 
-// Makes `dir` and, unless it is one already, mounts a bpffs on it.
+// Makes `dir` and, unless it is one already, mounts a bpffs on it: in the mount namespace that
+// the command was started from, if ours is another.  Before there are threads.
 Result<void> EnsureBpffs(const std::string& dir);
+bool IsBpffs(const std::string& dir);
+bool InOwnMountNamespace();  // another than our outermost ancestor that we may look at
 Result<void> MakeDirectory(const std::string& dir);
 // Removes the files in `dir` and `dir` itself; nothing there is no error.
 Result<void> RemovePinDirectory(const std::string& dir);

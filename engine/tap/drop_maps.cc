@@ -171,12 +171,26 @@ struct DropMaps::Impl {
     return true;
   }
 
-  // Deletes entries for which which(value) holds.
+  Result<std::optional<DropEntry>> FindPrefix(const FileDescriptor& map, const char* name,
+                                              DropScope scope, const Prefix& prefix) const {
+    const tap_prefix key = ToKey(prefix);
+    tap_drop value{};
+    if (bpf_map_lookup_elem(map.get(), &key, &value) != 0) {
+      if (errno == ENOENT) return std::nullopt;
+      return Fail(ErrnoCode(errno), "{}: cannot be read: {}", name, ErrnoText(errno));
+    }
+    if (value.prefix_len != key.prefix_len) return std::nullopt;  // a larger network's
+    DropEntry entry = FromValue(scope, value, MonotonicNow());
+    entry.prefix = prefix;
+    return entry;
+  }
+
+  // Deletes entries for which which(key, value) holds.
   template <typename Key, typename Which>
   Result<size_t> EraseIf(const FileDescriptor& map, const char* name, Which&& which) {
     std::vector<Key> keys;
     auto listed = ForEach<Key, tap_drop>(map.get(), name, [&](const Key& key, const tap_drop& v) {
-      if (which(v)) keys.push_back(key);
+      if (which(key, v)) keys.push_back(key);
     });
     if (!listed) return std::unexpected(listed.error());
     size_t erased = 0;
@@ -185,16 +199,6 @@ struct DropMaps::Impl {
     return erased;
   }
 
-  template <typename Which>
-  Result<size_t> EraseAllIf(Which&& which) {
-    auto from_flows = EraseIf<tap_flow_key>(flows, "drop_flows", which);
-    if (!from_flows) return from_flows;
-    auto from_sources = EraseIf<tap_prefix>(sources, "drop_sources", which);
-    if (!from_sources) return from_sources;
-    auto from_destinations = EraseIf<tap_prefix>(destinations, "drop_destinations", which);
-    if (!from_destinations) return from_destinations;
-    return *from_flows + *from_sources + *from_destinations;
-  }
 };
 
 Result<DropMaps> DropMaps::Open(const std::string& pin_dir) {
@@ -278,13 +282,56 @@ Result<std::vector<DropEntry>> DropMaps::List() const {
 }
 
 Result<size_t> DropMaps::Flush() {
-  return impl_->EraseAllIf([](const tap_drop&) { return true; });
+  const auto all = [](const auto&, const tap_drop&) { return true; };
+  const auto flows = impl_->EraseIf<tap_flow_key>(impl_->flows, "drop_flows", all);
+  if (!flows) return flows;
+  const auto sources = impl_->EraseIf<tap_prefix>(impl_->sources, "drop_sources", all);
+  if (!sources) return sources;
+  const auto destinations = impl_->EraseIf<tap_prefix>(impl_->destinations, "drop_destinations", all);
+  if (!destinations) return destinations;
+  return *flows + *sources + *destinations;
 }
 
-Result<size_t> DropMaps::Sweep() {
-  const auto now = static_cast<uint64_t>(MonotonicNow().count());
-  return impl_->EraseAllIf(
-      [now](const tap_drop& value) { return value.expires_ns != 0 && value.expires_ns <= now; });
+Result<DropSweep> DropMaps::Sweep(const std::function<void(const DropEntry&)>& on_expired) {
+  const auto now = MonotonicNow();
+  const auto expired = [now](const tap_drop& value) {
+    return value.expires_ns != 0 && value.expires_ns <= static_cast<uint64_t>(now.count());
+  };
+  DropSweep sweep;
+  const auto prefixes = [&](const FileDescriptor& map, const char* name, DropScope scope) {
+    return impl_->EraseIf<tap_prefix>(map, name, [&](const tap_prefix& key, const tap_drop& value) {
+      if (!expired(value)) {
+        sweep.hosts_by_rule += value.origin == TAP_ORIGIN_RULE;
+        return false;
+      }
+      DropEntry entry = FromValue(scope, value, now);
+      entry.prefix = FromKey(key);
+      if (on_expired) on_expired(entry);
+      return true;
+    });
+  };
+  const auto flows = impl_->EraseIf<tap_flow_key>(
+      impl_->flows, "drop_flows", [&](const tap_flow_key& key, const tap_drop& value) {
+        if (!expired(value)) return false;
+        DropEntry entry = FromValue(DropScope::kFlow, value, now);
+        entry.flow = TupleOf(key, 0);
+        if (on_expired) on_expired(entry);
+        return true;
+      });
+  if (!flows) return std::unexpected(flows.error());
+  const auto sources = prefixes(impl_->sources, "drop_sources", DropScope::kSource);
+  if (!sources) return std::unexpected(sources.error());
+  const auto destinations = prefixes(impl_->destinations, "drop_destinations", DropScope::kDestination);
+  if (!destinations) return std::unexpected(destinations.error());
+  sweep.removed = *flows + *sources + *destinations;
+  return sweep;
+}
+
+Result<std::optional<DropEntry>> DropMaps::FindSource(const Prefix& source) const {
+  return impl_->FindPrefix(impl_->sources, "drop_sources", DropScope::kSource, source);
+}
+Result<std::optional<DropEntry>> DropMaps::FindDestination(const Prefix& destination) const {
+  return impl_->FindPrefix(impl_->destinations, "drop_destinations", DropScope::kDestination, destination);
 }
 
 Result<void> DropMaps::AddNeverBlock(const Prefix& prefix) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,6 +61,11 @@ struct DropEntry {
   std::optional<Nanos> last_hit_ago;
 };
 
+struct DropSweep {
+  size_t removed = 0;
+  size_t hosts_by_rule = 0;  // sources and destinations left that rules block
+};
+
 class DropMaps {
  public:
   // Opens the pinned maps below `pin_dir` (LiveTapOptions::pin_dir).
@@ -84,9 +90,12 @@ class DropMaps {
   Result<std::vector<DropEntry>> List() const;
   // Removes every drop entry; returns how many.
   Result<size_t> Flush();
-  // Removes expired entries; returns how many.  Call it every few seconds: an expired entry drops
-  // nothing but takes room.
-  Result<size_t> Sweep();
+  // Removes expired entries, and shows each to `on_expired`.  Call it every few seconds: an expired
+  // entry drops nothing but takes room.
+  Result<DropSweep> Sweep(const std::function<void(const DropEntry&)>& on_expired = {});
+  // The entry of exactly this prefix, expired ones too.
+  Result<std::optional<DropEntry>> FindSource(const Prefix& source) const;
+  Result<std::optional<DropEntry>> FindDestination(const Prefix& destination) const;
 
   Result<void> AddNeverBlock(const Prefix& prefix);
   Result<bool> DeleteNeverBlock(const Prefix& prefix);

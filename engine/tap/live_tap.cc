@@ -524,6 +524,13 @@ Result<void> LiveTap::Close(OnClose on_close) {
   return RemoveTapDirectory(impl_->path);
 }
 
+Result<bool> TcxAvailable() {
+  uint32_t count = 0, flags = 0;
+  if (bpf_prog_query(static_cast<int>(IfIndex("lo")), kTcxIngress, 0, &flags, nullptr, &count) == 0) return true;
+  if (errno == EINVAL) return false;
+  return Fail(ErrnoCode(errno), "{}", ErrnoText(errno));
+}
+
 const char* TapCounterName(tap_counter counter) noexcept {
   switch (counter) {
 #define TAP_COUNTER_NAME(name, help) \

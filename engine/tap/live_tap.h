@@ -165,6 +165,9 @@ class LiveTap {
 const char* TapCounterName(tap_counter counter) noexcept;
 const char* TapCounterHelp(tap_counter counter) noexcept;
 
+// Whether this kernel attaches TCX links; kPermission without CAP_NET_ADMIN.
+Result<bool> TcxAvailable();
+
 // For `status` without an engine: counters of whichever tap is pinned below pin_dir.
 Result<TapCounters> ReadPinnedCounters(const std::string& pin_dir);
 // What runs in the kernel, engine or not; bpftool and tc do not list TCX programs.

@@ -288,7 +288,7 @@ TEST_P(Drops, ExpiredEntriesDropNothingAndAreSwept) {
   ResetDelta();
   EXPECT_EQ(Run(Packet()), kPass);
   EXPECT_EQ(Exit(), "EXIT_SENT");
-  EXPECT_EQ(*tap_->drops().Sweep(), 1u);
+  EXPECT_EQ(tap_->drops().Sweep()->removed, 1u);
   EXPECT_TRUE(tap_->drops().List()->empty());
 }
 TEST_P(Drops, DeletingLiftsTheBlock) {

@@ -119,7 +119,7 @@ class Docs(unittest.TestCase):
 
     def test_every_command_explains_itself_with_an_example(self):
         for args in ([], ["run"], ["replay"], ["check"], ["drops"], ["drops", "list"], ["drops", "add"],
-                     ["drops", "del"], ["drops", "flush"], ["status"], ["reload"], ["plugin"],
+                     ["drops", "del"], ["drops", "flush"], ["status"], ["reload"], ["doctor"], ["plugin"],
                      ["plugin", "list"], ["plugin", "check"], ["plugin", "new"]):
             out = run(*args, "--help")
             self.assertIn("Example: sluice", out, args)
@@ -133,6 +133,20 @@ class Docs(unittest.TestCase):
                            capture_output=True, text=True) if os.path.exists("/usr/bin/man") else None
         if r is not None:
             self.assertEqual(r.stderr.strip(), "")
+
+    def test_every_setting_is_documented(self):
+        r = subprocess.run([os.path.join(ROOT, "tools/settings-page"), "--check"], capture_output=True, text=True,
+                           env={**os.environ, "SLUICE": SLUICE})
+        self.assertEqual(r.returncode, 0, r.stderr)
+
+    def test_doctor_gives_a_remedy_for_each_problem(self):
+        for args in (["-i", "nothere0"], ["--set", "run-as.user=nobody-of-that-name"], ["-S", "/nonexistent.rules"]):
+            r = subprocess.run([SLUICE, "doctor", "--json", *args], capture_output=True, text=True)
+            self.assertEqual(r.returncode, 1, args)
+            findings = json.loads(r.stdout)
+            self.assertTrue(any(f["result"] == "failure" for f in findings), args)
+            for f in findings:
+                self.assertEqual(bool(f["remedy"]), f["result"] != "ok", f)
 
     def test_misspelt_option_and_command_are_suggested(self):
         r = subprocess.run([SLUICE, "replay", "--simulate-ip"], capture_output=True, text=True)

@@ -2,37 +2,16 @@
 """Live tests: real clients and servers, the engine on a veth pair, drops in the kernel."""
 import os
 import signal
-import subprocess
 import sys
 import time
-import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
+import case  # noqa: E402
 import netns  # noqa: E402
-
-ROOT = netns.ROOT
-RULES = [os.path.join(ROOT, "rules", f"{p}.rules") for p in ("http", "dns", "ssh", "rdp")]
+from case import RULES, LiveCase  # noqa: E402
 
 
-class Live(unittest.TestCase):
-    def setUp(self):
-        self.net = netns.Net()
-        self.net.__enter__()
-
-    def tearDown(self):
-        if sys.exc_info()[0] or (hasattr(self, "_outcome") and not self._outcome.success):
-            path = os.path.join(self.net.dir, "sluice.out")
-            if os.path.exists(path):
-                print(open(path).read()[-2000:], file=sys.stderr)
-        self.net.close()
-
-    def attacker_dies(self, source):
-        """After a verdict on the source: no answer, and the kernel counted why."""
-        net = self.net
-        before = sum(e["packets"] for e in net.drops() if e["scope"] == "source")
-        self.assertEqual(net.curl(source).stdout, "000")
-        self.assertGreater(sum(e["packets"] for e in net.drops() if e["scope"] == "source"), before)
-
+class Live(LiveCase):
     def drop_source(self, source, harmless):
         net = self.net
         self.assertEqual(net.curl(harmless).stdout, "200")
@@ -177,9 +156,4 @@ class Live(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    try:
-        netns.need()
-    except netns.Missing as missing:
-        print(f"SLUICE-SKIPPED: {missing}")
-        sys.exit(0)
-    unittest.main(verbosity=2)
+    case.main()

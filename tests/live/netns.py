@@ -53,6 +53,7 @@ class Net:
         os.chmod(self.dir, 0o755)
         self.pin = f"/run/sluice/live-{tag}"
         self.processes = []
+        self.prefix_run = None  # how the engine enters `inside`, if not as all others
         self.closed = False
 
     def __enter__(self):
@@ -117,9 +118,9 @@ class Net:
     def at(self, ns, *args, check=False, timeout=20, **kw):
         return sh(*self.prefix(ns), *args, check=check, timeout=timeout, **kw)
 
-    def spawn(self, ns, *args, log=None):
+    def spawn(self, ns, *args, log=None, prefix=None):
         out = open(os.path.join(self.dir, log), "ab") if log else subprocess.DEVNULL
-        p = subprocess.Popen([*self.prefix(ns), *args], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+        p = subprocess.Popen([*(prefix or self.prefix(ns)), *args], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                              start_new_session=True, cwd=self.dir)
         if log:
             out.close()
@@ -207,7 +208,7 @@ port=-1
             args += ["-S", r]
         path = os.path.join(self.dir, "sluice.out")
         size = os.path.getsize(path) if os.path.exists(path) else 0
-        p = self.spawn(self.inside, *args, log="sluice.out")
+        p = self.spawn(self.inside, *args, log="sluice.out", prefix=self.prefix_run)
         end = time.time() + timeout
         while time.time() < end:
             with open(path) as f:
