@@ -618,7 +618,7 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   }
   if (!tx.done()) return;
   tx.logged = true;
-  ++stats_.transactions_by_schema[tx.schema->id];
+  if (!tx.session) ++stats_.transactions_by_schema[tx.schema->id];
   for (const TransactionEvent& event : tx.events) {
     ++stats_.errors_by_schema[tx.schema->id];
     AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.number);

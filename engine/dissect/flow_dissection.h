@@ -130,6 +130,8 @@ class FlowDissection {
   const Schema* schema() const { return schema_; }
   // The schema of the flow before a hand-over, if there was one.
   const Schema* original_schema() const { return original_; }
+  // Handed over as encrypted: no rule will find anything in the bytes to come.
+  bool encrypted() const { return encrypted_; }
   // Whether no dissector will be found any more.
   bool failed() const { return failed_; }
   // Nothing of this flow is looked at any more: encrypted or given up.
@@ -153,11 +155,12 @@ class FlowDissection {
   FlowFacts facts_;
   const Schema* schema_ = nullptr;
   const Schema* original_ = nullptr;
+  const Schema* from_ = nullptr;  // who handed the flow to the present dissector
   const Plugin* plugin_ = nullptr;
   void* state_ = nullptr;
   Nanos now_{};
   Direction current_ = Direction::kToServer;  // of the callback that runs
-  bool failed_ = false, opaque_ = false, changed_ = false, dead_ = false;
+  bool failed_ = false, opaque_ = false, encrypted_ = false, changed_ = false, dead_ = false;
   bool probed_yes_[2] = {false, false};
   bool probed_no_[2] = {false, false};
   bool stopped_[2] = {false, false};  // ERROR or gap: not parsed again

@@ -119,12 +119,14 @@ void Detector::Impl::EvaluateCandidates(Transaction& tx, Direction direction) {
     const uint32_t candidate = st.candidates[c], rank = candidate >> 1;
     Look look = Look::kWait;
     if ((candidate & 1) == Index(direction) || rp->compiled[rank].transactional) {
-      const bool done = std::find(st.matched.begin(), st.matched.end(), rank) != st.matched.end();
+      // Once in each direction, for fields that both have; a transactional rule once.
+      const uint32_t once = rp->compiled[rank].transactional ? rank << 1 : candidate;
+      const bool done = std::find(st.matched.begin(), st.matched.end(), once) != st.matched.end();
       const bool watch = !done && Watches(rank);
       if (watch) [[unlikely]] LookAtTransaction(tx, direction, true);
       look = done ? Look::kNever : TryFieldRule(rp->compiled[rank], tx, direction);
       if (look == Look::kMatch) {
-        st.matched.push_back(rank);
+        st.matched.push_back(once);
         Fire(rank, &tx, direction, false);
       }
       if (watch) [[unlikely]] EndLook(look == Look::kMatch);
@@ -198,9 +200,11 @@ bool Detector::Impl::IsOver(const Transaction& tx, KeywordId keyword, uint8_t si
 
 Look Detector::Impl::TryNumber(const NumberInspection& n, const Transaction& tx, uint8_t sides) const {
   for (const FieldValue& value : tx.values) {
-    if (value.keyword == n.keyword && Counts(sides, value.direction) &&
-        n.test.Matches(value.number))
-      return Look::kMatch;
+    if (value.keyword != n.keyword || !Counts(sides, value.direction)) continue;
+    const bool is_signed = value.type == FieldType::kInt || value.type == FieldType::kTime;
+    const uint64_t number =
+        is_signed ? SignedOrder(static_cast<int64_t>(value.number)) : value.number;
+    if (n.test.Matches(number)) return Look::kMatch;
   }
   return IsOver(tx, n.keyword, sides) ? Look::kNever : Look::kWait;
 }

@@ -69,6 +69,10 @@ enum class CompareOp : uint8_t {
   kMaskSet,     // (x & a) == b
   kMaskNotSet,  // (x & a) != b
 };
+// Signed values in an order that unsigned comparison respects.
+inline uint64_t SignedOrder(int64_t value) {
+  return static_cast<uint64_t>(value) ^ (uint64_t{1} << 63);
+}
 struct UintTest {
   CompareOp op = CompareOp::kEqual;
   uint64_t a = 0, b = 0;
@@ -248,7 +252,7 @@ struct Inspection {
 struct NumberInspection {
   uint16_t keyword = 0;
   std::string name;
-  UintTest test;
+  UintTest test;  // of INT and TIME fields: over SignedOrder()
   bool operator==(const NumberInspection&) const = default;
 };
 
@@ -412,6 +416,7 @@ struct Rule {
 
   std::vector<Inspection> inspections;
   std::vector<NumberInspection> numbers;
+  std::vector<uint16_t> stores;  // keywords whose values are kept in files
   std::vector<PacketTest> packet_tests;
   std::vector<FlowCondition> flow_conditions;
   std::optional<Threshold> threshold;         // alert suppression

@@ -54,6 +54,14 @@ std::string Lower(std::string_view text);
 Result<UintTest> ParseUintTest(std::string_view text,
                                const std::vector<std::pair<uint64_t, std::string>>& names = {});
 
+// Names of single bits: "a,b" or "a|b" for any of them, "!a" for a bit beside it.
+Result<UintTest> ParseBitsTest(std::string_view text,
+                               const std::vector<std::pair<uint64_t, std::string>>& names);
+
+// Dates, UTC: ">2015", "2015-01-31", "<2015-01-31T23:59:59", "2014<>2016-06"; the test is
+// over SignedOrder() of seconds since the epoch.
+Result<UintTest> ParseDateTest(std::string_view text);
+
 // What is between the quotes of a content: |41 42| and \" taken apart.
 Result<std::string> DecodeContent(std::string_view text);
 // The other way: what DecodeContent() reads as `bytes`.
