@@ -148,7 +148,6 @@ void Catalog::AddForm(const sluice_field_form& form, Schema* schema) {
   if (field.keyword_id == kNoKeyword) return;
   KeywordInfo& keyword = keywords_[field.keyword_id];
   if (form.content_pattern != nullptr) keyword.content_pattern = form.content_pattern;
-  if (form.store_suffix != nullptr) keyword.store_suffix = form.store_suffix;
   for (const std::string& word : Words(form.content_keywords)) {
     names_.try_emplace(word, Name{field.keyword_id, Name::Use::kContent});
   }

@@ -29,7 +29,6 @@ struct KeywordInfo {
   std::string help;
   std::string transform;
   std::string content_pattern = {};  // of every content on it; empty: any
-  std::string store_suffix = {};     // SLUICE_STORE
   std::vector<std::pair<uint64_t, std::string_view>> names;
   // Per direction: the stage from which a rule may conclude that it is absent.
   uint8_t stage[2] = {0, 0};

@@ -248,7 +248,6 @@ class Compiler {
   }
 
   Result<void> AddInspections(const Rule& rule, CompiledRule* c) {
-    for (const uint16_t keyword : rule.stores) Want(keyword);
     ConfirmProgram* decoder = nullptr;  // of the last base64_decode seen
     for (const Inspection& inspection : rule.inspections) {
       if (inspection.kind == BufferKind::kBase64) {

@@ -95,9 +95,7 @@ KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_
   }
   if (field.content) return ParseContentField(c, field, value);
   if (field.store) {
-    if (!Trim(value).empty()) return Bad("it takes no value");
-    c.rule.stores.push_back(field.id);
-    return {};
+    return Bad("known, but not supported by this version");
   }
   uint8_t side = 3;
   if (auto ok = ParseSide(c, value, &side); !ok) return ok;

@@ -416,7 +416,6 @@ struct Rule {
 
   std::vector<Inspection> inspections;
   std::vector<NumberInspection> numbers;
-  std::vector<uint16_t> stores;  // keywords whose values are kept in files
   std::vector<PacketTest> packet_tests;
   std::vector<FlowCondition> flow_conditions;
   std::optional<Threshold> threshold;         // alert suppression

@@ -90,7 +90,8 @@ enum {
   SLUICE_CONTENT_LOWER = 1u << 18, /* BYTES always in lower (upper) case: so are the */
   SLUICE_CONTENT_UPPER = 1u << 19, /* contents that rules look for in it */
   SLUICE_STORE = 1u << 20,      /* BYTES: its keyword takes no value and asks that the
-                                   values be written to files when the rule matches */
+                                   values be written to files when the rule matches; this
+                                   engine refuses such rules, saying so */
 };
 
 typedef struct sluice_enum_name { /* frozen; a table ends with name NULL */
