@@ -15,6 +15,14 @@ FieldKeyword CatalogKeywords::Describe(KeywordId id) const {
   out.number = info.type != FieldType::kBytes && info.type != FieldType::kChunks &&
                info.type != FieldType::kAddress;
   out.is_signed = info.type == FieldType::kInt || info.type == FieldType::kTime;
+  out.boolean = info.type == FieldType::kBool;
+  out.date = info.flags & SLUICE_DATE;
+  out.bits = info.flags & SLUICE_BITS;
+  out.store = info.flags & SLUICE_STORE;
+  out.content_case = info.flags & SLUICE_CONTENT_LOWER   ? FieldKeyword::Case::kLower
+                     : info.flags & SLUICE_CONTENT_UPPER ? FieldKeyword::Case::kUpper
+                                                         : FieldKeyword::Case::kAny;
+  out.content_pattern = info.content_pattern;
   out.repeated = info.flags & SLUICE_REPEATED;
   out.directions = info.directions;
   out.help = info.help;
@@ -28,7 +36,8 @@ std::optional<FieldKeyword> CatalogKeywords::Find(std::string_view name) const {
   const Catalog::Name found = catalog_.FindKeyword(name);
   if (found.id == kNoKeyword) return std::nullopt;
   FieldKeyword out = Describe(found.id);
-  out.modifier = found.modifier;
+  out.modifier = found.use == Catalog::Name::Use::kModifier;
+  out.content = found.use == Catalog::Name::Use::kContent;
   return out;
 }
 

@@ -28,6 +28,24 @@ LogSpec SpecOf(const Options& options, const EveLogOption& eve) {
   return spec;
 }
 
+std::map<std::string, RecordOptions, std::less<>> RecordsOf(const EveLogOption& o) {
+  std::map<std::string, RecordOptions, std::less<>> out;
+  for (const auto& [name, settings] : o.records) {
+    RecordOptions& record = out[name];
+    for (const auto& [key, values] : settings) {
+      const bool on = ParseBool(values.back()).value_or(false);
+      if (key == "custom") {
+        record.custom.insert(values.begin(), values.end());
+      } else if (key == "extended") {
+        record.extended = on;
+      } else {
+        record.switches[key] = on;
+      }
+    }
+  }
+  return out;
+}
+
 EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   EveOptions e;
   e.compat = o.compat;
@@ -41,6 +59,7 @@ EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   e.ethernet = eve.ethernet;
   e.pcap_file = eve.pcap_file;
   e.optional_fields = eve.optional_fields;
+  e.records = RecordsOf(eve);
   e.payload = eve.payload;
   e.payload_printable = eve.payload_printable;
   e.payload_length = eve.payload_length;

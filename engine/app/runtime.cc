@@ -122,6 +122,14 @@ Result<Options> BuildOptions(const CommandLine& line) {
   if (options.reference_file.empty()) options.reference_file = ShippedFile("reference.config");
   WorkerOptions unused;
   if (auto ok = SetDecodeOptions(options, &unused); !ok) return std::unexpected(ok.error());
+  // What is no field may mean something to the dissector.
+  for (const EveLogOption& eve : options.eve_logs) {
+    for (const auto& [name, switches] : eve.records) {
+      for (const auto& [key, values] : switches) {
+        options.plugin_options[name].try_emplace("log-" + key, values.back());
+      }
+    }
+  }
   return options;
 }
 
@@ -242,12 +250,15 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(const CommandLine& line, bool l
 }
 
 void Runtime::UpdateWanted() {
-  std::vector<bool> logged(catalog->schemas().size());
+  const std::vector<EveOptions> all = Logs::MakeEveOptions(options);
+  std::vector<std::vector<bool>> logged(catalog->schemas().size());
   for (const auto& schema : catalog->schemas()) {
-    logged[schema->id] = std::ranges::any_of(options.eve_logs, [&](const EveLogOption& eve) {
-      return eve.enabled && (eve.all_types || eve.types.contains(schema->name) ||
-                             eve.types.contains("alert") || eve.types.contains("fileinfo"));
-    });
+    for (const FieldInfo& field : schema->fields) {
+      logged[schema->id].push_back(std::ranges::any_of(all, [&](const EveOptions& eve) {
+        const bool written = eve.Wants(schema->name) || eve.Wants("alert") || eve.Wants("fileinfo");
+        return written && FieldIsWanted(eve, *schema, field);
+      }));
+    }
   }
   catalog->SetWanted(rules.program->WantedKeywords(catalog->keywords().size()), logged);
 }

@@ -636,7 +636,7 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   }
   if (!tx.done()) return;
   tx.logged = true;
-  ++AppStats(*view.flow, *tx.schema).transactions;
+  if (!tx.session) ++AppStats(*view.flow, *tx.schema).transactions;
   CountAnswer(tx);
   for (const TransactionEvent& event : tx.events) {
     AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.id);

@@ -38,6 +38,9 @@ struct EveLogOption {
   bool community_id = false, metadata = true, ethernet = false, pcap_file = false;
   uint64_t community_id_seed = 0;
   std::vector<std::string> optional_fields;  // "protocol.key"
+  // What the records of a dissector show: eve.records.<name>.<key>, key "custom" (a list of
+  // fields), "extended" (true or false), or a field's name (true or false).
+  std::map<std::string, std::map<std::string, std::vector<std::string>>, std::less<>> records;
   // In alerts.
   bool payload = false, payload_printable = false, payload_length = false, packet = false;
   bool verdict = true, app_layer = true, flow = true;
@@ -150,6 +153,7 @@ struct SettingInfo {
 std::vector<SettingInfo> AllSettings();
 
 // "1024", "64kb", "1mb", "2 GiB"; "10m", "30s", "1h".
+Result<bool> ParseBool(const std::string& text);  // yes, true, on, 1; no, false, off, 0
 Result<uint64_t> ParseSize(const std::string& text);
 Result<Nanos> ParseDuration(const std::string& text);
 

@@ -25,13 +25,6 @@ std::string Lower(std::string text) {
   return text;
 }
 
-Result<bool> ParseBool(const std::string& text) {
-  const std::string t = Lower(text);
-  if (t == "yes" || t == "true" || t == "on" || t == "1") return true;
-  if (t == "no" || t == "false" || t == "off" || t == "0") return false;
-  return Fail(Errc::kInvalidArgument, "{}: must be true or false", text);
-}
-
 std::string ShowSize(uint64_t bytes) {
   static constexpr std::pair<unsigned, const char*> kUnits[] = {{30, "gb"}, {20, "mb"}, {10, "kb"}};
   for (const auto& [shift, unit] : kUnits) {
@@ -396,7 +389,8 @@ std::vector<Setting> MakeSettings() {
 // Settings whose last part is the user's own name.
 struct Prefix {
   std::string_view name, suricata;
-  Result<void> (*apply)(Options&, const std::string& key, const std::string& value);
+  // False: it does not know the key.
+  Result<bool> (*apply)(Options&, const std::string& key, const std::string& value);
   bool list = false;  // several values of one name
 };
 const Prefix kPrefixes[] = {
@@ -407,22 +401,32 @@ const Prefix kPrefixes[] = {
      },
      true},
     {"vars.addresses.", "vars.address-groups.",
-     [](Options& o, const std::string& key, const std::string& value) -> Result<void> {
+     [](Options& o, const std::string& key, const std::string& value) -> Result<bool> {
        o.address_vars[key] = value;
-       return {};
+       return true;
      }},
     {"vars.ports.", "vars.port-groups.",
-     [](Options& o, const std::string& key, const std::string& value) -> Result<void> {
+     [](Options& o, const std::string& key, const std::string& value) -> Result<bool> {
        o.port_vars[key] = value;
-       return {};
+       return true;
      }},
     // plugins.<name>.<key>, app-layer.protocols.<name>.<key>
     {"plugins.", "app-layer.protocols.",
-     [](Options& o, const std::string& key, const std::string& value) -> Result<void> {
+     [](Options& o, const std::string& key, const std::string& value) -> Result<bool> {
        const size_t dot = key.find('.');
-       if (dot == key.npos) return {};
+       if (dot == key.npos) return true;
        o.plugin_options[key.substr(0, dot)][key.substr(dot + 1)] = value;
-       return {};
+       return true;
+     }},
+    // eve.records.<name>.<key>
+    {"eve.records.", "outputs.eve-log.types.",
+     [](Options& o, const std::string& key, const std::string& value) -> Result<bool> {
+       const size_t dot = key.find('.');
+       if (dot == key.npos) return false;
+       const std::string what = key.substr(dot + 1);
+       if (what != "custom" && !ParseBool(value)) return false;
+       o.eve_logs.back().records[key.substr(0, dot)][what].push_back(value);
+       return true;
      }},
 };
 
@@ -454,10 +458,7 @@ Result<bool> ApplyScalar(Options* options, const std::string& name, const std::s
   for (const Prefix& prefix : kPrefixes) {
     const std::string_view start = suricata ? prefix.suricata : prefix.name;
     if (!name.starts_with(start)) continue;
-    if (auto ok = prefix.apply(*options, name.substr(start.size()), value); !ok) {
-      return std::unexpected(ok.error());
-    }
-    return true;
+    return prefix.apply(*options, name.substr(start.size()), value);
   }
   return false;
 }
@@ -489,6 +490,13 @@ Options DefaultOptions() {
                  {"FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"}, {"FTP_PORTS", "21"},
                  {"GENEVE_PORTS", "6081"}, {"VXLAN_PORTS", "4789"}, {"TEREDO_PORTS", "3544"}};
   return o;
+}
+
+Result<bool> ParseBool(const std::string& text) {
+  const std::string t = Lower(text);
+  if (t == "yes" || t == "true" || t == "on" || t == "1") return true;
+  if (t == "no" || t == "false" || t == "off" || t == "0") return false;
+  return Fail(Errc::kInvalidArgument, "{}: must be true or false", text);
 }
 
 Result<uint64_t> ParseSize(const std::string& text) {

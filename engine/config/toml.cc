@@ -59,6 +59,7 @@ class Reader {
   Result<void> List(const toml::array& list, const std::string& name) {
     if (!TakesList(name)) return Unknown(list, name);
     const Setting* setting = FindSetting(name, false);
+    if (setting == nullptr && list.empty()) return Unknown(list, name);
     if (setting != nullptr && setting->clear) setting->clear(*options_);
     for (const toml::node& item : list) {
       if (auto ok = Value(item, name); !ok) return ok;

@@ -14,6 +14,7 @@ FieldInfo DescribeField(const sluice_field& field) {
   FieldInfo info;
   info.keyword = View(field.keyword);
   info.log = View(field.log);
+  info.log_name = info.log;
   info.help = View(field.help);
   info.type = static_cast<FieldType>(field.type);
   info.flags = field.flags;
@@ -74,8 +75,17 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
     return Fail(Errc::kPlugin, "{}: a dissector named {} is already loaded; rename or remove one",
                 plugin->origin(), name);
   }
+  std::string names;  // of all its keywords
   for (const sluice_field& field : plugin->fields()) {
     if (auto ok = CheckKeywords(*plugin, field); !ok) return ok;
+    names.append(View(field.aliases)).append(" ").append(View(field.modifiers)).append(" ");
+    names.append(View(field.keyword)).append(" ");
+  }
+  for (const sluice_field_form& form : plugin->forms()) {
+    for (const std::string& word : Words(form.content_keywords)) {
+      if (!names_.contains(word)) continue;
+      return Fail(Errc::kPlugin, "{}: keyword {} is already taken", plugin->origin(), word);
+    }
   }
   HostOptions host_options(options, std::string(name));
   if (auto ok = plugin->Init(HostTable()); !ok) return ok;
@@ -92,6 +102,7 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
     if (field.keyword != nullptr) info.keyword_id = AddKeyword(field, info, schema->id);
     schema->fields.push_back(std::move(info));
   }
+  for (const sluice_field_form& form : plugin->forms()) AddForm(form, schema.get());
   for (const sluice_event& event : plugin->events()) {
     schema->events.push_back({event.name, View(event.help)});
   }
@@ -141,7 +152,7 @@ KeywordId Catalog::AddKeyword(const sluice_field& field, const FieldInfo& info, 
                          .help = std::string(info.help),
                          .transform = std::string(Transform(field)),
                          .names = info.names});
-    names_.emplace(info.keyword, Name{.id = id, .modifier = false});
+    names_.emplace(info.keyword, Name{.id = id});
   } else {
     id = found->second.id;
   }
@@ -151,9 +162,20 @@ KeywordId Catalog::AddKeyword(const sluice_field& field, const FieldInfo& info, 
   for (int d = 0; d < 2; ++d) {
     if (info.directions & (1u << d)) keyword.stage[d] = std::max(keyword.stage[d], info.stage);
   }
-  for (const std::string& word : Words(field.aliases)) names_.try_emplace(word, Name{id, false});
-  for (const std::string& word : Words(field.modifiers)) names_.try_emplace(word, Name{id, true});
+  for (const std::string& word : Words(field.aliases)) names_.try_emplace(word, Name{.id = id});
+  for (const std::string& word : Words(field.modifiers)) names_.try_emplace(word, Name{id, Name::Use::kModifier});
   return id;
+}
+
+void Catalog::AddForm(const sluice_field_form& form, Schema* schema) {
+  FieldInfo& field = schema->fields[form.field];
+  if (form.log_name != nullptr) field.log_name = form.log_name;
+  if (field.keyword_id == kNoKeyword) return;
+  KeywordInfo& keyword = keywords_[field.keyword_id];
+  if (form.content_pattern != nullptr) keyword.content_pattern = form.content_pattern;
+  for (const std::string& word : Words(form.content_keywords)) {
+    names_.try_emplace(word, Name{field.keyword_id, Name::Use::kContent});
+  }
 }
 
 const Schema* Catalog::FindSchema(std::string_view name) const {
@@ -176,7 +198,8 @@ Catalog::Name Catalog::FindKeyword(std::string_view name) const {
   return it == names_.end() ? Name{} : it->second;
 }
 
-void Catalog::SetWanted(const std::vector<bool>& keywords, const std::vector<bool>& logged) {
+void Catalog::SetWanted(const std::vector<bool>& keywords,
+                        const std::vector<std::vector<bool>>& logged) {
   WantedFields wanted;
   for (const auto& schema : schemas_) {
     std::vector<uint8_t>& row = wanted.emplace_back(schema->fields.size(), uint8_t{0});
@@ -184,7 +207,8 @@ void Catalog::SetWanted(const std::vector<bool>& keywords, const std::vector<boo
       const FieldInfo& field = schema->fields[i];
       const bool metric = field.flags & (SLUICE_DIMENSION | SLUICE_MEASURE | SLUICE_OUTCOME | SLUICE_FORWARDED);
       const bool matched = field.keyword_id < keywords.size() && keywords[field.keyword_id];
-      const bool shown = !field.log.empty() && schema->id < logged.size() && logged[schema->id];
+      const bool shown = schema->id < logged.size() && i < logged[schema->id].size() &&
+                         logged[schema->id][i];
       row[i] = matched || shown || metric || field.type == FieldType::kGroup;
     }
   }

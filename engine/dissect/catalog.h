@@ -28,6 +28,7 @@ struct KeywordInfo {
   uint32_t flags = 0;
   std::string help;
   std::string transform;
+  std::string content_pattern = {};  // of every content on it; empty: any
   std::vector<std::pair<uint64_t, std::string_view>> names;
   // Per direction: the stage from which a rule may conclude that it is absent.
   uint8_t stage[2] = {0, 0};
@@ -59,19 +60,24 @@ class Catalog {
   const std::vector<KeywordInfo>& keywords() const { return keywords_; }  // by KeywordId
   struct Name {
     KeywordId id = kNoKeyword;
-    bool modifier = false;  // follows a content
+    enum class Use : uint8_t {
+      kKeyword,
+      kModifier,  // follows a content
+      kContent,   // its value is the content
+    } use = Use::kKeyword;
   };
   Name FindKeyword(std::string_view name) const;  // keyword, alias or modifier
 
   // What the dissectors have to compute: rules tell the keywords they use, logs
-  // whether they want this dissector's events.  Until first called, everything.
-  void SetWanted(const std::vector<bool>& keywords, const std::vector<bool>& logged_schemas);
+  // the fields they show, by schema and field.  Until first called, everything.
+  void SetWanted(const std::vector<bool>& keywords, const std::vector<std::vector<bool>>& logged);
   std::shared_ptr<const WantedFields> wanted() const;  // any thread
 
  private:
   Catalog() = default;
   Result<void> Register(std::unique_ptr<Plugin> plugin, const PluginOptions& options);
   Result<void> CheckKeywords(const Plugin& plugin, const sluice_field& field) const;
+  void AddForm(const sluice_field_form& form, Schema* schema);
   KeywordId AddKeyword(const sluice_field& field, const FieldInfo& info, uint16_t schema);
 
   std::vector<std::unique_ptr<Plugin>> plugins_;

@@ -121,6 +121,7 @@ LiveTransaction* Dissector::NewTransaction(FlowDissection& flow, uint32_t flags)
   const uint32_t only = flags & (SLUICE_TX_TO_SERVER | SLUICE_TX_TO_CLIENT);
   tx.directions = static_cast<uint8_t>(only == 0 ? uint32_t{SLUICE_DIR_BOTH} : only);
   tx.no_log = flags & SLUICE_TX_NO_LOG;
+  tx.session = flags & SLUICE_TX_SESSION;
   tx.started = flow.now_;
   for (Direction d : {Direction::kToServer, Direction::kToClient}) {
     if (!(tx.directions & Bit(d))) Complete(tx, d, flow.now_);
@@ -143,7 +144,7 @@ void Dissector::Free(LiveTransaction* live) {
   tx.inspection.Clear();
   tx.number = tx.id = 0;
   tx.schema = nullptr;
-  tx.no_log = tx.logged = false;
+  tx.no_log = tx.logged = tx.session = false;
   for (int d = 0; d < 2; ++d) {
     tx.stage[d] = 0;
     tx.complete[d] = tx.inspected[d] = false;
@@ -507,8 +508,10 @@ bool Dissector::ApplyHandover(FlowDissection& flow) {
   flow.first_tx_ = flow.next_tx_;
   const char* to = flow.handover_to_;
   if (flow.original_ == nullptr) flow.original_ = flow.schema_;
+  flow.from_ = flow.schema_;
   CompleteAll(flow);
   if (to == nullptr) {
+    flow.encrypted_ = true;
     GiveUp(flow);
     return false;
   }

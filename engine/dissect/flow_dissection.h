@@ -130,6 +130,8 @@ class FlowDissection {
   const Schema* schema() const { return schema_; }
   // The schema of the flow before a hand-over, if there was one.
   const Schema* original_schema() const { return original_; }
+  // Handed over as encrypted: no rule will find anything in the bytes to come.
+  bool encrypted() const { return encrypted_; }
   // Whether no dissector will be found any more.
   bool failed() const { return failed_; }
   // Nothing of this flow is looked at any more: encrypted or given up.
@@ -155,11 +157,12 @@ class FlowDissection {
   FlowFacts facts_;
   const Schema* schema_ = nullptr;
   const Schema* original_ = nullptr;
+  const Schema* from_ = nullptr;  // who handed the flow to the present dissector
   const Plugin* plugin_ = nullptr;
   void* state_ = nullptr;
   Nanos now_{};
   Direction current_ = Direction::kToServer;  // of the callback that runs
-  bool failed_ = false, opaque_ = false, changed_ = false, dead_ = false;
+  bool failed_ = false, opaque_ = false, encrypted_ = false, changed_ = false, dead_ = false;
   bool probed_yes_[2] = {false, false};
   bool probed_no_[2] = {false, false};
   uint32_t parse_errors_ = 0, gap_stops_ = 0;

@@ -82,7 +82,8 @@ struct HostCalls {
       *status = Bad(flow);
       return nullptr;
     }
-    if (!(*flow.owner_->wanted_)[live->tx.schema->id][field]) return nullptr;
+    const bool wanted = (*flow.owner_->wanted_)[live->tx.schema->id][field];
+    if (!wanted && !(info.flags & SLUICE_ON_DEMAND)) return nullptr;
     if (live->tx.values.size() >= flow.owner_->options_.max_values) {
       ++flow.owner_->stats_.memcap;
       *status = -ENOSPC;
@@ -427,9 +428,17 @@ struct HostCalls {
     for (int i = 0; i < 2; ++i) {
       std::ranges::copy(addresses[i].first(std::min<size_t>(16, addresses[i].size())), info.address[i]);
     }
+    if (flow.from_ != nullptr) info.from_protocol = flow.from_->name.data();
     const uint32_t size = std::min<uint32_t>(out->struct_size, sizeof(info));
     std::memcpy(out, &info, size);
     out->struct_size = size;
+  }
+
+  static int32_t TxLog(FlowDissection& flow, uint64_t tx) {
+    LiveTransaction* live = Find(flow, tx);
+    if (live == nullptr) return Bad(flow);
+    live->tx.no_log = false;
+    return 0;
   }
 
   static uint64_t Now(const FlowDissection& flow) {
@@ -513,6 +522,7 @@ sluice_host MakeTable() {
   };
   host.now = [](sluice_flow* f) { return H::Now(H::Self(f)); };
   host.flow_info = [](sluice_flow* f, sluice_flow_info* out) { H::Info(H::Self(f), out); };
+  host.tx_log = [](sluice_flow* f, uint64_t tx) { return H::TxLog(H::Self(f), tx); };
   return host;
 }
 

@@ -27,6 +27,7 @@ enum class FieldType : uint8_t {
 struct FieldInfo {
   std::string_view keyword;  // empty: not matchable
   std::string_view log;      // empty: not logged
+  std::string_view log_name; // by which users ask for it in lists; empty: always logged
   std::string_view help;
   FieldType type = FieldType::kBytes;
   uint32_t flags = 0;        // SLUICE_REPEATED ...

@@ -64,7 +64,7 @@ struct InspectionState {
   uint64_t seen[2] = {0, 0};         // what was there at the last look, as a fingerprint
   std::vector<Growing> growing;
   std::vector<uint32_t> candidates;  // rule indices, sorted, unique
-  std::vector<uint32_t> matched;     // rule indices that must not fire again
+  std::vector<uint32_t> matched;     // rule index and direction: must not fire again
   void Clear() {
     num_scanned[0] = num_scanned[1] = num_files[0] = num_files[1] = 0;
     seen[0] = seen[1] = 0;
@@ -82,6 +82,7 @@ struct Transaction {
   uint8_t stage[2] = {0, 0};        // by Direction
   bool complete[2] = {false, false};
   bool no_log = false;
+  bool session = false;             // the flow itself: SLUICE_TX_SESSION
   bool logged = false;              // its record is written, or it has none
   bool inspected[2] = {false, false};  // rules had their last look, by Direction
   Nanos started{}, ended{};

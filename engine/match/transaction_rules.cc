@@ -122,12 +122,14 @@ void Detector::Impl::EvaluateCandidates(Transaction& tx, Direction direction) {
     const uint32_t candidate = st.candidates[c], rank = candidate >> 1;
     Look look = Look::kWait;
     if ((candidate & 1) == Index(direction) || rp->compiled[rank].transactional) {
-      const bool done = std::find(st.matched.begin(), st.matched.end(), rank) != st.matched.end();
+      // Once in each direction, for fields that both have; a transactional rule once.
+      const uint32_t once = rp->compiled[rank].transactional ? rank << 1 : candidate;
+      const bool done = std::find(st.matched.begin(), st.matched.end(), once) != st.matched.end();
       const bool watch = !done && Watches(rank);
       if (watch) [[unlikely]] LookAtTransaction(tx, direction, true);
       look = done ? Look::kNever : TryFieldRule(rp->compiled[rank], tx, direction);
       if (look == Look::kMatch) {
-        st.matched.push_back(rank);
+        st.matched.push_back(once);
         Fire(rank, &tx, direction, false);
       }
       if (watch) [[unlikely]] EndLook(look == Look::kMatch);
@@ -207,11 +209,9 @@ uint64_t Comparable(const FieldValue& value) {
   const auto number = static_cast<int64_t>(value.number);
   switch (value.type) {
     case FieldType::kInt:
-      return value.number + kSignBias;
+      return SignedOrder(number);
     case FieldType::kTime:
-      return static_cast<uint64_t>(
-                 std::chrono::floor<std::chrono::seconds>(Nanos{number}).count()) +
-             kSignBias;
+      return SignedOrder(std::chrono::floor<std::chrono::seconds>(Nanos{number}).count());
     default:
       return value.number;
   }

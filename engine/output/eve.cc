@@ -337,13 +337,37 @@ void EveWriter::End() {
 
 // --------------------------------------------------- protocol from its schema
 
-bool EveWriter::ShownAtAll(const Schema& schema, const FieldInfo& info) const {
-  if (info.log.empty() || (info.flags & SLUICE_SECRET)) return false;
-  if ((info.flags & SLUICE_LOG_V7) && options_.compat >= 8) return false;
-  if ((info.flags & SLUICE_LOG_V8) && options_.compat < 8) return false;
-  if (!(info.flags & SLUICE_OPTIONAL)) return true;
-  const std::string name = fmt::format("{}.{}", schema.name, info.log);
-  return std::ranges::find(options_.optional_fields, name) != options_.optional_fields.end();
+bool FieldIsLogged(const EveOptions& options, const Schema& schema, const FieldInfo& field,
+                   bool in_alert) {
+  if (field.log.empty() || (field.flags & SLUICE_SECRET)) return false;
+  if ((field.flags & SLUICE_LOG_V7) && options.compat >= 8) return false;
+  if ((field.flags & SLUICE_LOG_V8) && options.compat < 8) return false;
+  if ((field.flags & SLUICE_ALERT_ONLY) && !in_alert) return false;
+  if (field.log_name.empty()) return true;
+  const bool optional = field.flags & SLUICE_OPTIONAL;
+  if (optional && std::ranges::find(options.optional_fields,
+                                    fmt::format("{}.{}", schema.name, field.log)) !=
+                      options.optional_fields.end()) {
+    return true;
+  }
+  const auto found = options.records.find(schema.name);
+  if (found == options.records.end()) return !optional;
+  const RecordOptions& record = found->second;
+  if (const auto it = record.switches.find(field.log_name); it != record.switches.end()) {
+    return it->second;
+  }
+  if (!in_alert && !record.custom.empty()) return record.custom.contains(field.log_name);
+  return !optional && (in_alert || record.extended || !(field.flags & SLUICE_EXTENDED));
+}
+
+bool FieldIsWanted(const EveOptions& options, const Schema& schema, const FieldInfo& field) {
+  if (!FieldIsLogged(options, schema, field, false) && !FieldIsLogged(options, schema, field, true)) {
+    return false;
+  }
+  if (!(field.flags & SLUICE_ON_DEMAND)) return true;
+  const auto found = options.records.find(schema.name);
+  return found != options.records.end() && (found->second.switches.contains(field.log_name) ||
+                                            found->second.custom.contains(field.log_name));
 }
 
 EveWriter::Plan& EveWriter::PlanOf(const Schema& schema) {
@@ -353,8 +377,8 @@ EveWriter::Plan& EveWriter::PlanOf(const Schema& schema) {
   plan.made = true;
   plan.wanted = options_.Wants(schema.name);
   for (const FieldInfo& info : schema.fields) {
-    const bool shown = ShownAtAll(schema, info);
-    plan.shown.push_back(!shown ? 0 : info.flags & SLUICE_ALERT_ONLY ? kInAlert : kInRecord | kInAlert);
+    plan.shown.push_back(static_cast<uint8_t>((FieldIsLogged(options_, schema, info, false) ? kInRecord : 0) |
+                                              (FieldIsLogged(options_, schema, info, true) ? kInAlert : 0)));
   }
   return plan;
 }
@@ -367,7 +391,9 @@ void EveWriter::WriteValue(const FieldInfo& info, const FieldValue& value) {
       if (info.flags & SLUICE_BASE64) return json_.Base64(value.bytes);
       return json_.String(AsText(value.bytes));
     case FieldType::kUint: return json_.Number(value.number);
-    case FieldType::kInt: return json_.SignedNumber(static_cast<int64_t>(value.number));
+    case FieldType::kInt:
+      if (info.flags & SLUICE_DATE) return json_.Date(static_cast<int64_t>(value.number));
+      return json_.SignedNumber(static_cast<int64_t>(value.number));
     case FieldType::kBool: return json_.Bool(value.number != 0);
     case FieldType::kEnum: {
       const std::string_view name = info.Name(value.number);
@@ -480,7 +506,7 @@ void EveWriter::TransactionRecord(const Packet& packet, const FlowView& flow,
   FlowEnds(*flow.flow, ServerIsSource(packet, *flow.flow, tx));
   if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
   Tail(&packet, flow);
-  json_.Field("tx_id", tx.id);
+  if (!tx.session) json_.Field("tx_id", tx.id);
   ProtocolObject(tx, false);
   End();
 }

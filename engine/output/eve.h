@@ -26,6 +26,13 @@
 
 namespace sluice {
 
+// What the records of one dissector show, by the fields' log names.
+struct RecordOptions {
+  bool extended = true;             // also SLUICE_EXTENDED fields
+  std::set<std::string, std::less<>> custom;  // not empty: these alone
+  std::map<std::string, bool, std::less<>> switches;  // single fields on or off
+};
+
 struct EveOptions {
   int compat = 8;  // 7 or 8: whose form where they differ
   std::set<std::string, std::less<>> types;  // event types written, unless all_types
@@ -53,6 +60,7 @@ struct EveOptions {
   bool anomaly_decode = true, anomaly_stream = true, anomaly_applayer = true;
   bool stats_totals = true, stats_threads = false, stats_deltas = false;
   bool stats_zero = true;          // counters that are 0
+  std::map<std::string, RecordOptions, std::less<>> records;  // by dissector
 
   bool Dumps() const { return payload || payload_printable || packet; }
   bool Wants(std::string_view type) const { return all_types || types.contains(type); }
@@ -65,6 +73,12 @@ struct MacSet {
   uint8_t count = 0;
   void Add(Slice mac);  // 6 bytes
 };
+
+// Whether a field that was set shows in the dissector's own records, or in alerts.
+bool FieldIsLogged(const EveOptions& options, const Schema& schema, const FieldInfo& field,
+                   bool in_alert);
+// Whether the log is a reason to compute it.
+bool FieldIsWanted(const EveOptions& options, const Schema& schema, const FieldInfo& field);
 
 // What every record of a flow needs; filled by the worker.
 struct FlowView {
@@ -165,7 +179,6 @@ class EveWriter {
 
   bool Wants(RecordType type) const { return wanted_[static_cast<size_t>(type)]; }
   Plan& PlanOf(const Schema& schema);
-  bool ShownAtAll(const Schema& schema, const FieldInfo& info) const;
   void Begin(RecordType type, std::string_view name, Nanos time, const FlowView& flow,
              const Packet* packet);
   void Ends(const Address& source, uint16_t source_port, const Address& destination,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 
@@ -162,6 +163,19 @@ void JsonWriter::Time(Nanos time) {
   out_.append(digits, 6);
   out_.append(zone_suffix_, 5);
   out_ += '"';
+}
+
+void JsonWriter::Date(int64_t seconds) {
+  const std::chrono::sys_seconds time{std::chrono::seconds{seconds}};
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  char text[32];
+  const auto end = fmt::format_to_n(
+      text, sizeof(text), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+      clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  String(std::string_view(text, std::min(end.size, sizeof(text))));
 }
 
 void AppendAddress(const Address& address, std::string* out) {

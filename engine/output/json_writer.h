@@ -62,6 +62,8 @@ class JsonWriter {
   void Hex(Slice bytes);
   // "2026-11-24T10:00:00.123456+0000", in the process's local zone.
   void Time(Nanos time);
+  // "2026-11-24T10:00:00" of seconds since the epoch, UTC.
+  void Date(int64_t seconds);
   void Ip(const Address& address);
   void Raw(std::string_view json) {  // a complete value
     Comma();

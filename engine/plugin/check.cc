@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kPluginSize1_0 = offsetof(sluice_plugin, end) + sizeof(sluice_plugin::end);
 constexpr size_t kFieldSize1_0 = offsetof(sluice_field, transform) + sizeof(sluice_field::transform);
 constexpr size_t kEventSize1_0 = offsetof(sluice_event, help) + sizeof(sluice_event::help);
+constexpr size_t kFormSize1_0 =
+    offsetof(sluice_field_form, store_suffix) + sizeof(sluice_field_form::store_suffix);
 constexpr uint32_t kMaxRows = 4096;    // fields or events of one plug-in
 constexpr uint32_t kMaxStages = 64;    // per direction
 constexpr uint32_t kMaxRowSize = 4096; // bytes
@@ -136,6 +138,18 @@ Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::stri
                            kEventSize1_0);
       !ok) {
     return std::unexpected(ok.error());
+  }
+  if (auto ok = CheckTable(path, "form", plugin.forms, plugin.num_forms, plugin.form_size,
+                           kFormSize1_0);
+      !ok) {
+    return std::unexpected(ok.error());
+  }
+  out.forms = CopyRows(plugin.forms, plugin.num_forms, plugin.form_size);
+  for (const sluice_field_form& form : out.forms) {
+    if (form.field >= plugin.num_fields) {
+      return Fail(Errc::kPlugin, "{}: a form names field {}; there are {}", path, form.field,
+                  plugin.num_fields);
+    }
   }
   out.fields = CopyRows(plugin.fields, plugin.num_fields, plugin.field_size);
   out.events = CopyRows(plugin.events, plugin.num_events, plugin.event_size);

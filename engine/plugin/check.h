@@ -16,6 +16,7 @@ struct CheckedPlugin {
   sluice_plugin plugin{};  // callbacks the plug-in does not have stay null
   std::vector<sluice_field> fields;
   std::vector<sluice_event> events;
+  std::vector<sluice_field_form> forms;
 };
 
 Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::string& path);

@@ -88,6 +88,7 @@ Result<std::unique_ptr<Plugin>> Plugin::FromStruct(const sluice_plugin& exported
   plugin->plugin_ = checked->plugin;
   plugin->fields_ = std::move(checked->fields);
   plugin->events_ = std::move(checked->events);
+  plugin->forms_ = std::move(checked->forms);
   const auto budget = std::chrono::duration_cast<std::chrono::microseconds>(options.call_budget);
   plugin->budget_cycles_ = static_cast<uint64_t>(budget.count()) * CyclesPerMicrosecond();
   return plugin;

@@ -76,6 +76,7 @@ class Plugin {
   const sluice_plugin& info() const { return plugin_; }  // every pointer usable
   const std::vector<sluice_field>& fields() const { return fields_; }
   const std::vector<sluice_event>& events() const { return events_; }
+  const std::vector<sluice_field_form>& forms() const { return forms_; }
   const std::string& origin() const { return origin_; }
 
   struct ProbeAnswer {
@@ -105,6 +106,7 @@ class Plugin {
   sluice_plugin plugin_{};
   std::vector<sluice_field> fields_;
   std::vector<sluice_event> events_;
+  std::vector<sluice_field_form> forms_;
   uint64_t budget_cycles_ = 0;
   bool initialised_ = false;
 };

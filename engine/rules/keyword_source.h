@@ -21,6 +21,14 @@ struct FieldKeyword {
   bool is_signed = false;      // INT; TIME in seconds since the epoch
   bool repeated = false;
   bool modifier = false;       // the name asked for follows a content ("http_uri")
+  bool content = false;        // the value of the name asked for is the content
+  bool is_signed = false;      // number: INT or TIME
+  bool boolean = false;        // number: without a value it asks for true
+  bool date = false;           // number: seconds since the epoch, asked for by dates
+  bool bits = false;           // number: its names are single bits, asked for by lists
+  bool store = false;          // no buffer: the values are kept when the rule matches
+  enum class Case : uint8_t { kAny, kLower, kUpper } content_case = Case::kAny;
+  std::string content_pattern; // what a content on it must look like; empty: any
   uint8_t directions = 3;      // bit 0 to_server, bit 1 to_client
   std::string help;
   std::string transform;       // applied first; empty: none

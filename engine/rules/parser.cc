@@ -7,6 +7,8 @@
 #include <unordered_map>
 
 #include "engine/base/file.h"
+#include <re2/re2.h>
+
 #include "engine/base/suggest.h"
 #include "engine/rules/context.h"
 
@@ -51,13 +53,51 @@ std::optional<uint8_t> SideBit(std::string_view word) {
   return std::nullopt;
 }
 
+Result<UintTest> ParseNumberTest(const FieldKeyword& field, std::string_view value) {
+  value = Trim(value);
+  if (field.boolean && value.empty()) return UintTest{CompareOp::kEqual, 1, 0};
+  if (value.size() > 2 && value.front() == '"' && value.back() == '"') {
+    value = value.substr(1, value.size() - 2);
+  }
+  auto test = ParseUintTest(value, field.enum_names, field.is_signed);
+  // As plain numbers a print has them; people write dates and names.
+  if (field.date) {
+    auto date = ParseDateTest(value);
+    return date || !test ? date : test;
+  }
+  if (field.bits && !value.starts_with('&') && !value.starts_with("!&")) {
+    return ParseBitsTest(value, field.enum_names);
+  }
+  return test;
+}
+
+// The value of an old keyword is the content, quoted or not.
+KeywordResult ParseContentField(RuleContext& c, const FieldKeyword& field, std::string_view value) {
+  ContentTest test;
+  value = Trim(value);
+  test.negated = value.starts_with('!');
+  if (test.negated) value = Trim(value.substr(1));
+  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+    value = value.substr(1, value.size() - 2);
+  }
+  if (value.empty()) return Bad("its value is a text to look for");
+  test.bytes = value;
+  c.Add(c.Field(field, false), std::move(test));
+  c.NoContent();  // no modifiers
+  return {};
+}
+
 // A dissector's field: a sticky buffer, an old modifier, or a number.
 KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_view value) {
   if (field.number) {
-    const auto test = ParseUintTest(value, field.enum_names, field.is_signed);
+    const auto test = ParseNumberTest(field, value);
     if (!test) return std::unexpected(test.error());
     c.rule.numbers.push_back({field.id, field.name, *test, field.is_signed});
     return {};
+  }
+  if (field.content) return ParseContentField(c, field, value);
+  if (field.store) {
+    return Bad("known, but not supported by this version");
   }
   uint8_t side = 3;
   if (auto ok = ParseSide(c, value, &side); !ok) return ok;
@@ -223,6 +263,33 @@ Result<std::string> Requirements(std::string_view body, const KeywordSource& key
   return missing;
 }
 
+// A content in the form that its field always has, or what is wrong with it.
+KeywordResult CheckContent(const FieldKeyword& field, ContentTest* content) {
+  using Case = FieldKeyword::Case;
+  std::string& bytes = content->bytes;
+  if (field.content_case == Case::kLower) bytes = Lower(bytes);
+  if (field.content_case == Case::kUpper && !content->nocase) {
+    std::ranges::transform(bytes, bytes.begin(), [](unsigned char ch) { return std::toupper(ch); });
+  }
+  if (field.content_pattern.empty() || RE2::FullMatch(bytes, field.content_pattern)) return {};
+  return Bad(fmt::format("{}: a content \"{}\" can never match; it must look like {}", field.name,
+                         bytes, field.content_pattern));
+}
+
+KeywordResult CheckContents(RuleContext& c) {
+  for (Inspection& inspection : c.rule.inspections) {
+    if (inspection.kind != BufferKind::kField || !inspection.transforms.empty()) continue;
+    const auto field = c.keywords.Find(inspection.name);
+    if (!field) continue;
+    for (BufferTest& test : inspection.tests) {
+      auto* content = std::get_if<ContentTest>(&test);
+      if (content == nullptr) continue;
+      if (auto ok = CheckContent(*field, content); !ok) return ok;
+    }
+  }
+  return {};
+}
+
 // What only the whole rule shows.
 KeywordResult Validate(RuleContext& c) {
   Rule& rule = c.rule;
@@ -236,6 +303,7 @@ KeywordResult Validate(RuleContext& c) {
       return Bad(fmt::format("{}: nothing is looked for in it; put a content behind it", inspection.name));
     }
   }
+  if (auto ok = CheckContents(c); !ok) return ok;
   if (rule.header.transactional) return {};  // fields of both directions are what it is for
   uint8_t directions = 3;
   const auto narrow = [&](std::string_view name) -> bool {

@@ -236,7 +236,7 @@ bool SameMeaning(Rule a, Rule b) {
 
 std::string PrintUintTest(const UintTest& t, bool is_signed) {
   const auto text = [is_signed](uint64_t v) {
-    return is_signed ? fmt::format("{}", static_cast<int64_t>(v - kSignBias)) : fmt::format("{}", v);
+    return is_signed ? fmt::format("{}", static_cast<int64_t>(SignedOrder(static_cast<int64_t>(v)))) : fmt::format("{}", v);
   };
   switch (t.op) {
     case CompareOp::kEqual: return text(t.a);

@@ -69,6 +69,10 @@ enum class CompareOp : uint8_t {
   kMaskSet,     // (x & a) == b
   kMaskNotSet,  // (x & a) != b
 };
+// Signed values in an order that unsigned comparison respects.
+inline uint64_t SignedOrder(int64_t value) {
+  return static_cast<uint64_t>(value) ^ (uint64_t{1} << 63);
+}
 struct UintTest {
   CompareOp op = CompareOp::kEqual;
   uint64_t a = 0, b = 0;
@@ -249,7 +253,7 @@ struct Inspection {
 struct NumberInspection {
   uint16_t keyword = 0;
   std::string name;
-  UintTest test;           // of a signed field: over values moved by kSignBias
+  UintTest test;           // of a signed field: over values in SignedOrder()
   bool is_signed = false;
   bool operator==(const NumberInspection&) const = default;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 
 namespace sluice {
 
@@ -80,7 +81,7 @@ Result<UintTest> ParseUintTest(std::string_view text,
     part = Trim(part);
     if (is_signed) {
       const auto value = ParseNumber<int64_t>(part);
-      return value ? std::optional(static_cast<uint64_t>(*value) + kSignBias) : std::nullopt;
+      return value ? std::optional(SignedOrder(static_cast<int64_t>(*value))) : std::nullopt;
     }
     if (const auto value = ParseNumber<uint64_t>(part)) return value;
     const std::string lower = Lower(part);
@@ -131,6 +132,77 @@ Result<UintTest> ParseUintTest(std::string_view text,
   if (text.starts_with('=')) return simple(CompareOp::kEqual, 1);
   if (negated) return simple(CompareOp::kNotEqual, 1);
   return simple(CompareOp::kEqual, 0);
+}
+
+Result<UintTest> ParseBitsTest(std::string_view text,
+                               const std::vector<std::pair<uint64_t, std::string>>& names) {
+  uint64_t wanted = 0, unwanted = 0;
+  const char separator = text.find('|') != text.npos ? '|' : ',';
+  for (std::string_view part : Split(text, separator)) {
+    const bool negated = part.starts_with('!');
+    if (negated) part = Trim(part.substr(1));
+    const auto it = std::ranges::find(names, Lower(part), [](const auto& n) { return Lower(n.second); });
+    if (it == names.end()) {
+      std::string known;
+      for (const auto& [value, name] : names) known += (known.empty() ? "" : ", ") + name;
+      return Fail(Errc::kInvalidArgument, "\"{}\" is not one of {}", part, known);
+    }
+    (negated ? unwanted : wanted) |= it->first;
+  }
+  const uint64_t mask = unwanted == 0 ? wanted : wanted | ~unwanted;
+  return UintTest{CompareOp::kMaskNotSet, mask, 0};
+}
+
+namespace {
+
+// "2015", "2015-01", "2015-01-31", "2015-01-31T23", "2015-01-31 23:59:59": what is left out
+// is the beginning.
+std::optional<int64_t> ParseDate(std::string_view text) {
+  int parts[6] = {0, 1, 1, 0, 0, 0};
+  constexpr std::string_view kMarks = "--T::";
+  text = Trim(text);
+  for (size_t i = 0; i < 6; ++i) {
+    const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const auto number = ParseNumber<int>(text.substr(0, digits));
+    if (!number || digits != (i == 0 ? 4u : 2u)) return std::nullopt;
+    parts[i] = *number;
+    text.remove_prefix(digits);
+    if (text.empty()) break;
+    const bool mark = i < 5 && (text[0] == kMarks[i] || (i == 2 && text[0] == ' '));
+    if (!mark) return std::nullopt;
+    text.remove_prefix(1);
+  }
+  namespace ch = std::chrono;
+  const ch::year_month_day day{ch::year(parts[0]), ch::month(static_cast<unsigned>(parts[1])),
+                               ch::day(static_cast<unsigned>(parts[2]))};
+  if (!day.ok() || parts[3] > 23 || parts[4] > 59 || parts[5] > 60) return std::nullopt;
+  return ch::sys_days(day).time_since_epoch().count() * 86400ll + parts[3] * 3600 + parts[4] * 60 +
+         parts[5];
+}
+
+}  // namespace
+
+Result<UintTest> ParseDateTest(std::string_view text) {
+  const auto bad = [&] {
+    return Fail(Errc::kInvalidArgument,
+                "\"{}\" is not a date test; write 2015-01-31, >2015, <2015-01 or 2014<>2016", text);
+  };
+  text = Trim(text);
+  if (const size_t mid = text.find("<>"); mid != text.npos) {
+    const auto low = ParseDate(text.substr(0, mid)), high = ParseDate(text.substr(mid + 2));
+    if (!low || !high || *low >= *high) return bad();
+    return UintTest{CompareOp::kRange, SignedOrder(*low), SignedOrder(*high)};
+  }
+  static constexpr std::pair<std::string_view, CompareOp> kOps[] = {
+      {">=", CompareOp::kGreaterEqual}, {"<=", CompareOp::kLessEqual},
+      {">", CompareOp::kGreater}, {"<", CompareOp::kLess}, {"", CompareOp::kEqual}};
+  for (const auto& [op, compare] : kOps) {
+    if (!text.starts_with(op)) continue;
+    const auto date = ParseDate(text.substr(op.size()));
+    if (!date) return bad();
+    return UintTest{compare, SignedOrder(*date), 0};
+  }
+  return bad();
 }
 
 Result<std::string> DecodeContent(std::string_view text) {

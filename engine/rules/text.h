@@ -51,11 +51,18 @@ std::vector<std::string_view> SplitWords(std::string_view text);
 std::string Lower(std::string_view text);
 
 // ">5", "!=5", "1<>3", "1-3", "&0x10", "5" ...  `names`: also "answer" for 1.
-// Of a signed number the test is over values moved by kSignBias: order is kept.
-inline constexpr uint64_t kSignBias = uint64_t{1} << 63;
+// Of a signed number the test is over values in SignedOrder(): order is kept.
 Result<UintTest> ParseUintTest(std::string_view text,
                                const std::vector<std::pair<uint64_t, std::string>>& names = {},
                                bool is_signed = false);
+
+// Names of single bits: "a,b" or "a|b" for any of them, "!a" for a bit beside it.
+Result<UintTest> ParseBitsTest(std::string_view text,
+                               const std::vector<std::pair<uint64_t, std::string>>& names);
+
+// Dates, UTC: ">2015", "2015-01-31", "<2015-01-31T23:59:59", "2014<>2016-06"; the test is
+// over SignedOrder() of seconds since the epoch.
+Result<UintTest> ParseDateTest(std::string_view text);
 
 // What is between the quotes of a content: |41 42| and \" taken apart.
 Result<std::string> DecodeContent(std::string_view text);

@@ -82,6 +82,19 @@ enum {
   SLUICE_OPTIONAL = 1u << 13,   /* logged only when the user asks for it by name */
   SLUICE_FORWARDED = 1u << 14,  /* BYTES: addresses of the client that a proxy speaks for,
                                    "a, b, c"; alerts may name it as their source */
+  SLUICE_EXTENDED = 1u << 21,   /* not logged where the user wants short records */
+  SLUICE_ON_DEMAND = 1u << 15,  /* costly: logged where it was set, yet the log alone does
+                                   not make it wanted; a rule or the user's asking does,
+                                   or the plug-in sets it all the same */
+  SLUICE_DATE = 1u << 16,       /* INT of seconds since the epoch: rules compare it with
+                                   dates (">2015-01-31"), logged as 2015-01-31T00:00:00 */
+  SLUICE_BITS = 1u << 17,       /* ENUM whose values are single bits: rules may list names
+                                   ("a,b" any of them, "!a" none of them) */
+  SLUICE_CONTENT_LOWER = 1u << 18, /* BYTES always in lower (upper) case: so are the */
+  SLUICE_CONTENT_UPPER = 1u << 19, /* contents that rules look for in it */
+  SLUICE_STORE = 1u << 20,      /* BYTES: its keyword takes no value and asks that the
+                                   values be written to files when the rule matches; this
+                                   engine refuses such rules, saying so */
 };
 
 typedef struct sluice_enum_name { /* frozen; a table ends with name NULL */
@@ -112,6 +125,20 @@ typedef struct sluice_field {
   const char *transform; /* a transform applied before rules look ("strip_whitespace"); NULL */
 } sluice_field;
 
+/* What few fields need, in a table of its own. */
+typedef struct sluice_field_form {
+  uint32_t field;               /* index into the fields */
+  uint32_t reserved;            /* zero */
+  const char *log_name;         /* by which users ask for the field in their lists of what
+                                   is logged; several fields may share it; "": always
+                                   logged; NULL: its log key */
+  const char *content_keywords; /* old keywords whose value is the content, blank-separated
+                                   ("tls.subject:\"CN=x\""); NULL */
+  const char *content_pattern;  /* regular expression that a content on the field must
+                                   match as a whole; NULL: any */
+  const char *store_suffix;     /* STORE: how names of the files end ("pem"); NULL */
+} sluice_field_form;
+
 /* A protocol anomaly: "app-layer-event:<plugin>.<name>" and EVE `anomaly`. */
 typedef struct sluice_event {
   const char *name;
@@ -127,7 +154,9 @@ typedef struct sluice_flow sluice_flow; /* opaque, engine-owned */
 enum {
   SLUICE_TX_TO_SERVER = 1, /* has only this direction: complete when it is */
   SLUICE_TX_TO_CLIENT = 2,
-  SLUICE_TX_NO_LOG = 4,    /* for rules and metrics, writes no event */
+  SLUICE_TX_NO_LOG = 4,    /* for rules and metrics, writes no event; see tx_log */
+  SLUICE_TX_SESSION = 8,   /* the flow itself, not one exchange of many: its event has no
+                              tx_id and it does not count as a transaction */
 };
 
 /* file_close flags. */
@@ -147,6 +176,7 @@ typedef struct sluice_flow_info { /* filled by the host */
   uint32_t ip_version;        /* 4 or 6 */
   uint16_t port[2];           /* [0] the initiator's, [1] the responder's */
   uint8_t address[2][16];     /* likewise; IPv4 in the first 4 bytes */
+  const char *from_protocol;  /* the dissector that handed the flow over; NULL: none */
 } sluice_flow_info;
 
 /* The engine's calls.  Valid from init until fini returns.  All but option()
@@ -199,6 +229,8 @@ typedef struct sluice_host {
   /* Packet time, ns since the epoch. */
   uint64_t (*now)(sluice_flow *);
   void (*flow_info)(sluice_flow *, sluice_flow_info *out); /* set out->struct_size */
+  /* A transaction begun with SLUICE_TX_NO_LOG is to be logged after all. */
+  int32_t (*tx_log)(sluice_flow *, uint64_t tx);
 } sluice_host;
 
 /* ------------------------------------------------------------ the plug-in */
@@ -274,6 +306,9 @@ typedef struct sluice_plugin {
   const char *aliases;
   /* Event type and object of its logs.  NULL: name. */
   const char *log_name;
+  const sluice_field_form *forms; /* num_forms rows of form_size bytes each */
+  uint32_t num_forms;
+  uint32_t form_size;
 } sluice_plugin;
 
 SLUICE_EXPORT extern const sluice_plugin sluice_plugin_v1; /* the one export */

@@ -82,6 +82,13 @@ class Flow {
     host->budget(flow_, direction, mode, bytes);
   }
   uint64_t Now() const { return host->now(flow_); }
+  void Log(uint64_t tx) const { host->tx_log(flow_, tx); }
+  sluice_flow_info Info() const {
+    sluice_flow_info info{};
+    info.struct_size = sizeof(info);
+    host->flow_info(flow_, &info);
+    return info;
+  }
 
  private:
   sluice_flow* flow_;
@@ -162,6 +169,7 @@ constexpr sluice_plugin MakePlugin(const char* name, const char* help) {
   plugin.transports = SLUICE_TCP;
   plugin.field_size = sizeof(sluice_field);
   plugin.event_size = sizeof(sluice_event);
+  plugin.form_size = sizeof(sluice_field_form);
   plugin.init = internal::InitThunk<T>;
   plugin.probe = internal::ProbeThunk<T>;
   plugin.flow_new = internal::NewThunk<T>;

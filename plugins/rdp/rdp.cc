@@ -5,15 +5,13 @@
 // then handed to sees the whole handshake.
 #include <algorithm>
 #include <iterator>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <openssl/asn1.h>
-#include <openssl/err.h>
-#include <openssl/x509.h>
 #include <sluice/plugin.hpp>
+
+#include "plugins/lib/x509.h"
 
 namespace {
 
@@ -82,7 +80,6 @@ constexpr const char* kStages[] = {"start", "complete"};
 constexpr size_t kMaxHeld = 64 * 1024;    // TLS bytes per direction that wait for a certificate
 constexpr size_t kMaxRecord = 16384 + 256;  // RFC 8446 section 5.2
 constexpr size_t kMaxCertificates = 16;
-constexpr size_t kMaxSerial = 64;  // bytes; RFC 5280 section 4.1.2.2 allows 20
 constexpr uint32_t kTlsHandshake = 22, kServerHello = 2, kCertificate = 11;
 
 struct Name {
@@ -146,29 +143,6 @@ uint32_t Le32(View v, size_t i) { return Le16(v, i) | Le16(v, i + 2) << 16; }
 // Big-endian, likewise.
 uint32_t Be16(View v, size_t i) { return Byte(v, i) << 8 | Byte(v, i + 1); }
 uint32_t Be24(View v, size_t i) { return Byte(v, i) << 16 | Be16(v, i + 1); }
-
-// The serial number of a DER certificate in lower-case hex without leading zeros; empty if the
-// certificate does not hold.
-std::string SerialOf(View der) {
-  const auto* at = reinterpret_cast<const unsigned char*>(der.data());
-  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
-      d2i_X509(nullptr, &at, static_cast<long>(der.size())), X509_free);
-  if (certificate == nullptr) {
-    ERR_clear_error();  // else the thread's queue of errors grows
-    return {};
-  }
-  const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate.get());
-  const View bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(serial)),
-                   static_cast<size_t>(ASN1_STRING_length(serial)));
-  if (bytes.size() > kMaxSerial) return {};
-  std::string hex;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    for (const uint32_t digit : {Byte(bytes, i) >> 4, Byte(bytes, i) & 15}) {
-      if (digit != 0 || !hex.empty()) hex += "0123456789abcdef"[digit];
-    }
-  }
-  return hex.empty() ? "0" : hex;
-}
 
 // UTF-16LE up to the first NUL, as UTF-8.
 std::string Utf8(View v) {
@@ -367,7 +341,7 @@ class Rdp {
     while (v.size() >= 3 && Be24(v, 0) <= v.size() - 3 && serials.size() < kMaxCertificates) {
       const View der = v.substr(3, Be24(v, 0));
       v.remove_prefix(3 + der.size());
-      std::string serial = SerialOf(der);
+      std::string serial = sluice::PlainSerial(der);
       if (serial.empty()) break;
       serials.push_back(std::move(serial));
     }

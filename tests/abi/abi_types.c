@@ -4,10 +4,12 @@
 SLUICE_EXPORT void sluice_abi_types(const sluice_plugin *plugin, const sluice_host *host,
 				    const sluice_flow_info *info, const sluice_probe_input *probe,
 				    const sluice_parse_result *result, const sluice_field *field,
-				    const sluice_event *event, const sluice_enum_name *name);
+				    const sluice_event *event, const sluice_enum_name *name,
+				    const sluice_field_form *form);
 void sluice_abi_types(const sluice_plugin *plugin, const sluice_host *host, const sluice_flow_info *info,
 		      const sluice_probe_input *probe, const sluice_parse_result *result,
-		      const sluice_field *field, const sluice_event *event, const sluice_enum_name *name)
+		      const sluice_field *field, const sluice_event *event, const sluice_enum_name *name,
+		      const sluice_field_form *form)
 {
-	(void)plugin, (void)host, (void)info, (void)probe, (void)result, (void)field, (void)event, (void)name;
+	(void)plugin, (void)host, (void)info, (void)probe, (void)result, (void)field, (void)event, (void)name, (void)form;
 }

@@ -73,6 +73,26 @@ def http2_resets(count):
 
 def http2_block(continuations):
     return http2(frame(1, 1, 1), *[frame(9, 0, 1)] * continuations)
+def tls_record(kind, body, version=b"\x03\x03"):
+    return bytes([kind]) + version + len(body).to_bytes(2, "big") + body
+
+
+def tls_hello(kind, extensions=b"", version=b"\x03\x03", ciphers=b"\x00\x02\x00\x2f", lie=0):
+    """ClientHello (1) or ServerHello (2); `lie` is added to the length of the extensions."""
+    ends = (ciphers + b"\x01\x00") if kind == 1 else (ciphers[-2:] + b"\x00")
+    body = version + bytes(32) + b"\x00" + ends
+    body += (len(extensions) + lie).to_bytes(2, "big") + extensions
+    return tls_record(22, bytes([kind]) + len(body).to_bytes(3, "big") + body, version)
+
+
+def tls_sni(name):
+    entry = b"\x00" + len(name).to_bytes(2, "big") + name
+    body = len(entry).to_bytes(2, "big") + entry
+    return b"\x00\x00" + len(body).to_bytes(2, "big") + body
+
+
+def tls(*turns):
+    return lambda c: c.tcp(443, list(turns))
 
 
 # sid: (hits, narrowly misses)
@@ -104,6 +124,13 @@ CASES = {
     9100302: (rdp(b"Administr"), rdp(b"Admin")),
     9100303: (rdp_turns(("c", rdp_channels(b"rdpdr", b"MS_T120"))), rdp_turns(("c", rdp_channels(b"rdpdr", b"MS_T12")))),
     9100304: (rdp_turns(("s", rdp_confirm(protocol=0))), rdp_turns(("s", rdp_confirm(protocol=1)))),
+    9100400: (tls(("c", tls_hello(1) + tls_record(24, b"\x01\x40\x00"))),
+              tls(("c", tls_hello(1) + tls_record(24, b"\x01\x00\x04beat" + bytes(16))))),
+    9100401: (tls(("c", tls_hello(1, version=b"\x03\x00")), ("s", tls_hello(2, version=b"\x03\x00"))),
+              tls(("c", tls_hello(1, version=b"\x03\x01")), ("s", tls_hello(2, version=b"\x03\x01")))),
+    9100402: (tls(("c", tls_hello(1, tls_sni(b"www.blocked.sluice.test")))),
+              tls(("c", tls_hello(1, tls_sni(b"unblocked.sluice.test"))))),
+    9100403: (tls(("c", tls_hello(1, tls_sni(b"a.test"), lie=1))), tls(("c", tls_hello(1, tls_sni(b"a.test"))))),
     9100305: (rdp_turns(("c", b"\x03\x00\x00\x05\x02\xf0\x80")), rdp_turns(("c", b"\x03\x00\x00\x07\x02\xf0\x80"))),
 }
 

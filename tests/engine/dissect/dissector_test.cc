@@ -260,7 +260,7 @@ TEST_F(DissectorTest, ChunkWindowKeepsTheFirstBytesAndTheTotal) {
 TEST_F(DissectorTest, UnwantedFieldsAreSkipped) {
   std::vector<bool> keywords(catalog->keywords().size(), false);
   keywords[catalog->FindKeyword("line.argument").id] = true;
-  catalog->SetWanted(keywords, {false});
+  catalog->SetWanted(keywords, {});
   dissector.TakeWanted();
   FlowDissection* flow = Open();
   Send(flow, "do thing\n");
@@ -315,7 +315,7 @@ TEST_F(DissectorTest, ReusedStateStartsClean) {
 TEST(Catalog, NamesAliasesAndModifiersFindOneKeyword) {
   auto catalog = MakeCatalog();
   EXPECT_EQ(catalog->FindKeyword("line.verb").id, catalog->FindKeyword("line_verb").id);
-  EXPECT_TRUE(catalog->FindKeyword("line_verb_mod").modifier);
+  EXPECT_TRUE(catalog->FindKeyword("line_verb_mod").use == Catalog::Name::Use::kModifier);
   EXPECT_EQ(catalog->FindKeyword("nope").id, kNoKeyword);
 }
 

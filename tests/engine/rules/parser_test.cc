@@ -251,7 +251,7 @@ TEST(SignedNumbers, OrderAsNumbersDoAndPrintAsTheyWereWritten) {
   }
   const auto near = ParseUintTest("-8<>6", {}, true);
   for (const int64_t value : {-8, -7, 0, 5, 6}) {
-    EXPECT_EQ(near->Matches(static_cast<uint64_t>(value) + kSignBias), value > -8 && value < 6) << value;
+    EXPECT_EQ(near->Matches(SignedOrder(value)), value > -8 && value < 6) << value;
   }
   EXPECT_FALSE(ParseUintTest("&0x10", {}, true).has_value());  // bits of a signed number mean nothing
   EXPECT_FALSE(ParseUintTest("-7").has_value());
