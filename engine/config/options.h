@@ -103,8 +103,9 @@ struct Options {
   struct Tunnel {
     bool enabled = true;
     std::string ports;  // "4789", "[1024,2048]", "$VXLAN_PORTS", "any"
+    bool operator==(const Tunnel&) const = default;
   };
-  Tunnel teredo{.ports = "any"}, vxlan{.ports = "$VXLAN_PORTS"}, geneve{.ports = "$GENEVE_PORTS"};
+  Tunnel teredo{.ports = "$TEREDO_PORTS"}, vxlan{.ports = "$VXLAN_PORTS"}, geneve{.ports = "$GENEVE_PORTS"};
   uint32_t max_layers = 16;
   bool track_recursion = true;
   uint64_t defrag_memcap = 32u << 20;

@@ -342,17 +342,19 @@ std::vector<Setting> MakeSettings() {
   add("decode.checksums", "stream.checksum-validation", "ignore segments with a wrong checksum", Bool(&O::verify_checksums));
   const auto tunnel = [&](const std::string& name, const std::string& what, Options::Tunnel O::*member) {
     add("decode." + name, "decoder." + name + ".enabled", "look into " + what,
-        [member](Options& o, const std::string& v) -> Result<void> {
-          const auto value = ParseBool(v);
-          if (!value) return std::unexpected(value.error());
-          (o.*member).enabled = *value;
-          return {};
-        });
+        {[member](Options& o, const std::string& v) -> Result<void> {
+           const auto value = ParseBool(v);
+           if (!value) return std::unexpected(value.error());
+           (o.*member).enabled = *value;
+           return {};
+         },
+         "true, false", [member](const Options& o) { return std::string((o.*member).enabled ? "true" : "false"); }});
     add("decode." + name + "-ports", "decoder." + name + ".ports", "... on these UDP ports",
-        [member](Options& o, const std::string& v) -> Result<void> {
-          (o.*member).ports = v;
-          return {};
-        });
+        {[member](Options& o, const std::string& v) -> Result<void> {
+           (o.*member).ports = v;
+           return {};
+         },
+         "ports, lists, variables or any", [member](const Options& o) { return (o.*member).ports; }});
   };
   tunnel("teredo", "Teredo", &O::teredo);
   tunnel("vxlan", "VXLAN", &O::vxlan);
