@@ -113,6 +113,7 @@ struct Options {
   uint64_t defrag_timeout = 60;  // seconds
   struct HostOs {
     std::string os, network;  // "linux", "10.0.0.0/8"
+    bool operator==(const HostOs&) const = default;
   };
   std::vector<HostOs> host_os;  // overlap policy by receiver
   std::string overlap_policy = "windows";

@@ -388,6 +388,12 @@ std::vector<Setting> MakeSettings() {
   return s;
 }
 
+// Reading a file twice is reading it once.
+template <typename T>
+void AddOnce(T value, std::vector<T>* list) {
+  if (std::ranges::find(*list, value) == list->end()) list->push_back(std::move(value));
+}
+
 // Settings whose last part is the user's own name.
 struct Prefix {
   std::string_view name, suricata;
@@ -397,9 +403,9 @@ struct Prefix {
 };
 const Prefix kPrefixes[] = {
     {"host-os-policy.", "host-os-policy.",
-     [](Options& o, const std::string& key, const std::string& value) -> Result<void> {
-       o.host_os.push_back({key, value});
-       return {};
+     [](Options& o, const std::string& key, const std::string& value) -> Result<bool> {
+       AddOnce(Options::HostOs{key, value}, &o.host_os);
+       return true;
      },
      true},
     {"vars.addresses.", "vars.address-groups.",
@@ -427,7 +433,7 @@ const Prefix kPrefixes[] = {
        if (dot == key.npos) return false;
        const std::string what = key.substr(dot + 1);
        if (what != "custom" && !ParseBool(value)) return false;
-       o.eve_logs.back().records[key.substr(0, dot)][what].push_back(value);
+       AddOnce(value, &o.eve_logs.back().records[key.substr(0, dot)][what]);
        return true;
      }},
 };

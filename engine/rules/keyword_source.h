@@ -22,7 +22,6 @@ struct FieldKeyword {
   bool repeated = false;
   bool modifier = false;       // the name asked for follows a content ("http_uri")
   bool content = false;        // the value of the name asked for is the content
-  bool is_signed = false;      // number: INT or TIME
   bool boolean = false;        // number: without a value it asks for true
   bool date = false;           // number: seconds since the epoch, asked for by dates
   bool bits = false;           // number: its names are single bits, asked for by lists
