@@ -337,7 +337,7 @@ void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
 bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                         bool* in_stream) {
   StreamSink sink(*this, flow, state);
-  const TcpSession::Outcome outcome = state.session.OnPacket(
+  const TcpSession::TxOutcome outcome = state.session.OnPacket(
       packet, direction, options_.stream, segments_, stream_stats_, sink);
   if (outcome.reuse) return false;
   *in_stream = outcome.in_stream;
@@ -811,7 +811,7 @@ void Worker::CollectCounters(NamedCounters* out) const {
     add(fmt::format("app_layer.answers.{}.timed", schema->name), answers.timed);
     add(fmt::format("app_layer.answers.{}.latency_us", schema->name), answers.latency_us);
     for (size_t i = 0; i < kNumOutcomes && HasOutcome(*schema); ++i) {
-      add(fmt::format("app_layer.answers.{}.{}", schema->name, OutcomeName(static_cast<Outcome>(i))),
+      add(fmt::format("app_layer.answers.{}.{}", schema->name, OutcomeName(static_cast<TxOutcome>(i))),
           answers.outcomes[i]);
     }
     const PluginStats& plugin = dissector_.plugin_stats()[schema->id];

@@ -96,7 +96,6 @@ class Importer {
       std::string field = type + "." + value;
       for (char& c : field) c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
       Eve().optional_fields.push_back(field);
-      return {};
     }
     if (name.starts_with(kEveTypes) && name.ends_with(".dump-all-headers")) {
       const std::string type = name.substr(kEveTypes.size(), name.find('.', kEveTypes.size()) - kEveTypes.size());

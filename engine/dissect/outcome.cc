@@ -7,28 +7,28 @@
 namespace sluice {
 namespace {
 
-std::optional<Outcome> FromName(std::string_view name) {
+std::optional<TxOutcome> FromName(std::string_view name) {
   for (size_t i = 0; i < kNumOutcomes; ++i) {
-    if (name.ends_with(OutcomeName(static_cast<Outcome>(i)))) return static_cast<Outcome>(i);
+    if (name.ends_with(OutcomeName(static_cast<TxOutcome>(i)))) return static_cast<TxOutcome>(i);
   }
   return std::nullopt;
 }
 
 // RFC 9110 §15: 1xx-3xx, 4xx, 5xx.
-std::optional<Outcome> FromStatus(uint64_t status) {
+std::optional<TxOutcome> FromStatus(uint64_t status) {
   if (status < 100 || status > 599) return std::nullopt;
-  return status < 400   ? Outcome::kSuccess
-         : status < 500 ? Outcome::kClientError
-                        : Outcome::kServerError;
+  return status < 400   ? TxOutcome::kSuccess
+         : status < 500 ? TxOutcome::kClientError
+                        : TxOutcome::kServerError;
 }
 
 }  // namespace
 
-const char* OutcomeName(Outcome outcome) noexcept {
+const char* OutcomeName(TxOutcome outcome) noexcept {
   switch (outcome) {
-    case Outcome::kSuccess: return "success";
-    case Outcome::kClientError: return "client_error";
-    case Outcome::kServerError: return "server_error";
+    case TxOutcome::kSuccess: return "success";
+    case TxOutcome::kClientError: return "client_error";
+    case TxOutcome::kServerError: return "server_error";
   }
   return "unknown";
 }
@@ -38,14 +38,14 @@ bool HasOutcome(const Schema& schema) {
                              [](const FieldInfo& f) { return (f.flags & SLUICE_OUTCOME) != 0; });
 }
 
-std::optional<Outcome> OutcomeOf(const Transaction& tx) {
+std::optional<TxOutcome> OutcomeOf(const Transaction& tx) {
   for (auto value = tx.values.rbegin(); value != tx.values.rend(); ++value) {
     if (value->field >= tx.schema->fields.size()) continue;  // the end of a group
     const FieldInfo& field = tx.schema->fields[value->field];
     if (!(field.flags & SLUICE_OUTCOME)) continue;
     switch (field.type) {
       case FieldType::kEnum: return FromName(field.Name(value->number));
-      case FieldType::kBool: return value->number ? Outcome::kSuccess : Outcome::kServerError;
+      case FieldType::kBool: return value->number ? TxOutcome::kSuccess : TxOutcome::kServerError;
       case FieldType::kUint: return FromStatus(value->number);
       default: return std::nullopt;
     }

@@ -10,14 +10,14 @@
 
 namespace sluice {
 
-enum class Outcome : uint8_t { kSuccess, kClientError, kServerError };
+enum class TxOutcome : uint8_t { kSuccess, kClientError, kServerError };
 inline constexpr size_t kNumOutcomes = 3;
-const char* OutcomeName(Outcome outcome) noexcept;  // "client_error"
+const char* OutcomeName(TxOutcome outcome) noexcept;  // "client_error"
 
 // Of the last value of an OUTCOME field: an ENUM says it by its names (an outcome's
 // name, or one that ends in it), a BOOL true for success, a number as HTTP's status does.  Nothing
 // if there is no value, or one that says nothing.
-std::optional<Outcome> OutcomeOf(const Transaction& tx);
+std::optional<TxOutcome> OutcomeOf(const Transaction& tx);
 bool HasOutcome(const Schema& schema);
 
 // From the end of the request to the first sign of the answer; 0 if that came

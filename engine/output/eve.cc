@@ -343,21 +343,22 @@ bool FieldIsLogged(const EveOptions& options, const Schema& schema, const FieldI
   if ((field.flags & SLUICE_LOG_V7) && options.compat >= 8) return false;
   if ((field.flags & SLUICE_LOG_V8) && options.compat < 8) return false;
   if ((field.flags & SLUICE_ALERT_ONLY) && !in_alert) return false;
-  if (field.log_name.empty()) return true;
   const bool optional = field.flags & SLUICE_OPTIONAL;
   if (optional && std::ranges::find(options.optional_fields,
                                     fmt::format("{}.{}", schema.name, field.log)) !=
                       options.optional_fields.end()) {
     return true;
   }
+  if (field.log_name.empty()) return !optional;
   const auto found = options.records.find(schema.name);
   if (found == options.records.end()) return !optional;
   const RecordOptions& record = found->second;
   if (const auto it = record.switches.find(field.log_name); it != record.switches.end()) {
     return it->second;
   }
-  if (!in_alert && !record.custom.empty()) return record.custom.contains(field.log_name);
-  return !optional && (in_alert || record.extended || !(field.flags & SLUICE_EXTENDED));
+  if (!in_alert && record.custom.contains(field.log_name)) return true;
+  const bool extended = record.extended && record.custom.empty();
+  return !optional && (in_alert || extended || !(field.flags & SLUICE_EXTENDED));
 }
 
 bool FieldIsWanted(const EveOptions& options, const Schema& schema, const FieldInfo& field) {

@@ -29,7 +29,7 @@ namespace sluice {
 // What the records of one dissector show, by the fields' log names.
 struct RecordOptions {
   bool extended = true;             // also SLUICE_EXTENDED fields
-  std::set<std::string, std::less<>> custom;  // not empty: these alone
+  std::set<std::string, std::less<>> custom;  // not empty: these instead of the extended
   std::map<std::string, bool, std::less<>> switches;  // single fields on or off
 };
 

@@ -10,7 +10,7 @@ struct OutcomeCase {
   const char* name;
   FieldType type;
   uint64_t value;
-  std::optional<Outcome> outcome;
+  std::optional<TxOutcome> outcome;
 };
 class OutcomeOfField : public ::testing::TestWithParam<OutcomeCase> {};
 
@@ -35,15 +35,15 @@ TEST_P(OutcomeOfField, SaysHowItWent) {
 }
 
 const OutcomeCase kCases[] = {
-    {"StatusBelow400IsSuccess", FieldType::kUint, 399, Outcome::kSuccess},
-    {"Status400IsTheClients", FieldType::kUint, 400, Outcome::kClientError},
-    {"Status599IsTheServers", FieldType::kUint, 599, Outcome::kServerError},
+    {"StatusBelow400IsSuccess", FieldType::kUint, 399, TxOutcome::kSuccess},
+    {"Status400IsTheClients", FieldType::kUint, 400, TxOutcome::kClientError},
+    {"Status599IsTheServers", FieldType::kUint, 599, TxOutcome::kServerError},
     {"Status99SaysNothing", FieldType::kUint, 99, std::nullopt},
     {"Status600SaysNothing", FieldType::kUint, 600, std::nullopt},
-    {"TrueIsSuccess", FieldType::kBool, 1, Outcome::kSuccess},
-    {"FalseIsTheServers", FieldType::kBool, 0, Outcome::kServerError},
-    {"AnEnumSaysItByName", FieldType::kEnum, 0, Outcome::kSuccess},
-    {"OrByTheEndOfItsName", FieldType::kEnum, 1, Outcome::kClientError},
+    {"TrueIsSuccess", FieldType::kBool, 1, TxOutcome::kSuccess},
+    {"FalseIsTheServers", FieldType::kBool, 0, TxOutcome::kServerError},
+    {"AnEnumSaysItByName", FieldType::kEnum, 0, TxOutcome::kSuccess},
+    {"OrByTheEndOfItsName", FieldType::kEnum, 1, TxOutcome::kClientError},
     {"AnotherNameSaysNothing", FieldType::kEnum, 3, std::nullopt},
     {"AValueWithoutNameSaysNothing", FieldType::kEnum, 9, std::nullopt},
     {"BytesSayNothing", FieldType::kBytes, 200, std::nullopt},

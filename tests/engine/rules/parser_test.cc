@@ -1,7 +1,5 @@
 // Tables of rules that load and of rules that are refused, with the reason.
 #include "engine/rules/parser.h"
-#include "engine/rules/text.h"
-#include "engine/rules/print.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,6 +7,7 @@
 #include <chrono>
 #include <random>
 
+#include "engine/rules/print.h"
 #include "engine/rules/text.h"
 #include "tests/engine/rules/fake_keywords.h"
 #include "tests/engine/rules/print_law.h"
