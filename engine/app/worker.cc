@@ -337,7 +337,7 @@ void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
 bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                         bool* in_stream) {
   StreamSink sink(*this, flow, state);
-  const TcpSession::TxOutcome outcome = state.session.OnPacket(
+  const TcpSession::Outcome outcome = state.session.OnPacket(
       packet, direction, options_.stream, segments_, stream_stats_, sink);
   if (outcome.reuse) return false;
   *in_stream = outcome.in_stream;
