@@ -52,8 +52,9 @@ class Lab {
     compile.keywords = catalog_->keywords();
     for (const auto& schema : catalog_->schemas()) compile.schemas.push_back({schema->name});
     program_ = *RuleProgram::Compile(std::move(set), compile);
-    catalog_->SetWanted(program_->WantedKeywords(catalog_->keywords().size()),
-                        std::vector<bool>(catalog_->schemas().size(), true));
+    std::vector<std::vector<bool>> logged;
+    for (const auto& schema : catalog_->schemas()) logged.emplace_back(schema->fields.size(), true);
+    catalog_->SetWanted(program_->WantedKeywords(catalog_->keywords().size()), logged);
     options.decode.verify_checksums = false;  // frames are built without
     if (options.eve.empty()) options.eve.emplace_back();
     worker_ = *Worker::Create(options, *catalog_, program_, {{&eve}, &fast}, nullptr);
