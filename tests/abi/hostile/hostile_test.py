@@ -157,7 +157,8 @@ class Hostile(unittest.TestCase):
                                    capture_output=True, text=True, timeout=60)
                 self.assertEqual(r.returncode, 1, r.stderr)
                 problems = json.loads(r.stdout)["problems"]
-                self.assertEqual(len(problems), 1, problems)
+                # Dissectors that share the keyword with its owner cannot be had without it.
+                self.assertEqual([p for p in problems if message.split(" is ")[0] not in p], [], problems)
                 self.assertIn(message, problems[0])
 
     def copy(self, case="well_behaved"):
