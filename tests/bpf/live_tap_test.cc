@@ -257,7 +257,8 @@ TEST_P(Streams, AreReassembledUpToTheBudget) {
                        .budget_to_client = GetParam().to_client}};
   OpenLive(options);
   Talk(GetParam().v6, 1, kUp, kDown);
-  const StreamOptions stream_options{.depth = 0};
+  // As sluice run has it: the kernel leaves acknowledgements out, so a window is not known.
+  const StreamOptions stream_options{.inline_mode = true, .depth = 0};
   SegmentPool pool(stream_options.memcap);
   StreamStats stats;
   StreamSink sink;
