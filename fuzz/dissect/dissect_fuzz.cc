@@ -3,6 +3,7 @@
 // cut input give the same transactions.
 #include <fuzzer/FuzzedDataProvider.h>
 
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -73,10 +74,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   dissector.Finish(*cut, Nanos{2});
   dissector.Finish(*whole, Nanos{2});
-  if (comparable && Snapshot(*cut) != Snapshot(*whole)) __builtin_trap();
+  if (comparable && Snapshot(*cut) != Snapshot(*whole)) {
+    std::fprintf(stderr, "cut:\n%s\nwhole:\n%s\n", Snapshot(*cut).c_str(), Snapshot(*whole).c_str());
+    __builtin_trap();
+  }
   dissector.Close(cut);
   dissector.Close(whole);
   const DissectStats& stats = dissector.stats();
-  if (stats.breaches != 0 || stats.bad_calls != 0) __builtin_trap();
+  if (stats.breaches != 0 || stats.bad_calls != 0) {
+    std::fprintf(stderr, "breaches %lu, bad calls %lu\n", stats.breaches, stats.bad_calls);
+    __builtin_trap();
+  }
   return 0;
 }

@@ -235,7 +235,12 @@ void Connection::StartResponse(Flow flow, View line) {
 void Connection::EmitStatus(Flow flow) {
   Message& side = side_[SLUICE_TO_CLIENT];
   EmitStatusLine(To(flow, side.tx), side.line, ParseStatusLine(side.line));
-  flow.Stage(side.tx, SLUICE_TO_CLIENT, kLine);
+  Reach(flow, SLUICE_TO_CLIENT, kLine);
+}
+
+// A response whose body began before its status line is past these stages.
+void Connection::Reach(Flow flow, uint32_t d, uint32_t stage) {
+  if (!side_[d].body_open) flow.Stage(side_[d].tx, d, stage);
 }
 
 // ------------------------------------------------------------------ headers
@@ -293,11 +298,11 @@ void Connection::EndOfHeaders(Flow flow, uint32_t d) {
     const RequestLine line = ParseRequestLine(side.line);
     const Target target = SplitTarget(line.target, line.known == Method::kConnect);
     EmitRequestHeaders(to, side.headers, target, side.version, server_port_);
-    flow.Stage(side.tx, d, kHeaders);
+    Reach(flow, d, kHeaders);
     StartRequestBody(flow);
   } else {
     EmitResponseHeaders(to, side.headers, side.status);
-    flow.Stage(side.tx, d, kHeaders);
+    Reach(flow, d, kHeaders);
     StartResponseBody(flow);
   }
 }

@@ -51,6 +51,7 @@ class Connection {
   void StartRequest(sluice::Flow flow, View line);
   void StartResponse(sluice::Flow flow, View line);
   void EnsureResponse(sluice::Flow flow);
+  void Reach(sluice::Flow flow, uint32_t d, uint32_t stage);
   void EmitStatus(sluice::Flow flow);
   bool AddHeader(sluice::Flow flow, uint32_t d, uint32_t flags);
   void EndOfHeaders(sluice::Flow flow, uint32_t d);

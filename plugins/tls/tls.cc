@@ -204,7 +204,13 @@ class Tls {
   // ---- the transaction
 
   bool live() const { return !(sides_[0].stage == kLast[0] && sides_[1].stage == kLast[1]); }
-  void Report(Flow flow, uint32_t event) { flow.Event(live() ? tx_ : SLUICE_NO_TX, event); }
+  // Once a connection each: how often it is seen depends on how TCP cuts.
+  void Report(Flow flow, uint32_t event) {
+    static_assert(kNumEvents <= 32);
+    if (reported_ & 1u << event) return;
+    reported_ |= 1u << event;
+    flow.Event(live() ? tx_ : SLUICE_NO_TX, event);
+  }
 
   void Stage(Flow flow, uint32_t direction, uint32_t stage) {
     Side& side = sides_[direction];
@@ -310,10 +316,13 @@ class Tls {
     const uint32_t type = Byte(in, 0);
     const size_t length = Be16(in, 3);
     if (type < kChangeCipherSpec || type > kHeartbeatRecord) {
-      // Wireshark and Suricata bear with it in these versions.
+      // Wireshark and Suricata bear with it in these versions; where the next record begins
+      // must not depend on how TCP cuts.
       if (side.version != kTls10 && side.version != kTls11) return Failed(flow, kInvalidRecordType);
       Report(flow, kInvalidRecordType);
-      return Used(in.size());
+      if (length == 0 || length > kMaxRecord) return Failed(flow, kInvalidRecordLength);
+      side.skip = static_cast<uint32_t>(length);
+      return Used(kHeader);
     }
     if (!side.hello) SetVersion(flow, direction, static_cast<uint16_t>(Be16(in, 1)));
     if (length == 0 || length > kMaxRecord) return Failed(flow, kInvalidRecordLength);
@@ -660,6 +669,7 @@ class Tls {
     return true;
   }
 
+  uint32_t reported_ = 0;  // bit per Event
   const uint64_t tx_;
   Side sides_[2];  // by direction
   std::string session_id_;        // the client's; at most 255 bytes
