@@ -133,7 +133,7 @@ class Guard(LiveCase):
         net.nginx()
         rule = net.write("reject.rules", 'reject tcp any any -> any 80 (msg:"r"; content:"evil"; sid:1;)\n')
         net.sluice([rule])
-        self.assertEqual(net.raw(netns.ATTACKER6, 80, b"GET /evil HTTP/1.1\r\nHost: x\r\n"), "ConnectionResetError")
+        self.assertEqual(net.raw(netns.ATTACKER6, 80, b"GET /evil HTTP/1.1\r\nHost: x\r\n", wait=5), "ConnectionResetError")
 
 
 if __name__ == "__main__":
