@@ -1,0 +1,121 @@
+// The worker's counters under their names.
+#include <fmt/format.h>
+
+#include "engine/app/worker_state.h"
+#include "engine/base/cycles.h"
+
+namespace sluice {
+
+void Worker::CollectCounters(NamedCounters* out) const {
+  const auto add = [out](std::string name, uint64_t value) {
+    out->emplace_back(std::move(name), value);
+  };
+  CollectDecoderCounters(out);
+  const WorkerStats& s = stats_;
+  add("flow.total", table_.stats().created);
+  add("flow.active", table_.size());
+  add("flow.tcp", s.flows_tcp);
+  add("flow.udp", s.flows_udp);
+  add("flow.icmpv4", s.flows_icmp4);
+  add("flow.icmpv6", s.flows_icmp6);
+  add("flow.tcp_reuse", s.tcp_reuse);
+  add("flow.evicted", table_.stats().evicted);
+  const StreamStats& t = stream_stats_;
+  add("tcp.sessions", t.sessions);
+  add("tcp.syn", t.syn);
+  add("tcp.synack", t.synack);
+  add("tcp.rst", t.rst);
+  add("tcp.midstream_pickups", t.midstream_pickups);
+  add("tcp.segment_memcap_drop", t.segment_memcap + t.waiting_limit);
+  add("tcp.stream_depth_reached", t.depth_reached);
+  add("tcp.reassembly_gap", t.gaps);
+  add("tcp.overlap", t.overlaps);
+  add("tcp.overlap_diff_data", t.overlaps_different);
+  add("tcp.invalid_checksum", t.invalid_checksum);
+  add("tcp.out_of_window", t.out_of_window);
+  add("tcp.invalid_timestamp", t.invalid_timestamp);
+  add("tcp.no_session", t.no_session);
+  add("tcp.reassembly_memuse", segments_.in_use());
+  const DetectorStats& d = detector_.stats();
+  add("detect.alert", s.alerts);
+  add("detect.alert_queue_overflow", d.alerts_overflow);
+  add("detect.alerts_suppressed", d.alerts_suppressed);
+  add("detect.recursion_limit", d.recursion_limit);
+  add("detect.regex_limit", d.regex_limit);
+  add("detect.confirm_limit", d.confirm_limit);
+  add("detect.threshold_evicted", d.threshold_evicted);
+  add("detect.host_bits_evicted", d.host_bits_evicted);
+  add("detect.stream_pending_lost", d.stream_pending_lost);
+  add("detect.flow_vars_full", d.flow_vars_full);
+  const DissectStats& p = dissector_.stats();
+  add("dissect.undissected", p.undissected);
+  add("dissect.probe_undecided", p.probe_undecided);
+  add("dissect.breaches", p.breaches);
+  add("dissect.slow_calls", p.slow_calls);
+  add("dissect.parse_errors", p.parse_errors);
+  add("dissect.flows", p.flows);
+  add("dissect.gaps", p.gaps);
+  add("dissect.gap_stops", p.gap_stops);
+  add("dissect.memcap", p.memcap);
+  add("dissect.transactions_forced", p.transactions_forced);
+  add("dissect.transactions_lost", p.transactions_lost);
+  add("dissect.events_lost", p.events_lost);
+  add("dissect.pending_overflow", p.pending_overflow);
+  add("dissect.bad_calls", p.bad_calls);
+  add("dissect.bytes_withheld", p.bytes_withheld);
+  for (const auto& schema : catalog_.schemas()) {
+    const WorkerStats::Answers& answers = s.answers_by_schema[schema->id];
+    add(fmt::format("app_layer.answers.{}.timed", schema->name), answers.timed);
+    add(fmt::format("app_layer.answers.{}.latency_us", schema->name), answers.latency_us);
+    for (size_t i = 0; i < kNumOutcomes && HasOutcome(*schema); ++i) {
+      add(fmt::format("app_layer.answers.{}.{}", schema->name, OutcomeName(static_cast<TxOutcome>(i))),
+          answers.outcomes[i]);
+    }
+    const PluginStats& plugin = dissector_.plugin_stats()[schema->id];
+    add(fmt::format("plugins.{}.calls", schema->name), plugin.calls);
+    add(fmt::format("plugins.{}.time_us", schema->name), plugin.cycles / CyclesPerMicrosecond());
+    for (size_t i = 1; i < kNumBreaches; ++i) {
+      add(fmt::format("plugins.{}.{}", schema->name, BreachName(static_cast<Breach>(i))),
+          plugin.breaches[i]);
+    }
+  }
+  CollectAppCounters(out);
+  if (!options_.inline_verdicts) return;
+  add("ips.accepted", s.accepted);
+  add("ips.blocked", s.blocked);
+  add("ips.rejected", s.rejected);
+  for (size_t i = 1; i < s.drop_reasons.size(); ++i) {
+    add(fmt::format("ips.drop_reason.{}", NamesOf(static_cast<DropReason>(i)).counter),
+        s.drop_reasons[i]);
+  }
+}
+
+// A dissector of both transports has its counters apart: app_layer.flow.x_udp.
+void Worker::CollectAppCounters(NamedCounters* out) const {
+  static constexpr std::string_view kTransports[] = {"tcp", "udp"};
+  for (size_t t = 0; t < 2; ++t) {
+    out->emplace_back(fmt::format("app_layer.flow.failed_{}", kTransports[t]), stats_.flows_failed[t]);
+  }
+  for (const auto& schema : catalog_.schemas()) {
+    const uint32_t transports = catalog_.plugin(schema->id).info().transports;
+    const bool both = (transports & SLUICE_TCP) && (transports & SLUICE_UDP);
+    for (size_t t = 0; t < 2; ++t) {
+      if (!(transports & (t == 0 ? SLUICE_TCP : SLUICE_UDP))) continue;
+      const std::string name =
+          both ? fmt::format("{}_{}", schema->name, kTransports[t]) : std::string(schema->name);
+      const WorkerStats::App& app = stats_.apps[t][schema->id];
+      out->emplace_back("app_layer.flow." + name, app.flows);
+      out->emplace_back("app_layer.tx." + name, app.transactions);
+      out->emplace_back("app_layer.error." + name + ".parser", app.parse_errors);
+      out->emplace_back("app_layer.error." + name + ".gap", app.gaps);
+    }
+  }
+}
+
+void AddThreadCounters(size_t index, const NamedCounters& counters, NamedCounters* out) {
+  for (const auto& [name, value] : counters) {
+    out->emplace_back(fmt::format("threads.W#{:02}.{}", index + 1, name), value);
+  }
+}
+
+}  // namespace sluice

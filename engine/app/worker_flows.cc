@@ -1,0 +1,203 @@
+// The worker's flows: found, begun, ended.
+#include <algorithm>
+
+#include "engine/app/worker_state.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint8_t kIcmpUnreachable = 3;
+constexpr size_t kExpiryBudget = 64;  // flows per look
+
+// The type that answers an ICMP type, 255 if there is none: both fall into one flow.
+uint8_t IcmpCounterpart(uint8_t type, bool v6) {
+  static constexpr uint8_t kPairs4[][2] = {{8, 0}, {10, 9}, {13, 14}, {15, 16}, {17, 18}};
+  static constexpr uint8_t kPairs6[][2] = {{128, 129}, {133, 134}, {135, 136}, {139, 140}};
+  const auto find = [type](auto& pairs) -> uint8_t {
+    for (const auto& pair : pairs) {
+      if (type == pair[0]) return pair[1];
+      if (type == pair[1]) return pair[0];
+    }
+    return 255;
+  };
+  return v6 ? find(kPairs6) : find(kPairs4);
+}
+
+bool IsIcmpError(const Packet& packet) {
+  static constexpr uint8_t kErrors[] = {kIcmpUnreachable, 4, 5, 11, 12};
+  return packet.l4 == L4::kIcmp && std::ranges::find(kErrors, packet.icmp_type) != std::end(kErrors);
+}
+
+// A packet that never was: carries a flow's ends for the last look of rules.
+Packet PseudoPacket(const Flow& flow, Direction direction) {
+  const Tuple tuple = direction == Direction::kToServer ? flow.tuple : flow.tuple.Reverse();
+  Packet packet;
+  packet.origin = PacketOrigin::kFlowTimeout;
+  packet.time = flow.last;
+  packet.ip_version = tuple.source.version;
+  packet.ip_protocol = tuple.ip_protocol;
+  packet.source = tuple.source;
+  packet.destination = tuple.destination;
+  packet.source_port = tuple.source_port;
+  packet.destination_port = tuple.destination_port;
+  packet.l4 = tuple.ip_protocol == kTcp ? L4::kTcp : L4::kUdp;
+  packet.tcp.flags = kTcpAck;
+  packet.ttl = 64;
+  packet.num_vlans = static_cast<uint8_t>(std::ranges::count_if(tuple.vlan, [](uint16_t v) { return v != 0; }));
+  std::ranges::copy(tuple.vlan, packet.vlan);
+  return packet;
+}
+
+}  // namespace
+
+Tuple TupleOf(const Packet& packet, bool track_recursion) {
+  Tuple tuple;
+  if (track_recursion) tuple.recursion = packet.recursion;
+  tuple.source = packet.source;
+  tuple.destination = packet.destination;
+  tuple.ip_protocol = packet.ip_protocol;
+  std::ranges::copy(packet.vlan, tuple.vlan);
+  if (packet.l4 == L4::kIcmp || packet.l4 == L4::kIcmp6) {
+    tuple.source_port = packet.icmp_type;
+    tuple.destination_port = IcmpCounterpart(packet.icmp_type, packet.l4 == L4::kIcmp6);
+  } else {
+    tuple.source_port = packet.source_port;
+    tuple.destination_port = packet.destination_port;
+  }
+  return tuple;
+}
+
+// The flow of a TCP or UDP packet that could not be delivered: the answer counts as its.
+// Of a router's the direction is the answer's, too.
+FlowTable::Hit Worker::FindQuotedFlow(const Packet& packet) {
+  QuotedEnds ends;
+  if (!ReadQuoted(packet, &ends)) return {};
+  Tuple tuple = TupleOf(packet, options_.track_recursion);
+  tuple.source = ends.source;
+  tuple.destination = ends.destination;
+  tuple.source_port = ends.source_port;
+  tuple.destination_port = ends.destination_port;
+  tuple.ip_protocol = ends.protocol;
+  Direction unused;
+  if (table_.Find(tuple, &unused) == nullptr) return {};
+  FlowTable::Hit hit = table_.Touch(tuple, now_);
+  hit.direction = packet.source == hit.flow->tuple.source ? Direction::kToServer : Direction::kToClient;
+  return hit;
+}
+
+// The packet's flow, a new one if need be; none for an ICMP error that fits into none.
+FlowTable::Hit Worker::FindFlow(const Packet& packet) {
+  if (packet.l4 == L4::kIcmp && packet.icmp_type == kIcmpUnreachable) {
+    if (const FlowTable::Hit hit = FindQuotedFlow(packet); hit.flow != nullptr) return hit;
+  }
+  const Tuple tuple = TupleOf(packet, options_.track_recursion);
+  Direction direction;
+  if (IsIcmpError(packet) && table_.Find(tuple, &direction) == nullptr) return {};
+  FlowTable::Hit hit = table_.Touch(tuple, now_);
+  if (!hit.created) return hit;
+  hit.flow->start = hit.flow->last = packet.time;
+  hit.flow->tunneled = packet.outer != nullptr;
+  hit.flow->parent_id = parent_id_;
+  if (verdicts_ != nullptr) verdicts_->OnFlow(*hit.flow);
+  switch (packet.l4) {
+    case L4::kTcp: ++stats_.flows_tcp; break;
+    case L4::kUdp: ++stats_.flows_udp; break;
+    case L4::kIcmp: ++stats_.flows_icmp4; break;
+    case L4::kIcmp6: ++stats_.flows_icmp6; break;
+    default: break;
+  }
+  // A SYN/ACK seen first comes from the server.
+  if (packet.l4 == L4::kTcp && (packet.tcp.flags & (kTcpSyn | kTcpAck)) == (kTcpSyn | kTcpAck) &&
+      (options_.stream.midstream || options_.stream.async_oneside)) {
+    table_.SwapDirections(*hit.flow);
+    hit.direction = Direction::kToClient;
+  }
+  return hit;
+}
+
+Worker::FlowWork& Worker::StateOf(Flow& flow) {
+  if (flow.user == nullptr) {
+    if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowWork>());
+    flow.user = free_states_.back().release();
+    free_states_.pop_back();
+    if (community_seed_) {
+      AppendCommunityId(flow.tuple, *community_seed_,
+                        &static_cast<FlowWork*>(flow.user)->community_id);
+    }
+  }
+  return *static_cast<FlowWork*>(flow.user);
+}
+
+
+// The last look: what is in order is handed on, transactions are completed.
+void Worker::FlushFlow(Flow& flow, FlowWork& state) {
+  if (flow.dropped) return;  // it stopped at the packet that was dropped
+  packet_events_.clear();
+  state.stream_events.clear();
+  StreamSink sink(*this, flow, state);
+  if (flow.tuple.ip_protocol == kTcp) {
+    state.session.Flush(options_.stream, segments_, stream_stats_, sink);
+  }
+  FlowDissection* dissection = state.dissection;
+  if (dissection != nullptr) dissector_.Finish(*dissection, now_);
+  const bool work = (dissection != nullptr && !dissection->transactions().empty()) ||
+                    state.raw[0].fresh || state.raw[1].fresh;
+  if (!work) return;
+  for (Direction direction : {Direction::kToServer, Direction::kToClient}) {
+    const Packet packet = PseudoPacket(flow, direction);
+    Inspect(packet, flow, state, direction, true);
+    FinishTransactions(packet, flow, state);
+  }
+}
+
+void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
+  std::unique_ptr<FlowWork> state(static_cast<FlowWork*>(flow.user));
+  if (state != nullptr) {
+    FlushFlow(flow, *state);
+    eve_writer_.FlowRecord(ViewOf(flow, *state), reason, now_);
+    if (state->dissection != nullptr) {
+      CountProtocol(flow, *state);
+      stats_.flows_failed[flow.tuple.ip_protocol != kTcp] += state->dissection->failed();
+      if (state->counted != nullptr) {
+        WorkerStats::App& app = AppStats(flow, *state->counted);
+        app.parse_errors += state->dissection->parse_errors();
+        app.gaps += state->dissection->gap_stops();
+      }
+      dissector_.Close(state->dissection);
+    }
+    state->session.Reset(segments_);
+    state->dissection = nullptr;
+    state->vars.Clear();
+    for (RawWindow& raw : state->raw) raw.Clear();
+    state->community_id.clear();
+    state->macs[0].count = state->macs[1].count = 0;
+    state->stream_events.clear();
+    state->counted = nullptr;
+    state->bypassed = false;
+    free_states_.push_back(std::move(state));
+  }
+  flow.user = nullptr;
+}
+
+void Worker::KernelFlowEnd(const Tuple& tuple, const uint64_t (&packets)[2],
+                           const uint64_t (&bytes)[2]) {
+  Direction direction;
+  Flow* flow = table_.Find(tuple, &direction);
+  if (flow == nullptr) return;
+  for (size_t d = 0; d < 2; ++d) {
+    const size_t ours = direction == Direction::kToServer ? d : 1 - d;
+    flow->packets[ours] = std::max(flow->packets[ours], packets[d]);
+    flow->bytes[ours] = std::max(flow->bytes[ours], bytes[d]);
+  }
+  table_.End(*flow, FlowEndReason::kTimeout);
+}
+
+void Worker::Expire(Nanos now) {
+  now_ = std::max(now_, now);
+  last_expiry_ = now_;
+  table_.Expire(now_, kExpiryBudget);
+}
+
+void Worker::Shutdown() { table_.EndAll(FlowEndReason::kShutdown); }
+
+}  // namespace sluice

@@ -1,0 +1,114 @@
+// What the worker logs of transactions and flows.
+#include "engine/app/worker_state.h"
+
+namespace sluice {
+
+void Worker::FindSecrets(const FlowDissection& dissection) {
+  for (const LiveTransaction* live : dissection.transactions()) {
+    for (const FieldValue& value : live->tx.values) {
+      if (value.field >= live->tx.schema->fields.size()) continue;  // the end of a group
+      const FieldInfo& field = live->tx.schema->fields[value.field];
+      if (field.flags & SLUICE_SECRET) secrets_.push_back(value.bytes);
+    }
+  }
+}
+
+FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
+  FlowView view;
+  view.flow = &flow;
+  view.community_id = state.community_id;
+  secrets_.clear();
+  if (const FlowDissection* dissection = state.dissection; dissection != nullptr) {
+    if (dissection->schema() != nullptr) {
+      view.app_proto = dissection->schema()->name;
+    } else if (dissection->failed()) {
+      view.app_proto = "failed";
+    }
+    if (dissection->original_schema() != nullptr) {
+      view.app_proto_original = dissection->original_schema()->name;
+    }
+    view.num_transactions = dissection->num_transactions();
+    if (dumps_) FindSecrets(*dissection);
+  }
+  view.tcp_state = TcpStateName(state.session.state());
+  view.ts_gap = state.session.had_gap(Direction::kToServer);
+  view.tc_gap = state.session.had_gap(Direction::kToClient);
+  view.macs = state.macs;
+  flowbits_.clear();
+  flowints_.clear();
+  const RuleSet& rules = detector_.program().rules();
+  state.vars.ForEach([&](uint32_t id, bool is_int, uint32_t value) {
+    if (!is_int && id < rules.flowbit_names.size()) flowbits_.push_back(rules.flowbit_names[id]);
+    if (is_int && id < rules.flowint_names.size()) {
+      flowints_.emplace_back(rules.flowint_names[id], value);
+    }
+  });
+  view.flowbits = flowbits_;
+  view.flowints = flowints_;
+  view.secrets = secrets_;
+  return view;
+}
+
+WorkerStats::App& Worker::AppStats(const Flow& flow, const Schema& schema) {
+  return stats_.apps[flow.tuple.ip_protocol != kTcp][schema.id];
+}
+
+void Worker::CountProtocol(const Flow& flow, FlowWork& state) {
+  if (state.dissection == nullptr || state.dissection->schema() == state.counted) return;
+  state.counted = state.dissection->schema();
+  if (state.counted != nullptr) ++AppStats(flow, *state.counted).flows;
+}
+
+void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state) {
+  FlowDissection* dissection = state.dissection;
+  if (dissection == nullptr || !dissection->changed()) return;
+  const FlowView view = ViewOf(flow, state);
+  for (const FlowEvent& event : dissection->events()) {
+    AppAnomaly(packet, view, *event.schema, event.index, event.direction, nullptr);
+  }
+  for (LiveTransaction* live : dissection->transactions()) {
+    if (!live->tx.logged) LogTransaction(packet, view, live->tx);
+  }
+}
+
+void Worker::CountAnswer(const Transaction& tx) {
+  WorkerStats::Answers& answers = stats_.answers_by_schema[tx.schema->id];
+  if (const auto outcome = OutcomeOf(tx)) ++answers.outcomes[static_cast<size_t>(*outcome)];
+  if (const auto latency = LatencyOf(tx)) {
+    ++answers.timed;
+    answers.latency_us += static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(*latency).count());
+  }
+}
+
+void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx) {
+  for (FileInfo& file : tx.files) {
+    if (file.logged || (!file.closed && !tx.done())) continue;
+    file.logged = true;
+    file.truncated |= !file.closed;
+    file.closed = true;
+    eve_writer_.FileRecord(packet, view, tx, file);
+  }
+  if (!tx.done()) return;
+  tx.logged = true;
+  if (!tx.session) ++AppStats(*view.flow, *tx.schema).transactions;
+  CountAnswer(tx);
+  for (const TransactionEvent& event : tx.events) {
+    AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.id);
+  }
+  if (!tx.no_log) eve_writer_.TransactionRecord(packet, view, tx);
+}
+
+void Worker::AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema,
+                        uint32_t index, Direction direction, const uint64_t* tx_id) {
+  AnomalyView anomaly;
+  anomaly.type = AnomalyView::Type::kApplayer;
+  anomaly.event = schema.events[index].name;
+  anomaly.layer = "proto_parser";
+  anomaly.app_proto = schema.name;
+  anomaly.direction = direction;
+  anomaly.tx_id = tx_id;
+  eve_writer_.Anomaly(packet, view, anomaly);
+}
+
+}  // namespace sluice

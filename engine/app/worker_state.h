@@ -1,0 +1,60 @@
+// engine/app/worker_state.h
+// What the parts of the worker share: its state of a flow.
+// Threads, memory: the worker's own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/app/worker.h"
+
+namespace sluice {
+
+inline constexpr uint8_t kTcp = 6;
+
+inline bool IsReject(Action action) { return action >= Action::kReject; }
+
+// The flow that a packet belongs to.
+Tuple TupleOf(const Packet& packet, bool track_recursion);
+
+// Contiguous raw bytes of one direction that stream rules may still look at.
+struct RawWindow {
+  std::vector<uint8_t> bytes;
+  uint64_t at = 0;          // stream offset of bytes[0]
+  bool fresh = false;       // has bytes not inspected yet
+
+  void Clear() {
+    bytes.clear();
+    at = 0;
+    fresh = false;
+  }
+};
+
+struct Worker::FlowWork {
+  TcpSession session;
+  FlowDissection* dissection = nullptr;
+  FlowVars vars;
+  RawWindow raw[2];
+  std::string community_id;
+  MacSet macs[2];  // by Direction of the sender
+  std::vector<StreamEvent> stream_events;  // of the current packet, each once
+  const Schema* counted = nullptr;         // the protocol already in flows_by_schema
+  bool bypassed = false;                   // no rule looks any more
+};
+
+// Hands stream bytes to the dissector and keeps them for stream rules.
+struct Worker::StreamSink final : TcpSession::Sink {
+  StreamSink(Worker& w, Flow& f, FlowWork& s) : worker(w), flow(f), state(s) {}
+
+  void OnData(Direction direction, Slice bytes, uint64_t offset) override;
+  void OnGap(Direction direction, uint64_t offset, uint64_t bytes) override;
+  void OnEnd(Direction direction) override;
+  void OnStreamEvent(StreamEvent event) override;
+  void KeepRaw(Direction direction, Slice bytes, uint64_t offset);
+
+  Worker& worker;
+  Flow& flow;
+  FlowWork& state;
+};
+
+}  // namespace sluice
