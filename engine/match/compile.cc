@@ -391,7 +391,8 @@ class Compiler {
                           : !std::holds_alternative<XbitTest>(condition) &&
                                 !std::holds_alternative<FlowintTest>(condition);
       }
-      if (std::holds_alternative<StreamSizeTest>(condition)) both = true;
+      // What a packet makes the streams' sizes is asked with that packet.
+      needs_packet |= std::holds_alternative<StreamSizeTest>(condition);
     }
     const bool bare = c->payload.empty() && rule.packet_tests.empty();
     // A rule on one port is still one on the ends of a flow, as in Suricata.
@@ -406,7 +407,7 @@ class Compiler {
     if (!c->has_payload) return;
     for (const CompiledInspection& ci : c->payload) both |= ci.anchored;
     c->on_stream = !needs_packet || wants_stream_only;
-    c->on_packets = needs_packet || both || !c->on_stream;
+    c->on_packets = needs_packet || (both && !wants_stream_only) || !c->on_stream;
   }
 
   // ------------------------------------------------------- fast patterns

@@ -1,6 +1,8 @@
 // What a worker does about a match: verdicts, drop records, counters.
 #include "engine/app/worker.h"
 
+#include <map>
+
 #include "tests/engine/app/lab.h"
 
 namespace sluice::testing {
@@ -142,6 +144,23 @@ TEST(Records, EachLogHasItsOwnTypesAndForm) {
   lab.Shutdown();
   EXPECT_EQ(lab.Records("alert").size(), 1u);
   EXPECT_TRUE(lab.Records("flow").empty());
+}
+
+// Passive: the packet carries the bytes, its acknowledgement brings them into the stream.
+TEST(Streams, AStreamRuleOnAPlaceLooksAtTheStreamAlone) {
+  WorkerOptions options;
+  Lab lab(
+      "alert tcp-stream any any -> any any (content:\"evil\"; depth:4; sid:1;)\n"
+      "alert tcp any any -> any any (content:\"evil\"; depth:4; sid:2;)\n"
+      "alert tcp any any -> any any (stream_size:client,>,1; content:\"evil\"; sid:3;)",
+      options);
+  lab.Connect({});
+  lab.Send({.payload = "evil"});
+  lab.Send(Reverse({.seq = 1004}));
+  lab.Shutdown();
+  std::map<int, int> alerts;
+  for (const auto& alert : lab.Records("alert")) ++alerts[alert["alert"]["signature_id"].get<int>()];
+  EXPECT_EQ(alerts, (std::map<int, int>{{1, 1}, {2, 2}, {3, 1}}));
 }
 
 }  // namespace
