@@ -41,7 +41,7 @@ std::string DropValue(const DropEntry& e) {
 }
 
 struct KernelVerdicts::Cause {
-  const Rule& rule;
+  std::string_view reason;
   const Packet& packet;
   const Flow& flow;
   DropOptions options;
@@ -52,15 +52,24 @@ KernelVerdicts::KernelVerdicts(const Parts& parts, EveLog log, std::unique_ptr<R
     : parts_(parts), log_(std::move(log)), resets_(std::move(resets)), ttl_(ttl) {}
 
 void KernelVerdicts::OnVerdict(const Rule& rule, Action action, const Packet& packet, const Flow& flow,
-                               Direction direction, const uint32_t (&next_seq)[2]) {
+                               Direction direction, const NextSeq& next_seq) {
   if (action != Action::kDrop) Reset(packet, flow, direction, next_seq);
-  Cause cause{rule, packet, flow, {}};
+  Cause cause{rule.message, packet, flow, {}};
   cause.options.ttl = parts_.guard->Ttl(rule.scope.ttl.count() > 0 ? rule.scope.ttl : ttl_);
   cause.options.sid = rule.sid;
   cause.options.origin = DropOrigin::kRule;
   DropFlow(cause);
   if (rule.scope.kind == VerdictScope::Kind::kFlow) return;
   BlockHost(cause, rule.scope.kind == VerdictScope::Kind::kSource);
+}
+
+void KernelVerdicts::OnException(ExceptionTarget target, bool reset, const Packet& packet, const Flow& flow,
+                                 Direction direction, const NextSeq& next_seq) {
+  if (reset) Reset(packet, flow, direction, next_seq);
+  Cause cause{NamesOf(InfoOf(target).reason).text, packet, flow, {}};
+  cause.options.ttl = parts_.guard->Ttl(ttl_);
+  cause.options.origin = DropOrigin::kPolicy;
+  DropFlow(cause);
 }
 
 void KernelVerdicts::DropFlow(const Cause& cause) {
@@ -114,8 +123,8 @@ void KernelVerdicts::BlockHost(const Cause& cause, bool source) {
 }
 
 void KernelVerdicts::Record(const Cause& cause, EnforcementView what) {
-  what.reason = cause.rule.message;
-  what.origin = "rule";
+  what.reason = cause.reason;
+  what.origin = DropOriginName(cause.options.origin);
   what.sid = cause.options.sid;
   what.ttl = cause.options.ttl;
   FlowView view;
@@ -143,7 +152,7 @@ void KernelVerdicts::OnBudget(const Flow& flow, Direction direction, uint32_t mo
 }
 
 void KernelVerdicts::Reset(const Packet& packet, const Flow& flow, Direction direction,
-                           const uint32_t (&next_seq)[2]) {
+                           const NextSeq& next_seq) {
   const Tuple forward = direction == Direction::kToServer ? flow.tuple : flow.tuple.Reverse();
   if (packet.l4 != L4::kTcp) {
     // The offending packet from its IP header on, as far as it is here.

@@ -37,7 +37,9 @@ class KernelVerdicts final : public VerdictSink {
   KernelVerdicts(const Parts& parts, EveLog log, std::unique_ptr<ResetSender> resets, Nanos ttl);
 
   void OnVerdict(const Rule& rule, Action action, const Packet& packet, const Flow& flow,
-                 Direction direction, const uint32_t (&next_seq)[2]) override;
+                 Direction direction, const NextSeq& next_seq) override;
+  void OnException(ExceptionTarget target, bool reset, const Packet& packet, const Flow& flow,
+                   Direction direction, const NextSeq& next_seq) override;
   void OnBudget(const Flow& flow, Direction direction, uint32_t mode, uint64_t bytes) override;
   void OnFlow(const Flow& flow) override { parts_.guard->Seen(flow.tuple.source); }
 
@@ -50,7 +52,7 @@ class KernelVerdicts final : public VerdictSink {
   void DropFlow(const Cause& cause);
   void BlockHost(const Cause& cause, bool source);
   std::string_view Refusal(const Address& host, bool exists);
-  void Reset(const Packet& packet, const Flow& flow, Direction direction, const uint32_t (&next_seq)[2]);
+  void Reset(const Packet& packet, const Flow& flow, Direction direction, const NextSeq& next_seq);
   void Send(const std::vector<uint8_t>& packet, const Address& to);
   void Record(const Cause& cause, EnforcementView what);
 

@@ -80,6 +80,18 @@ Result<std::array<Action, 4>> ActionOrder(const std::vector<std::string>& names)
   return order;
 }
 
+// On a live host connections are there before the engine: unless it was told to fail
+// closed, auto leaves them alone.
+ExceptionSettings ExceptionsOf(const Options& o) {
+  const bool live = !o.interfaces.empty();
+  return {.master = o.exception_policy,
+          .own = {o.defrag_memcap_policy, o.flow_memcap_policy, o.stream_memcap_policy,
+                  o.reassembly_memcap_policy, o.midstream_policy, o.app_layer_error_policy},
+          .verdicts = o.simulate_ips || live,
+          .closed = o.simulate_ips || (live && o.fail_closed),
+          .midstream = o.midstream};
+}
+
 Nanos Seconds(uint64_t n) { return std::chrono::seconds{static_cast<int64_t>(n)}; }
 
 }  // namespace
@@ -122,6 +134,7 @@ Result<Options> BuildOptions(const CommandLine& line) {
   if (options.reference_file.empty()) options.reference_file = ShippedFile("reference.config");
   WorkerOptions unused;
   if (auto ok = SetDecodeOptions(options, &unused); !ok) return std::unexpected(ok.error());
+  if (auto ok = ResolveExceptionPolicies(ExceptionsOf(options)); !ok) return std::unexpected(ok.error());
   // What is no field may mean something to the dissector.
   for (const EveLogOption& eve : options.eve_logs) {
     for (const auto& [name, switches] : eve.records) {
@@ -151,7 +164,9 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.dissect.hash_sha256 = o.hash_sha256;
   w.detect.max_alerts = o.max_alerts;
   w.eve = Logs::MakeEveOptions(o);
+  w.stream_bypass = o.stream_bypass;
   w.inline_verdicts = o.simulate_ips;
+  w.exceptions = ResolveExceptionPolicies(ExceptionsOf(o)).value_or(ExceptionPolicies{});  // checked by BuildOptions()
   return w;
 }
 

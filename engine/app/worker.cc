@@ -83,7 +83,7 @@ void Worker::StreamSink::OnStreamEvent(StreamEvent event) {
 }
 
 void Worker::StreamSink::KeepRaw(Direction direction, Slice bytes, uint64_t offset) {
-  if (!worker.detector_.program().wants_stream() || state.bypassed) return;
+  if (!worker.detector_.program().wants_stream()) return;
   RawWindow& raw = state.raw[Index(direction)];
   if (raw.bytes.empty()) raw.at = offset;
   const size_t limit = worker.options_.raw_window;
@@ -101,7 +101,7 @@ void Worker::StreamSink::KeepRaw(Direction direction, Slice bytes, uint64_t offs
 
 // Malformed, or not IP: only rules on the packet itself can say something.
 void Worker::ProcessWithoutFlow(const Packet& packet) {
-  if (packet.ip_version == 0 && packet_events_.empty()) return;
+  if (exempt_ || (packet.ip_version == 0 && packet_events_.empty())) return;
   PacketContext context;
   context.packet = &packet;
   context.events = packet_events_;
@@ -112,12 +112,17 @@ void Worker::ProcessWithoutFlow(const Packet& packet) {
   for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result);
   if (!result.drop) return;
   fate_.reject |= IsReject(result.reject);
-  Drop(packet, FlowView{}, nullptr, Direction::kToServer, DropReason::kRules, &result);
+  Drop(packet, FlowView{}, nullptr, Direction::kToServer, {.reason = DropReason::kRules, .result = &result});
 }
 
 void Worker::ProcessInFlow(const Packet& packet) {
   FlowTable::Hit hit = FindFlow(packet);
   if (hit.flow == nullptr) return ProcessWithoutFlow(packet);
+  // A SYN on a flow that nothing looks at begins another; else one could be had unseen.
+  if (hit.flow->bypass != FlowBypass::kNone && packet.l4 == L4::kTcp &&
+      (packet.tcp.flags & (kTcpSyn | kTcpAck)) == kTcpSyn) {
+    hit = EndForReuse(packet, *hit.flow);
+  }
   Flow* flow = hit.flow;
   Direction direction = hit.direction;
   FlowWork* state = &StateOf(*flow);
@@ -127,15 +132,15 @@ void Worker::ProcessInFlow(const Packet& packet) {
   }
   if (flow->dropped) {
     UpdateFlow(packet, *flow, direction);
-    return Drop(packet, ViewOf(*flow, *state), flow, direction, DropReason::kFlowDrop, nullptr);
+    const DropReason reason = state->dropped_by_exception ? DropReason::kExceptionFlowDrop : DropReason::kFlowDrop;
+    return Drop(packet, ViewOf(*flow, *state), flow, direction, {.reason = reason, .earlier = true});
   }
+  if (IsBypassed(packet, *flow, direction)) return;
   bool in_stream = false;
   if (packet.l4 == L4::kTcp) {
     // A SYN of another connection with the same tuple ends this one.
     if (!ProcessTcp(packet, *flow, *state, direction, &in_stream)) {
-      ++stats_.tcp_reuse;
-      table_.End(*flow, FlowEndReason::kTcpReuse);
-      hit = FindFlow(packet);
+      hit = EndForReuse(packet, *flow);
       flow = hit.flow;
       direction = hit.direction;
       state = &StateOf(*flow);
@@ -148,11 +153,12 @@ void Worker::ProcessInFlow(const Packet& packet) {
       ProcessDatagram(packet, *flow, *state, direction);
     }
   }
+  CheckErrors(packet, *flow, *state, direction);
   Inspect(packet, *flow, *state, direction, in_stream);
   // What a dropped packet would have completed never came to be.
   CountProtocol(*flow, *state);
   if (!flow->dropped) FinishTransactions(packet, *flow, *state);
-  HandleBudgets(*flow, *state);
+  HandleBudgets(*flow, *state, direction);
   if (state->dissection != nullptr) dissector_.Retire(*state->dissection);
   state->stream_events.clear();
 }
@@ -180,6 +186,8 @@ void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
 bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                         bool* in_stream) {
   StreamSink sink(*this, flow, state);
+  const auto lost = [this] { return stream_stats_.segment_memcap + stream_stats_.waiting_limit; };
+  const uint64_t lost_before = lost();
   const TcpSession::Outcome outcome = state.session.OnPacket(
       packet, direction, options_.stream, segments_, stream_stats_, sink);
   if (outcome.reuse) return false;
@@ -190,6 +198,8 @@ bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direc
   } else if (state.session.established() && flow.state == FlowState::kNew) {
     table_.SetState(flow, FlowState::kEstablished);
   }
+  if (outcome.midstream) OnException(ExceptionTarget::kMidstream, packet, &flow, &state, direction);
+  if (lost() != lost_before) OnException(ExceptionTarget::kReassemblyMemcap, packet, &flow, &state, direction);
   return true;
 }
 
@@ -230,7 +240,8 @@ void Worker::Inspect(const Packet& packet, Flow& flow, FlowWork& state, Directio
     eve_writer_.Anomaly(packet, view, anomaly);
   }
   FlowDissection* dissection = state.dissection;
-  if (state.bypassed || flow.passed || detector_.program().rules().rules.empty()) {
+  if (exempt_ && !flow.passed) return;
+  if (flow.passed || detector_.program().rules().rules.empty()) {
     if (dissection == nullptr) return;
     for (LiveTransaction* live : dissection->transactions()) {
       live->tx.inspected[0] = live->tx.inspected[1] = true;

@@ -22,6 +22,7 @@
 #include "engine/output/eve_log.h"
 #include "engine/stream/tcp_session.h"
 #include "engine/verdict/drop_reason.h"
+#include "engine/verdict/exception.h"
 
 namespace sluice {
 
@@ -35,6 +36,8 @@ struct WorkerOptions {
   std::vector<EveOptions> eve;      // of each EVE log
   bool track_recursion = true;      // the same ends inside and outside a tunnel: two flows
   bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
+  ExceptionPolicies exceptions{};   // none drops unless verdicts are given
+  bool stream_bypass = false;       // nothing looks at a flow past StreamOptions::depth
   uint32_t raw_window = 128 * 1024; // bytes of a direction kept for stream rules
   uint32_t raw_overlap = 2560;      // of them already inspected
 };
@@ -49,10 +52,13 @@ struct WorkerSinks {
 class VerdictSink {
  public:
   virtual ~VerdictSink() = default;
-  // The rule's action on a packet of the flow.  next_seq: expected from each
-  // direction, for resets.
+  using NextSeq = std::array<uint32_t, 2>;  // expected from each direction, for resets
+  // The rule's action on a packet of the flow.
   virtual void OnVerdict(const Rule& rule, Action action, const Packet& packet, const Flow& flow,
-                         Direction direction, const uint32_t (&next_seq)[2]) = 0;
+                         Direction direction, const NextSeq& next_seq) = 0;
+  // The same by an exception policy.
+  virtual void OnException(ExceptionTarget target, bool reset, const Packet& packet, const Flow& flow,
+                           Direction direction, const NextSeq& next_seq) = 0;
   // A flow began.
   virtual void OnFlow(const Flow&) {}
   // Nothing more of the flow, or of a direction, need come to user space.
@@ -66,6 +72,11 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   uint64_t alerts = 0;
   uint64_t accepted = 0, blocked = 0, rejected = 0;  // frames, where verdicts are given
   std::array<uint64_t, static_cast<size_t>(DropReason::kMax)> drop_reasons{};
+  std::array<std::array<uint64_t, static_cast<size_t>(ExceptionPolicy::kMax)>, kNumExceptionTargets>
+      exceptions{};  // by target and what was done
+  uint64_t bypassed_packets = 0, bypassed_bytes = 0;  // that came and that nothing looked at
+  uint64_t kernel_packets = 0, kernel_bytes = 0;      // that the kernel kept
+  uint64_t flows_bypassed = 0;                        // that have ended
   std::array<uint64_t, static_cast<size_t>(Layer::kMax)> layers{};  // headers decoded
   std::array<uint64_t, static_cast<size_t>(DecodeEvent::kMax)> decode_events{};
   uint64_t decode_events_lost = 0;  // of packets with more than Packet::kMaxEvents
@@ -127,14 +138,16 @@ class Worker {
   void CountLayers(const Packet& packet);
   void ReportEvents(const Packet& packet);
   void ProcessInner(const Packet& outer);
-  void ProcessFragment(Packet& fragment);
+  bool ProcessFragment(Packet& fragment);
   void CollectDecoderCounters(NamedCounters* out) const;
   void ProcessInFlow(const Packet& packet);
   void ProcessWithoutFlow(const Packet& packet);
   FlowTable::Hit FindFlow(const Packet& packet);
   FlowTable::Hit FindQuotedFlow(const Packet& packet);
   void DropTunnel(const Rule& cause, Action action, const Packet& inner);
+  FlowTable::Hit EndForReuse(const Packet& packet, Flow& flow);
   FlowWork& StateOf(Flow& flow);
+  std::span<const ExceptionView> ExceptionsOf(const Flow& flow);
   void UpdateFlow(const Packet& packet, Flow& flow, Direction direction);
   bool ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                   bool* in_stream);
@@ -145,9 +158,19 @@ class Worker {
   void InspectStream(FlowWork& state, Direction direction);
   void HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                     const PacketResult& result);
+  struct DropCause;
   void Drop(const Packet& packet, const FlowView& view, Flow* flow, Direction direction,
-            DropReason reason, const PacketResult* result);
+            const DropCause& cause);
+  void OnException(ExceptionTarget target, const Packet& packet, Flow* flow, FlowWork* state,
+                   Direction direction);
+  void DropByException(ExceptionTarget target, const Packet& packet, Flow* flow, FlowWork* state,
+                       Direction direction);
+  void CheckErrors(const Packet& packet, Flow& flow, FlowWork& state, Direction direction);
+  void Bypass(Flow& flow);
+  bool IsBypassed(const Packet& packet, Flow& flow, Direction direction);
+  void CollectVerdictCounters(NamedCounters* out) const;
   void CountVerdict();
+  static VerdictSink::NextSeq NextSeq(const FlowWork& state);
   VerdictView VerdictOf(const Packet& packet, const PacketResult& result) const;
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
                   const PacketResult& result);
@@ -160,10 +183,11 @@ class Worker {
   void CountAnswer(const Transaction& tx);
   void FindSecrets(const FlowDissection& dissection);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
-  void HandleBudgets(Flow& flow, FlowWork& state);
+  void HandleBudgets(Flow& flow, FlowWork& state, Direction direction);
   FlowView ViewOf(const Flow& flow, FlowWork& state);
   void EndFlow(Flow& flow, FlowEndReason reason);
   void FlushFlow(Flow& flow, FlowWork& state);
+  void LastLook(Flow& flow, FlowWork& state, Direction direction);
 
   const WorkerOptions options_;
   const Catalog& catalog_;
@@ -192,6 +216,8 @@ class Worker {
     DropReason drop = DropReason::kNone;  // the first one
     bool reject = false;
   } fate_;  // of the frame in Process()
+  bool exempt_ = false;  // an exception policy keeps rules from the packet
+  std::array<ExceptionView, kNumExceptionTargets> exceptions_{};  // scratch: of a flow's record
   Nanos now_{}, last_expiry_{};
 };
 

@@ -80,6 +80,26 @@ void Worker::CollectCounters(NamedCounters* out) const {
     }
   }
   CollectAppCounters(out);
+  CollectVerdictCounters(out);
+}
+
+// Of an exception policy only what it can do, and nothing if it is to do nothing.
+void Worker::CollectVerdictCounters(NamedCounters* out) const {
+  const auto add = [out](std::string name, uint64_t value) {
+    out->emplace_back(std::move(name), value);
+  };
+  const WorkerStats& s = stats_;
+  add("flow_bypassed.local_pkts", s.bypassed_packets);
+  add("flow_bypassed.local_bytes", s.bypassed_bytes);
+  add("flow_bypassed.pkts", s.kernel_packets);
+  add("flow_bypassed.bytes", s.kernel_bytes);
+  add("flow_bypassed.closed", s.flows_bypassed);
+  for (size_t i = 0; i < kNumExceptionTargets; ++i) {
+    const ExceptionPolicy policy = options_.exceptions[i];
+    if (policy == ExceptionPolicy::kIgnore) continue;
+    add(fmt::format("{}.{}", InfoOf(static_cast<ExceptionTarget>(i)).counter, ExceptionPolicyField(policy)),
+        s.exceptions[i][static_cast<size_t>(policy)]);
+  }
   if (!options_.inline_verdicts) return;
   add("ips.accepted", s.accepted);
   add("ips.blocked", s.blocked);

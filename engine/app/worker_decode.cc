@@ -47,9 +47,11 @@ void Worker::CountLayers(const Packet& packet) {
 void Worker::ProcessPacket(Packet& packet) {
   CountLayers(packet);
   if (!packet.inner.bytes.empty()) ProcessInner(packet);
-  if (packet.is_fragment) ProcessFragment(packet);
+  const bool no_room = packet.is_fragment && !ProcessFragment(packet);
+  exempt_ = false;
   if (packet.num_events > 0 || !packet_events_.empty()) ReportEvents(packet);
   if (!packet.arp.empty()) eve_writer_.Arp(packet);
+  if (no_room) OnException(ExceptionTarget::kDefragMemcap, packet, nullptr, nullptr, Direction::kToServer);
   packet.HasFlow() ? ProcessInFlow(packet) : ProcessWithoutFlow(packet);
 }
 
@@ -81,13 +83,16 @@ void Worker::ProcessInner(const Packet& outer) {
   parent_id_ = 0;
 }
 
-// A fragment has no ports: rules see it alone, and the whole once it is there.
-void Worker::ProcessFragment(Packet& fragment) {
+// A fragment has no ports: rules see it alone, and the whole once it is there.  False if
+// there was no room for it.
+bool Worker::ProcessFragment(Packet& fragment) {
+  const uint64_t refused = defrag_.stats().no_room;
   const Slice frame = defrag_.Add(&fragment, now_);
-  if (frame.empty()) return;
+  if (frame.empty()) return defrag_.stats().no_room == refused;
   Packet whole;
   DecodeWhole(fragment, frame, options_.decode, &whole);
   ProcessPacket(whole);
+  return true;
 }
 
 void Worker::CollectDecoderCounters(NamedCounters* out) const {

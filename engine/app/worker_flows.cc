@@ -115,6 +115,13 @@ FlowTable::Hit Worker::FindFlow(const Packet& packet) {
   return hit;
 }
 
+// Another connection has the flow's tuple: its flow.
+FlowTable::Hit Worker::EndForReuse(const Packet& packet, Flow& flow) {
+  ++stats_.tcp_reuse;
+  table_.End(flow, FlowEndReason::kTcpReuse);
+  return FindFlow(packet);
+}
+
 Worker::FlowWork& Worker::StateOf(Flow& flow) {
   if (flow.user == nullptr) {
     if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowWork>());
@@ -132,6 +139,7 @@ Worker::FlowWork& Worker::StateOf(Flow& flow) {
 // The last look: what is in order is handed on, transactions are completed.
 void Worker::FlushFlow(Flow& flow, FlowWork& state) {
   if (flow.dropped) return;  // it stopped at the packet that was dropped
+  exempt_ = false;
   packet_events_.clear();
   state.stream_events.clear();
   StreamSink sink(*this, flow, state);
@@ -143,18 +151,38 @@ void Worker::FlushFlow(Flow& flow, FlowWork& state) {
   const bool work = (dissection != nullptr && !dissection->transactions().empty()) ||
                     state.raw[0].fresh || state.raw[1].fresh;
   if (!work) return;
-  for (Direction direction : {Direction::kToServer, Direction::kToClient}) {
-    const Packet packet = PseudoPacket(flow, direction);
-    Inspect(packet, flow, state, direction, true);
-    FinishTransactions(packet, flow, state);
+  const bool bypassed = flow.bypass != FlowBypass::kNone;
+  for (const Direction direction : {Direction::kToServer, Direction::kToClient}) {
+    if (!bypassed) LastLook(flow, state, direction);
+    if (bypassed) FinishTransactions(PseudoPacket(flow, direction), flow, state);
   }
+}
+
+// Of rules at what a direction has sent, without a packet of its own.
+void Worker::LastLook(Flow& flow, FlowWork& state, Direction direction) {
+  const Packet packet = PseudoPacket(flow, direction);
+  Inspect(packet, flow, state, direction, true);
+  FinishTransactions(packet, flow, state);
+}
+
+// What its record says of exception policies; valid until the next call.
+std::span<const ExceptionView> Worker::ExceptionsOf(const Flow& flow) {
+  size_t n = 0;
+  for (size_t i = 0; i < kNumExceptionTargets; ++i) {
+    if (!(flow.exceptions >> i & 1)) continue;
+    exceptions_[n++] = {InfoOf(static_cast<ExceptionTarget>(i)).field, ExceptionPolicyField(options_.exceptions[i])};
+  }
+  return std::span(exceptions_).first(n);
 }
 
 void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
   std::unique_ptr<FlowWork> state(static_cast<FlowWork*>(flow.user));
   if (state != nullptr) {
     FlushFlow(flow, *state);
-    eve_writer_.FlowRecord(ViewOf(flow, *state), reason, now_);
+    stats_.flows_bypassed += flow.bypass != FlowBypass::kNone;
+    FlowView view = ViewOf(flow, *state);
+    view.exceptions = ExceptionsOf(flow);
+    eve_writer_.FlowRecord(view, reason, now_);
     if (state->dissection != nullptr) {
       CountProtocol(flow, *state);
       stats_.flows_failed[flow.tuple.ip_protocol != kTcp] += state->dissection->failed();
@@ -173,7 +201,8 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     state->macs[0].count = state->macs[1].count = 0;
     state->stream_events.clear();
     state->counted = nullptr;
-    state->bypassed = false;
+    state->errors = 0;
+    state->dropped_by_exception = false;
     free_states_.push_back(std::move(state));
   }
   flow.user = nullptr;
@@ -186,8 +215,15 @@ void Worker::KernelFlowEnd(const Tuple& tuple, const uint64_t (&packets)[2],
   if (flow == nullptr) return;
   for (size_t d = 0; d < 2; ++d) {
     const size_t ours = direction == Direction::kToServer ? d : 1 - d;
-    flow->packets[ours] = std::max(flow->packets[ours], packets[d]);
-    flow->bytes[ours] = std::max(flow->bytes[ours], bytes[d]);
+    const uint64_t more_packets = packets[d] - std::min(packets[d], flow->packets[ours]);
+    const uint64_t more_bytes = bytes[d] - std::min(bytes[d], flow->bytes[ours]);
+    flow->packets[ours] += more_packets;
+    flow->bytes[ours] += more_bytes;
+    if (flow->bypass != FlowBypass::kCapture) continue;
+    flow->bypassed_packets[ours] += more_packets;
+    flow->bypassed_bytes[ours] += more_bytes;
+    stats_.kernel_packets += more_packets;
+    stats_.kernel_bytes += more_bytes;
   }
   table_.End(*flow, FlowEndReason::kTimeout);
 }

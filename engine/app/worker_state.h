@@ -39,7 +39,16 @@ struct Worker::FlowWork {
   MacSet macs[2];  // by Direction of the sender
   std::vector<StreamEvent> stream_events;  // of the current packet, each once
   const Schema* counted = nullptr;         // the protocol already in flows_by_schema
-  bool bypassed = false;                   // no rule looks any more
+  uint32_t errors = 0;                     // of its dissectors, that were told
+  bool dropped_by_exception = false;       // Flow::dropped, but by no rule
+};
+
+// Why a packet is dropped: because of a rule, of the flow's earlier packets, or by policy.
+struct Worker::DropCause {
+  DropReason reason;
+  const PacketResult* result = nullptr;
+  Action reject = Action::kAlert;  // kAlert: none
+  bool earlier = false;
 };
 
 // Hands stream bytes to the dissector and keeps them for stream rules.

@@ -3,6 +3,19 @@
 #include "engine/output/fast_log.h"
 
 namespace sluice {
+namespace {
+
+VerdictView RejectOf(const Packet& packet, Action reject) {
+  VerdictView out;
+  if (!IsReject(reject)) return out;
+  out.reject = packet.l4 == L4::kTcp ? "tcp-reset" : "icmp-prohib";
+  out.reject_target = reject == Action::kRejectBoth          ? "both"
+                      : reject == Action::kRejectDestination ? "to_server"
+                                                             : "to_client";
+  return out;
+}
+
+}  // namespace
 
 void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                           const PacketResult& result) {
@@ -11,8 +24,8 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
   flow.alerted |= !result.alerts.empty();
   for (const Alert& alert : result.alerts) {
     WriteAlert(packet, view, alert, result);
-    state.bypassed |= alert.rule->bypass;
   }
+  if (result.bypass) Bypass(flow);
   // The first verdict on a flow stays.
   if (!flow.dropped && !flow.passed) {
     flow.dropped = result.drop_flow && options_.inline_verdicts;
@@ -21,12 +34,14 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
   if (!result.drop) return;
   fate_.reject |= IsReject(result.reject);
   Drop(packet, view, &flow, direction,
-       result.by_rate ? DropReason::kRateFilter : DropReason::kRules, &result);
+       {.reason = result.by_rate ? DropReason::kRateFilter : DropReason::kRules, .result = &result});
   if (verdicts_ == nullptr) return;
-  const uint32_t next_seq[2] = {state.session.next_seq(Direction::kToServer),
-                                state.session.next_seq(Direction::kToClient)};
   if (flow.tunneled) return DropTunnel(*result.cause, result.action, packet);
-  verdicts_->OnVerdict(*result.cause, result.action, packet, flow, direction, next_seq);
+  verdicts_->OnVerdict(*result.cause, result.action, packet, flow, direction, NextSeq(state));
+}
+
+VerdictSink::NextSeq Worker::NextSeq(const FlowWork& state) {
+  return {state.session.next_seq(Direction::kToServer), state.session.next_seq(Direction::kToClient)};
 }
 
 // The tap knows the outermost packet's flow only: the verdict is on that.
@@ -35,27 +50,29 @@ void Worker::DropTunnel(const Rule& cause, Action action, const Packet& inner) {
   while (root->outer != nullptr) root = root->outer;
   Flow flow;
   flow.tuple = TupleOf(*root, false);
-  const uint32_t no_sequence[2] = {0, 0};
-  verdicts_->OnVerdict(cause, action, *root, flow, Direction::kToServer, no_sequence);
+  verdicts_->OnVerdict(cause, action, *root, flow, Direction::kToServer, {0, 0});
 }
 
-// The packet goes no further, and its record says why: by a rule (`result`), or
-// because of its flow, which has one record a direction unless all are asked for.
+// The packet goes no further, and its record says why.  A flow that is dropped has one
+// record a direction unless all are asked for.
 void Worker::Drop(const Packet& packet, const FlowView& view, Flow* flow, Direction direction,
-                  DropReason reason, const PacketResult* result) {
+                  const DropCause& cause) {
   if (!options_.inline_verdicts || packet.origin == PacketOrigin::kFlowTimeout) return;
-  if (fate_.drop == DropReason::kNone) fate_.drop = reason;
+  if (fate_.drop == DropReason::kNone) fate_.drop = cause.reason;
   if (flow != nullptr && !every_drop_) {
     bool& logged = flow->drop_logged[Index(direction)];
-    if (result == nullptr && (!flow->dropped || logged)) return;
+    if (cause.earlier && logged) return;
     logged |= flow->dropped;
   }
   DropView out;
-  out.reason = NamesOf(reason).text;
+  out.reason = NamesOf(cause.reason).text;
   out.direction = direction;
-  if (result != nullptr) {
-    out.rule = result->cause;
-    out.verdict = VerdictOf(packet, *result);
+  if (cause.result != nullptr) {
+    out.rule = cause.result->cause;
+    out.verdict = VerdictOf(packet, *cause.result);
+  } else {
+    out.verdict = RejectOf(packet, cause.reject);
+    out.verdict.action = "drop";
   }
   eve_writer_.Drop(packet, view, out);
 }
@@ -70,13 +87,8 @@ void Worker::CountVerdict() {
 }
 
 VerdictView Worker::VerdictOf(const Packet& packet, const PacketResult& result) const {
-  VerdictView out;
+  VerdictView out = RejectOf(packet, result.reject);
   out.action = result.drop && options_.inline_verdicts ? "drop" : result.pass ? "pass" : "alert";
-  if (!IsReject(result.reject)) return out;
-  out.reject = packet.l4 == L4::kTcp ? "tcp-reset" : "icmp-prohib";
-  out.reject_target = result.reject == Action::kRejectBoth          ? "both"
-                      : result.reject == Action::kRejectDestination ? "to_server"
-                                                                    : "to_client";
   return out;
 }
 
@@ -106,22 +118,24 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
   fast_->Put(RecordType::kFast, fast_line_);
 }
 
-void Worker::HandleBudgets(Flow& flow, FlowWork& state) {
+void Worker::HandleBudgets(Flow& flow, FlowWork& state, Direction direction) {
+  if (options_.stream_bypass && state.session.depth_reached()) Bypass(flow);
   FlowDissection* dissection = state.dissection;
-  if (dissection == nullptr || flow.tunneled) return;
-  const bool stop_all = dissection->opaque() || dissection->failed();
-  if (verdicts_ == nullptr) return;
-  for (Direction d : {Direction::kToServer, Direction::kToClient}) {
-    if (const auto& request = dissection->budget_request(d)) {
+  if (dissection == nullptr) return;
+  bool none = dissection->opaque();  // of it is wanted: asked for, not a dissector's failure
+  for (const Direction d : {Direction::kToServer, Direction::kToClient}) {
+    const auto& request = dissection->budget_request(d);
+    none = none && request && request->mode == SLUICE_BUDGET_NONE;
+    if (request && verdicts_ != nullptr && !flow.tunneled) {
       verdicts_->OnBudget(flow, d, request->mode, request->bytes);
     }
   }
-  // Stream rules still want the bytes of what nobody dissects.
-  if (stop_all && dissection->opaque() && !detector_.program().wants_stream() && !state.bypassed) {
-    state.bypassed = true;
-    verdicts_->OnBudget(flow, Direction::kToServer, SLUICE_BUDGET_NONE, 0);
-    verdicts_->OnBudget(flow, Direction::kToClient, SLUICE_BUDGET_NONE, 0);
-  }
+  // Stream rules still want the bytes of what nobody dissects; a capture costs nothing to read on.
+  const bool unwanted = dissection->opaque() && verdicts_ != nullptr && !detector_.program().wants_stream();
+  if (!(none || unwanted) || flow.bypass != FlowBypass::kNone) return;
+  // What the other side sent may be complete by this packet's acknowledgement only.
+  if (!flow.dropped) LastLook(flow, state, Opposite(direction));
+  Bypass(flow);
 }
 
 }  // namespace sluice

@@ -98,6 +98,10 @@ struct Options {
   bool midstream = false, async_oneside = false, stream_inline = false;
   uint64_t stream_depth = 1u << 20, stream_memcap = 256u << 20;
   bool verify_checksums = true;
+  bool stream_bypass = false;
+  // What to do about what cannot be looked into; "" as exception_policy says.
+  std::string exception_policy, midstream_policy, stream_memcap_policy, reassembly_memcap_policy;
+  std::string flow_memcap_policy, defrag_memcap_policy, app_layer_error_policy;
 
   // Decoding and reassembly of fragments.
   struct Tunnel {

@@ -338,7 +338,18 @@ std::vector<Setting> MakeSettings() {
        "auto, true, false", [](const Options& o) { return std::string(o.stream_inline ? "true" : "auto"); }});
   add("stream.depth", "stream.reassembly.depth", "bytes per direction that are reassembled, 0: all", Size(&O::stream_depth));
   add("stream.memcap", "stream.reassembly.memcap", "bytes of waiting segments per worker", Size(&O::stream_memcap));
+  add("stream.bypass", "stream.bypass", "nothing looks at a flow any more once a direction has reached stream.depth", Bool(&O::stream_bypass));
   add("stream.overlap", "", "which copy wins: windows, first, last, linux, solaris", OneOf(&O::overlap_policy, {"windows", "first", "last", "linux", "solaris"}));
+  const auto exception = [&](const std::string& name, const std::string& suricata, const std::string& what, std::string O::*member) {
+    add("exceptions." + name, suricata, what, OneOf(member, {"auto", "ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject"}));
+  };
+  exception("default", "exception-policy", "what is done in exceptional states whose own policy is not set", &O::exception_policy);
+  exception("midstream", "stream.midstream-policy", "a connection without its handshake", &O::midstream_policy);
+  exception("stream-memcap", "stream.memcap-policy", "no room for another connection: never, it is part of its flow", &O::stream_memcap_policy);
+  exception("reassembly-memcap", "stream.reassembly.memcap-policy", "no room for a segment that must wait", &O::reassembly_memcap_policy);
+  exception("flow-memcap", "flow.memcap-policy", "no room for another flow: never, the longest idle one makes room", &O::flow_memcap_policy);
+  exception("defrag-memcap", "defrag.memcap-policy", "no room for a fragment", &O::defrag_memcap_policy);
+  exception("app-layer-error", "app-layer.error-policy", "a dissector cannot make sense of what it gets", &O::app_layer_error_policy);
   add("decode.checksums", "stream.checksum-validation", "ignore segments with a wrong checksum", Bool(&O::verify_checksums));
   const auto tunnel = [&](const std::string& name, const std::string& what, Options::Tunnel O::*member) {
     add("decode." + name, "decoder." + name + ".enabled", "look into " + what,

@@ -272,6 +272,7 @@ Slice Defrag::Add(Packet* packet, Nanos now) noexcept {
   const bool keep_header = first == 0 && tracker.header == kNone;
   if (!MakeRoom(data.size() + (keep_header ? HeaderEnd(*packet) + sizeof(Chunk::bytes) : 0), index)) {
     Remove(index);
+    ++stats_.no_room;
     return refuse(ignored);
   }
   if (last) tracker.total = end;

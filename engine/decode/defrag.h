@@ -53,6 +53,7 @@ struct DefragStats {
   uint64_t timeouts = 0;
   uint64_t trackers_full = 0;        // given up: max_trackers
   uint64_t memcap = 0;               // given up, or refused: no chunk left
+  uint64_t no_room = 0;              // of those: the new one was refused
   uint64_t refused = 0;              // too many, too large, or contradictory ends
   uint64_t overlaps = 0;
 };

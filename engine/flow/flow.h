@@ -25,6 +25,9 @@ enum class FlowEndReason : uint8_t {
 };
 std::string_view FlowEndReasonName(FlowEndReason reason);
 
+// Who passes on the packets of a flow that nothing looks at any more; EVE's flow.bypass.
+enum class FlowBypass : uint8_t { kNone, kLocal, kCapture };  // the worker, the kernel
+
 struct Flow {
   Tuple tuple;       // source is the initiator
   uint64_t id = 0;   // EVE flow_id: positive, below 2^51
@@ -43,7 +46,10 @@ struct Flow {
   bool dropped = false;  // verdict: all further packets
   bool passed = false;   // a pass rule took it out of inspection
   bool drop_logged[2] = {false, false};  // by Direction: has a drop record
-  std::string_view exception;            // the exception policy that was applied, static; "" none
+  uint8_t exceptions = 0;                // bits: the exceptional states it was in
+  FlowBypass bypass = FlowBypass::kNone;
+  uint64_t bypassed_packets[2] = {0, 0};  // that only the kernel saw, by Direction
+  uint64_t bypassed_bytes[2] = {0, 0};
   // The upper layers' parts, owned by engine/app; null when absent.
   void* session = nullptr;  // TCP
   void* user = nullptr;

@@ -37,6 +37,7 @@ void Detector::Impl::Fire(uint32_t rank, Transaction* tx, Direction d, bool in_s
   ++stats.matches;
   if (!tx) fired[rank] = packet_no;
   AfterMatch(r);
+  bypass |= r.rule->bypass;
   if (r.rule->no_alert && r.rule->action == Action::kAlert) return;
   Queued q;
   q.rank = rank;
@@ -133,6 +134,7 @@ void Detector::Impl::Report(const Queued& q, Action action) {
 const PacketResult& Detector::Impl::EndPacket() {
   alerts.clear();
   result = {};
+  result.bypass = bypass;
   std::sort(queue.begin(), queue.end(), [](const Queued& a, const Queued& b) {
     return a.rank != b.rank ? a.rank < b.rank : a.alert.tx_id < b.alert.tx_id;
   });
@@ -169,6 +171,7 @@ void Detector::BeginPacket(const PacketContext& context) {
   ++i.packet_no;
   ++i.stats.packets;
   i.queue.clear();
+  i.bypass = false;
   i.tries.clear();
   i.looks.clear();
   i.stream_window[0] = i.stream_window[1] = {};

@@ -273,6 +273,7 @@ struct Detector::Impl {
   Slice stream_window[2];         // by Direction: what InspectStream() was given
   uint64_t stream_at[2] = {0, 0}, stream_old[2] = {0, 0};  // first byte; first new byte
   uint64_t packet_no = 0, scan_no = 0;
+  bool bypass = false;  // a rule that matched the packet says so
   std::vector<uint32_t> hits;
   std::vector<uint64_t> hit_stamp;  // by rank: scan_no of the last hit
   std::vector<uint64_t> fired;      // by rank: packet_no of the last match without transaction

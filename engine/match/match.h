@@ -152,6 +152,7 @@ struct PacketResult {
   bool pass = false;              // a pass rule matched, and no drop before it
   bool pass_flow = false;         // and nothing more of the flow needs inspection
   bool drop = false, drop_flow = false;  // by a drop or a reject rule
+  bool bypass = false;             // a rule says that no other need look at the flow
   bool by_rate = false;            // cause acts so because of its rate filter
   const Rule* cause = nullptr;     // of the pass, or of the first drop or reject
   Action action = Action::kAlert;  // of cause

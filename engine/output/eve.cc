@@ -822,6 +822,29 @@ void EveWriter::TcpFlags(const Flow& flow) {
   }
 }
 
+// What the kernel alone saw of a flow; the totals have it too.
+void EveWriter::Bypassed(const Flow& flow) {
+  if (flow.bypass != FlowBypass::kCapture) return;
+  json_.OpenObject("bypassed");
+  json_.Field("pkts_toserver", flow.bypassed_packets[0]);
+  json_.Field("pkts_toclient", flow.bypassed_packets[1]);
+  json_.Field("bytes_toserver", flow.bypassed_bytes[0]);
+  json_.Field("bytes_toclient", flow.bypassed_bytes[1]);
+  json_.CloseObject();
+}
+
+void EveWriter::Exceptions(const FlowView& view) {
+  if (!options_.exception_policy || view.exceptions.empty()) return;
+  json_.OpenArray("exception_policy");
+  for (const ExceptionView& exception : view.exceptions) {
+    json_.OpenObject();
+    json_.Field("target", exception.target);
+    json_.Field("policy", exception.policy);
+    json_.CloseObject();
+  }
+  json_.CloseArray();
+}
+
 void EveWriter::FlowRecord(const FlowView& view, FlowEndReason reason, Nanos now) {
   if (!Wants(RecordType::kFlow)) return;
   const Flow& flow = *view.flow;
@@ -842,19 +865,16 @@ void EveWriter::FlowRecord(const FlowView& view, FlowEndReason reason, Nanos now
   json_.Time(flow.last);
   const auto seconds = [](Nanos t) { return std::chrono::floor<std::chrono::seconds>(t).count(); };
   json_.Field("age", static_cast<uint64_t>(std::max<int64_t>(0, seconds(flow.last) - seconds(flow.start))));
+  Bypassed(flow);
   json_.Field("state", FlowStateName(flow.state));
+  if (flow.bypass != FlowBypass::kNone) {
+    json_.Field("bypass", flow.bypass == FlowBypass::kLocal ? "local" : "capture");
+  }
   json_.Field("reason", FlowEndReasonName(reason));
   json_.FlagField("alerted", flow.alerted);
   if (flow.dropped) json_.Field("action", "drop");
   if (!flow.dropped && flow.passed) json_.Field("action", "pass");
-  if (options_.exception_policy && !flow.exception.empty()) {
-    json_.OpenArray("exception_policy");
-    json_.OpenObject();
-    json_.Field("target", "stream_midstream");
-    json_.Field("policy", flow.exception);
-    json_.CloseObject();
-    json_.CloseArray();
-  }
+  Exceptions(view);
   if (options_.compat >= 8) json_.Field("tx_cnt", view.num_transactions);
   json_.CloseObject();
   Tail(nullptr, view);

@@ -80,6 +80,11 @@ bool FieldIsLogged(const EveOptions& options, const Schema& schema, const FieldI
 // Whether the log is a reason to compute it.
 bool FieldIsWanted(const EveOptions& options, const Schema& schema, const FieldInfo& field);
 
+// That an exception policy was asked, and what it said.
+struct ExceptionView {
+  std::string_view target, policy;
+};
+
 // What every record of a flow needs; filled by the worker.
 struct FlowView {
   const Flow* flow = nullptr;      // null: the packet has none
@@ -93,6 +98,7 @@ struct FlowView {
   std::string_view tcp_state;
   uint64_t num_transactions = 0;
   bool ts_gap = false, tc_gap = false;
+  std::span<const ExceptionView> exceptions;  // flow records
 };
 
 struct VerdictView {  // what was done about a packet
@@ -209,6 +215,8 @@ class EveWriter {
   void FlowObject(const Flow& flow, bool with_ends);
   void FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert);
   void TcpFlags(const Flow& flow);
+  void Bypassed(const Flow& flow);
+  void Exceptions(const FlowView& view);
   Slice Masked(Slice bytes, const FlowView& flow);
   void End();
 

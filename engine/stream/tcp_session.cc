@@ -120,6 +120,9 @@ TcpSession::Outcome TcpSession::OnPacket(const Packet& packet, Direction d,
     return outcome;
   }
   if (tcp.flags & kTcpRst) ++stats.rst;
+  const bool syn_only = (tcp.flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
+  outcome.midstream = state_ == TcpState::kNone && !syn_only && !(tcp.flags & kTcpRst) &&
+                      (tcp.flags & (kTcpAck | kTcpFin));
   Side& sender = side_[Index(d)];
   if ((tcp.flags & kTcpSyn) && !(tcp.flags & kTcpRst)) {
     if (!HandleSyn(packet, d, options, stats, sink, &outcome)) return outcome;

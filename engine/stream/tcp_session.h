@@ -55,6 +55,7 @@ class TcpSession {
 
   struct Outcome {
     bool accepted = false;  // belongs to the connection
+    bool midstream = false; // of a connection whose handshake was not seen
     bool reuse = false;     // a SYN of another connection: end this flow, begin anew
     bool in_stream = false; // its payload went into the stream
   };
@@ -76,6 +77,7 @@ class TcpSession {
     const Side& side = side_[Index(d)];
     return side.base_seq + static_cast<uint32_t>(side.next);
   }
+  bool depth_reached() const { return side_[0].depth_hit || side_[1].depth_hit; }
   // Nothing more of this direction is wanted.
   void StopReassembly(Direction d) { side_[Index(d)].stopped = true; }
 

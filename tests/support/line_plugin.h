@@ -70,6 +70,11 @@ class LineDissector {
     if (verb == "opaque") flow.Handover(nullptr);
     if (verb == "again") flow.Handover("");
     if (verb == "skip") flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_NEXT_TX, 10);
+    if (verb == "blind") {
+      flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_NONE);
+      flow.Budget(SLUICE_TO_CLIENT, SLUICE_BUDGET_NONE);
+      flow.Handover(nullptr);
+    }
     if (verb == "none") flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_NONE);
     if (verb == "five") flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_BYTES, 5);
     if (verb == "resync") resync_ = true;
