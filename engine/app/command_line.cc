@@ -32,6 +32,9 @@ void AddLoading(CLI::App* app, CommandLine& line) {
                   "directory of dissector plug-ins, in addition to the shipped ones")
       ->allow_extra_args(false);
   app->add_option("--data-dir", line.data_dir, "directory of state that outlives a run");
+  app->add_flag_callback(
+      "--init-errors-fatal", [&line] { line.settings.push_back("rules.strict=true"); },
+      "a bad rule or setting ends the start: --set rules.strict=true");
   app->add_flag("-v", line.verbose, "says more; -vv more still");
   app->add_flag("-q,--quiet", line.quiet, "says nothing but errors");
 }

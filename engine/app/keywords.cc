@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/dissect/flow_dissection.h"
+
 namespace sluice {
 
 FieldKeyword CatalogKeywords::Describe(KeywordId id) const {
@@ -53,6 +55,14 @@ bool CatalogKeywords::HasProtocol(std::string_view name) const {
 }
 
 bool CatalogKeywords::HasEvent(std::string_view protocol, std::string_view event) const {
+  if (protocol.empty()) {
+    size_t i = 0;
+    while (i < static_cast<size_t>(RecognitionEvent::kMax) &&
+           RecognitionEventName(static_cast<RecognitionEvent>(i)) != event) {
+      ++i;
+    }
+    return i < static_cast<size_t>(RecognitionEvent::kMax);
+  }
   return std::ranges::any_of(catalog_.SchemasFor(protocol), [event](const Schema* schema) {
     return std::ranges::any_of(schema->events,
                                [event](const EventInfo& e) { return e.name == event; });

@@ -65,6 +65,7 @@ EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   e.payload_length = eve.payload_length;
   e.payload_limit = static_cast<uint32_t>(std::min<uint64_t>(eve.payload_limit, 1u << 20));
   e.packet = eve.packet;
+  e.tagged_packets = eve.tagged_packets;
   e.verdict = eve.verdict;
   e.app_layer = eve.app_layer;
   e.xff = eve.xff;

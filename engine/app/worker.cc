@@ -227,18 +227,26 @@ void Worker::ProcessDatagram(const Packet& packet, Flow& flow, FlowWork& state,
 
 void Worker::Inspect(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                      bool in_stream) {
-  const FlowView view = state.stream_events.empty() ? FlowView{} : ViewOf(flow, state);
   for (const StreamEvent event : state.stream_events) {
-    const char* name = StreamEventName(event);
-    if (const int id = detector_.program().EventId(name); id >= 0) {
+    if (const int id = detector_.program().EventId(StreamEventName(event)); id >= 0) {
       packet_events_.push_back(static_cast<uint16_t>(id));
     }
+  }
+  ApplyRules(packet, flow, state, direction, in_stream);
+  // Behind the rules: what they have set in the flow shows.
+  if (state.stream_events.empty()) return;
+  const FlowView view = ViewOf(flow, state);
+  for (const StreamEvent event : state.stream_events) {
     AnomalyView anomaly;
     anomaly.type = AnomalyView::Type::kStream;
     anomaly.event = AnomalyName(event);
     anomaly.direction = direction;
     eve_writer_.Anomaly(packet, view, anomaly);
   }
+}
+
+void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
+                        bool in_stream) {
   FlowDissection* dissection = state.dissection;
   if (exempt_ && !flow.passed) return;
   if (flow.passed || detector_.program().rules().rules.empty()) {
@@ -256,7 +264,7 @@ void Worker::Inspect(const Packet& packet, Flow& flow, FlowWork& state, Directio
     context.packets[Index(d)] = flow.packets[Index(d)];
     context.bytes[Index(d)] = flow.bytes[Index(d)];
     context.stream_bytes[Index(d)] = state.session.stream_bytes(d);
-    if (dissection != nullptr) context.app_by[Index(d)] = dissection->recognised_by(d);
+    if (dissection != nullptr) context.app_sides[Index(d)] = dissection->side(d);
   }
   if (dissection != nullptr) {
     context.app = dissection->schema();

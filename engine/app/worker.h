@@ -155,6 +155,8 @@ class Worker {
   FlowDissection& DissectionOf(Flow& flow, FlowWork& state);
   void Inspect(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                bool in_stream);
+  void ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
+                  bool in_stream);
   void InspectStream(FlowWork& state, Direction direction);
   void HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                     const PacketResult& result);
@@ -180,6 +182,7 @@ class Worker {
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
   void AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema, uint32_t index,
                   Direction direction, const uint64_t* tx_id);
+  void RecognitionAnomaly(const Packet& packet, const FlowView& view, const FlowEvent& event);
   void CountAnswer(const Transaction& tx);
   void FindSecrets(const FlowDissection& dissection);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);

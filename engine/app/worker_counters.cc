@@ -45,6 +45,8 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("detect.confirm_limit", d.confirm_limit);
   add("detect.threshold_evicted", d.threshold_evicted);
   add("detect.host_bits_evicted", d.host_bits_evicted);
+  add("detect.tags_evicted", d.tags_evicted);
+  add("detect.tagged_packets", d.tagged);
   add("detect.stream_pending_lost", d.stream_pending_lost);
   add("detect.flow_vars_full", d.flow_vars_full);
   const DissectStats& p = dissector_.stats();

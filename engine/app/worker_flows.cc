@@ -182,7 +182,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     stats_.flows_bypassed += flow.bypass != FlowBypass::kNone;
     FlowView view = ViewOf(flow, *state);
     view.exceptions = ExceptionsOf(flow);
-    eve_writer_.FlowRecord(view, reason, now_);
+    if (!state->quiet_flow) eve_writer_.FlowRecord(view, reason, now_);
     if (state->dissection != nullptr) {
       CountProtocol(flow, *state);
       stats_.flows_failed[flow.tuple.ip_protocol != kTcp] += state->dissection->failed();
@@ -203,6 +203,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     state->counted = nullptr;
     state->errors = 0;
     state->dropped_by_exception = false;
+    state->quiet_transactions = state->quiet_flow = false;
     free_states_.push_back(std::move(state));
   }
   flow.user = nullptr;

@@ -64,9 +64,14 @@ void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& stat
   if (dissection == nullptr || !dissection->changed()) return;
   const FlowView view = ViewOf(flow, state);
   for (const FlowEvent& event : dissection->events()) {
-    AppAnomaly(packet, view, *event.schema, event.index, event.direction, nullptr);
+    if (event.schema != nullptr) {
+      AppAnomaly(packet, view, *event.schema, event.index, event.direction, nullptr);
+    } else {
+      RecognitionAnomaly(packet, view, event);
+    }
   }
   for (LiveTransaction* live : dissection->transactions()) {
+    live->tx.quiet |= state.quiet_transactions;
     if (!live->tx.logged) LogTransaction(packet, view, live->tx);
   }
 }
@@ -96,7 +101,24 @@ void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transact
   for (const TransactionEvent& event : tx.events) {
     AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.id);
   }
-  if (!tx.no_log) eve_writer_.TransactionRecord(packet, view, tx);
+  if (!tx.no_log && !tx.quiet) eve_writer_.TransactionRecord(packet, view, tx);
+}
+
+void Worker::RecognitionAnomaly(const Packet& packet, const FlowView& view, const FlowEvent& event) {
+  static const auto kNames = [] {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < static_cast<size_t>(RecognitionEvent::kMax); ++i) {
+      std::string& name = names.emplace_back(RecognitionEventName(static_cast<RecognitionEvent>(i)));
+      std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
+    }
+    return names;
+  }();
+  AnomalyView anomaly;
+  anomaly.type = AnomalyView::Type::kApplayer;
+  anomaly.event = kNames[event.index];
+  anomaly.layer = "proto_detect";
+  anomaly.direction = event.direction;
+  eve_writer_.Anomaly(packet, view, anomaly);
 }
 
 void Worker::AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema,

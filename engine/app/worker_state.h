@@ -41,6 +41,7 @@ struct Worker::FlowWork {
   const Schema* counted = nullptr;         // the protocol already in flows_by_schema
   uint32_t errors = 0;                     // of its dissectors, that were told
   bool dropped_by_exception = false;       // Flow::dropped, but by no rule
+  bool quiet_transactions = false, quiet_flow = false;  // rules ask for no records
 };
 
 // Why a packet is dropped: because of a rule, of the flow's earlier packets, or by policy.

@@ -19,12 +19,15 @@ VerdictView RejectOf(const Packet& packet, Action reject) {
 
 void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                           const PacketResult& result) {
-  const bool none = result.alerts.empty() && !result.drop;
+  const bool none = result.alerts.empty() && !result.drop && !result.tagged;
+  state.quiet_transactions |= result.quiet_transactions;
+  state.quiet_flow |= result.quiet_flow;
   const FlowView view = none ? FlowView{} : ViewOf(flow, state);
   flow.alerted |= !result.alerts.empty();
   for (const Alert& alert : result.alerts) {
     WriteAlert(packet, view, alert, result);
   }
+  if (result.tagged) eve_writer_.TaggedPacket(packet, view, direction);
   if (result.bypass) Bypass(flow);
   // The first verdict on a flow stays.
   if (!flow.dropped && !flow.passed) {

@@ -48,6 +48,7 @@ struct EveLogOption {
   std::string xff_mode = "extra-data", xff_deployment = "reverse";
   bool rule_metadata = true, raw_rule = false, references = false;
   uint64_t payload_limit = 4096;  // bytes
+  bool tagged_packets = true;     // packets behind an alert that its rule tags
   // In other records.
   bool drop_all = false, drop_alerts = true, drop_verdict = false;
   bool anomaly_decode = false, anomaly_stream = false, anomaly_applayer = true;

@@ -64,7 +64,7 @@ class Importer {
     if (path != "outputs.eve-log") return;
     if (seen_eve_log_) options_->eve_logs.emplace_back();
     seen_eve_log_ = true;
-    Eve().drop_alerts = false;  // unless the file says so
+    Eve().drop_alerts = Eve().tagged_packets = false;  // unless the file says so
   }
 
   // Listing types turns those not listed off.

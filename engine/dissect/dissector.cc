@@ -23,6 +23,11 @@ void Complete(Transaction& tx, Direction direction, Nanos now) {
 
 }  // namespace
 
+std::string_view RecognitionEventName(RecognitionEvent event) {
+  static constexpr std::string_view kNames[] = {"applayer_mismatch_protocol_both_directions"};
+  return kNames[static_cast<size_t>(event)];
+}
+
 // ------------------------------------------------------------------ memory
 
 LiveTransaction::~LiveTransaction() {
@@ -144,7 +149,7 @@ void Dissector::Free(LiveTransaction* live) {
   tx.inspection.Clear();
   tx.number = tx.id = 0;
   tx.schema = nullptr;
-  tx.no_log = tx.logged = tx.session = false;
+  tx.no_log = tx.quiet = tx.logged = tx.session = false;
   for (int d = 0; d < 2; ++d) {
     tx.stage[d] = 0;
     tx.complete[d] = tx.inspected[d] = false;
@@ -315,6 +320,7 @@ void Dissector::Feed(FlowDissection& flow, Direction direction, Slice bytes) {
     if (Probe(flow, direction, pending)) StartParsing(flow);
     return;
   }
+  if (flow.sides_[d] == nullptr) CheckSide(flow, direction, bytes);
   if (flow.allowed_[d] == 0) return Withhold(flow, direction, bytes.size());
   if (flow.withheld_[d] > 0 &&
       !TellGap(flow, direction, std::exchange(flow.withheld_[d], 0))) {
@@ -372,6 +378,7 @@ void Dissector::StartParsing(FlowDissection& flow) {
       if (flow.plugin_ == nullptr) {
         if (!Probe(flow, direction, flow.pending_[d])) continue;
       }
+      if (flow.sides_[d] == nullptr) CheckSide(flow, direction, flow.pending_[d]);
       ParsePending(flow, direction);
       again |= ApplyHandover(flow);
     }
@@ -379,8 +386,7 @@ void Dissector::StartParsing(FlowDissection& flow) {
   }
 }
 
-bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
-  const size_t d = Index(direction);
+sluice_probe_input Dissector::ProbeInput(const FlowDissection& flow, Direction direction, Slice head) {
   sluice_probe_input input{};
   input.struct_size = sizeof(input);
   input.transport = flow.facts_.transport;
@@ -388,6 +394,32 @@ bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
   input.port[0] = flow.facts_.client_port;
   input.port[1] = flow.facts_.server_port;
   input.head = {head.data(), head.size()};
+  return input;
+}
+
+// The flow has its dissector, by the other direction's bytes.  It stays: yet rules may
+// ask what this one begins with, and two protocols in one flow are odd.
+void Dissector::CheckSide(FlowDissection& flow, Direction direction, Slice head) {
+  const size_t d = Index(direction);
+  flow.sides_[d] = flow.schema_;
+  const sluice_probe_input input = ProbeInput(flow, direction, head);
+  const auto says = [&](const Schema& schema) {
+    return catalog_.plugin(schema.id).Probe(input, plugin_stats_[schema.id]).answer;
+  };
+  if (says(*flow.schema_) != SLUICE_PROBE_NO) return;
+  for (const auto& schema : catalog_.schemas()) {
+    if (schema.get() == flow.schema_ || says(*schema) != SLUICE_PROBE_YES) continue;
+    if (!(catalog_.plugin(schema->id).info().transports & input.transport)) continue;
+    flow.sides_[d] = schema.get();
+    flow.events_.push_back({nullptr, static_cast<uint16_t>(RecognitionEvent::kSidesDiffer), direction});
+    flow.changed_ = true;
+    return;
+  }
+}
+
+bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
+  const size_t d = Index(direction);
+  const sluice_probe_input input = ProbeInput(flow, direction, head);
   bool undecided = false;
   for (const auto& schema : catalog_.schemas()) {
     const Plugin& plugin = catalog_.plugin(schema->id);
@@ -398,8 +430,8 @@ bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
       if (++flow.slow_calls_ >= options_.max_slow_calls) continue;  // it does not get this flow
     }
     if (answer == SLUICE_PROBE_YES) {
-      flow.probed_yes_[d] = true;
       Bind(flow, schema->id);
+      flow.sides_[d] = flow.schema_;
       return !flow.opaque_;
     }
     undecided |= answer == SLUICE_PROBE_MAYBE;
@@ -530,6 +562,7 @@ bool Dissector::ApplyHandover(FlowDissection& flow) {
     return false;
   }
   Bind(flow, next->id);
+  flow.sides_[0] = flow.sides_[1] = flow.schema_;
   return !flow.opaque_;
 }
 

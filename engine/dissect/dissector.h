@@ -60,6 +60,8 @@ class Dissector {
   friend struct HostCalls;
 
   void Feed(FlowDissection& flow, Direction direction, Slice bytes);
+  static sluice_probe_input ProbeInput(const FlowDissection& flow, Direction direction, Slice head);
+  void CheckSide(FlowDissection& flow, Direction direction, Slice head);
   bool Probe(FlowDissection& flow, Direction direction, Slice head);
   void Bind(FlowDissection& flow, uint16_t schema);
   void Unbind(FlowDissection& flow);

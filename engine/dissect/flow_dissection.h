@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/types.h"
@@ -62,9 +63,14 @@ struct DissectStats {
   uint64_t pending_overflow = 0;    // a dissector asked for more than it may have
 };
 
+// What is odd about how a flow's protocol was found, whichever it is.
+enum class RecognitionEvent : uint16_t { kSidesDiffer, kMax };
+// As rules name it in app-layer-event, and EVE in capitals.
+std::string_view RecognitionEventName(RecognitionEvent event);
+
 // A flow-level anomaly, until the worker has taken it.
 struct FlowEvent {
-  const Schema* schema = nullptr;
+  const Schema* schema = nullptr;  // null: index is a RecognitionEvent
   uint16_t index = 0;
   Direction direction = Direction::kToServer;
 };
@@ -138,7 +144,8 @@ class FlowDissection {
   bool opaque() const { return opaque_; }
   uint32_t parse_errors() const { return parse_errors_; }  // directions that a dissector gave up
   uint32_t gap_stops() const { return gap_stops_; }        // ... at a gap
-  bool recognised_by(Direction d) const { return probed_yes_[Index(d)]; }
+  // What a direction speaks by its own first bytes; null: it has sent none yet.
+  const Schema* side(Direction d) const { return sides_[Index(d)]; }
 
   // Live transactions, oldest first; valid until the next call on this flow.
   std::span<LiveTransaction* const> transactions() const { return live_; }
@@ -163,7 +170,7 @@ class FlowDissection {
   Nanos now_{};
   Direction current_ = Direction::kToServer;  // of the callback that runs
   bool failed_ = false, opaque_ = false, encrypted_ = false, changed_ = false, dead_ = false;
-  bool probed_yes_[2] = {false, false};
+  const Schema* sides_[2] = {nullptr, nullptr};
   bool probed_no_[2] = {false, false};
   uint32_t parse_errors_ = 0, gap_stops_ = 0;
   bool stopped_[2] = {false, false};  // ERROR or gap: not parsed again

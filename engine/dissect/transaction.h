@@ -81,7 +81,8 @@ struct Transaction {
   uint8_t directions = 3;           // bit per Direction that this transaction has
   uint8_t stage[2] = {0, 0};        // by Direction
   bool complete[2] = {false, false};
-  bool no_log = false;
+  bool no_log = false;              // its dissector asks for no record
+  bool quiet = false;               // a rule asks for none
   bool session = false;             // the flow itself: SLUICE_TX_SESSION
   bool logged = false;              // its record is written, or it has none
   bool inspected[2] = {false, false};  // rules had their last look, by Direction

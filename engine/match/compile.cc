@@ -141,7 +141,8 @@ bool IsRelative(const BufferTest& test) {
 bool MovesAnchor(const BufferTest& test) {
   if (const auto* c = std::get_if<ContentTest>(&test)) return !c->negated;
   if (const auto* p = std::get_if<PcreTest>(&test)) return !p->negated;
-  return std::holds_alternative<ByteJump>(test);
+  return std::holds_alternative<ByteJump>(test) || std::holds_alternative<ByteExtract>(test) ||
+         std::holds_alternative<ByteMath>(test);
 }
 
 // Whether what the test at `index` found matters to a later one.
@@ -204,6 +205,7 @@ class Compiler {
     c.rule = &rule;
     c.transactional = rule.header.transactional;
     c.any_app = rule.header.app_protocol.empty();
+    out_.has_tags |= !rule.tags.empty();
     c.apps = SchemaIds(rule.header.app_protocol);
     c.sources = AddressSetId(rule.header.source);
     c.destinations = AddressSetId(rule.header.destination);
@@ -367,6 +369,11 @@ class Compiler {
     return it->second;
   }
 
+  static uint8_t NeedsOf(AppProtocolTest::Side side) {
+    using Side = AppProtocolTest::Side;
+    return side == Side::kToServer ? 2 : side == Side::kToClient ? 4 : side == Side::kBoth ? 6 : 1;
+  }
+
   void Classify(const Rule& rule, CompiledRule* c) {
     if (!c->fields.empty() || !rule.numbers.empty() || c->has_event) {
       c->kind = RuleClass::kFields;
@@ -375,8 +382,9 @@ class Compiler {
     bool conditions = false, app_test = false, needs_packet = rule.header.packet_only;
     bool wants_stream_only = rule.header.stream_only, both = false;
     for (const FlowCondition& condition : rule.flow_conditions) {
-      if (std::holds_alternative<AppProtocolTest>(condition)) {
+      if (const auto* app = std::get_if<AppProtocolTest>(&condition)) {
         app_test = true;
+        c->protocol_needs |= NeedsOf(app->side);
         continue;
       }
       const auto* flow = std::get_if<FlowTest>(&condition);

@@ -307,6 +307,9 @@ bool Detector::Impl::AppProtocolMatches(const AppProtocolTest& t) const {
   const Schema* app = f->app;
   if (t.side == AppProtocolTest::Side::kOriginal)
     app = f->app_original ? f->app_original : f->app;
+  if (t.side == AppProtocolTest::Side::kToServer) app = f->app_sides[0];
+  if (t.side == AppProtocolTest::Side::kToClient) app = f->app_sides[1];
+  if (t.side == AppProtocolTest::Side::kBoth && f->app_sides[0] != f->app_sides[1]) app = nullptr;
   if (!app && !f->app_failed) return false;  // too early to say
   return (app && app->Answers(t.protocol)) != t.negated;
 }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 #include "engine/match/explain.h"
 
@@ -135,16 +136,12 @@ class Run {
         return Then(IsDataAt(std::get<IsDataAtTest>(*op.test), anchor), op, index, anchor);
       case Op::Kind::kByteTest:
         return Then(Test(std::get<ByteTest>(*op.test), index, anchor), op, index, anchor);
-      case Op::Kind::kByteJump: {
-        size_t to = 0;
-        if (!Jump(std::get<ByteJump>(*op.test), index, anchor, &to)) return Failed(op);
-        trace_.Passed(index, to, to);
-        return From(index + 1, to);
-      }
+      case Op::Kind::kByteJump:
+        return Moved(Jump(std::get<ByteJump>(*op.test), index, anchor), op, index);
       case Op::Kind::kExtract:
-        return Then(Extract(std::get<ByteExtract>(*op.test), index, anchor), op, index, anchor);
+        return Moved(Extract(std::get<ByteExtract>(*op.test), index, anchor), op, index);
       case Op::Kind::kMath:
-        return Then(Math(std::get<ByteMath>(*op.test), index, anchor), op, index, anchor);
+        return Moved(Math(std::get<ByteMath>(*op.test), index, anchor), op, index);
       case Op::Kind::kSize:
         return Then(std::get<SizeTest>(*op.test).test.Matches(buffer_.size()), op, index, anchor);
       case Op::Kind::kBase64:
@@ -161,6 +158,10 @@ class Run {
   }
   Outcome Then(bool holds, const Op& op, size_t index, size_t anchor) {
     return holds ? Next(index, anchor, anchor, anchor) : Failed(op);
+  }
+  // The test found a place of its own for the next one's anchor; nothing: it failed.
+  Outcome Moved(std::optional<size_t> to, const Op& op, size_t index) {
+    return to ? Next(index, *to, *to, *to) : Failed(op);
   }
   // The test at `index` holds, covering [begin, end): the next one, from `anchor`.
   Outcome Next(size_t index, size_t begin, size_t end, size_t anchor) {
@@ -309,7 +310,7 @@ class Run {
     return holds != t.negated;
   }
 
-  bool Jump(const ByteJump& t, size_t index, size_t anchor, size_t* to) {
+  std::optional<size_t> Jump(const ByteJump& t, size_t index, size_t anchor) {
     const int64_t count = Value(t.num_bytes), offset = Value(t.offset);
     const int64_t size = static_cast<int64_t>(buffer_.size());
     const int64_t start = (t.relative ? static_cast<int64_t>(anchor) : 0) + offset;
@@ -317,13 +318,13 @@ class Run {
     uint32_t used = 0;
     if (count > 0) {
       const uint8_t* at = Operand(t.relative, offset, count, anchor);
-      if (!at) return false;
+      if (!at) return std::nullopt;
       const Extracted got = ExtractNumber(at, static_cast<uint32_t>(count), t.endian, t.base);
-      if (!got.ok) return false;
+      if (!got.ok) return std::nullopt;
       value = got.value;
       used = got.used;
     } else if (start < 0 || start >= size) {
-      return false;
+      return std::nullopt;
     }
     if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
     trace_.Value(index, value);
@@ -336,31 +337,35 @@ class Run {
                           : t.from_end     ? buffer_.size()
                                            : static_cast<uint64_t>(start);
     const int64_t target = static_cast<int64_t>(base + value);
-    if (target >= size) return false;
-    *to = static_cast<size_t>(std::max<int64_t>(target, 0));
-    return true;
+    if (target >= size) return std::nullopt;
+    return static_cast<size_t>(std::max<int64_t>(target, 0));
   }
 
-  bool Extract(const ByteExtract& t, size_t index, size_t anchor) {
+  // What was read counts as found: relative tests go on behind it.
+  size_t Behind(const uint8_t* at, const Extracted& got) const {
+    return static_cast<size_t>(at - buffer_.data()) + got.used;
+  }
+
+  std::optional<size_t> Extract(const ByteExtract& t, size_t index, size_t anchor) {
     const uint8_t* at = Operand(t.relative, Value(t.offset), t.num_bytes, anchor);
-    if (!at || t.num_bytes == 0) return false;
+    if (!at || t.num_bytes == 0) return std::nullopt;
     const Extracted got = ExtractNumber(at, t.num_bytes, t.endian, t.base);
-    if (!got.ok) return false;
+    if (!got.ok) return std::nullopt;
     uint64_t value = got.value;
     if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
     value *= t.multiplier;
     if (t.align && value % t.align) value += t.align - value % t.align;
     trace_.Value(index, value);
     state_.variables[t.variable % kMaxVariables] = value;
-    return true;
+    return Behind(at, got);
   }
 
-  bool Math(const ByteMath& t, size_t index, size_t anchor) {
+  std::optional<size_t> Math(const ByteMath& t, size_t index, size_t anchor) {
     const int64_t count = Value(t.num_bytes);
     const uint8_t* at = count < 1 ? nullptr : Operand(t.relative, Value(t.offset), count, anchor);
-    if (!at) return false;
+    if (!at) return std::nullopt;
     const Extracted got = ExtractNumber(at, static_cast<uint32_t>(count), t.endian, t.base);
-    if (!got.ok) return false;
+    if (!got.ok) return std::nullopt;
     uint64_t value = got.value;
     const uint64_t r = t.rvalue.variable >= 0
                            ? state_.variables[static_cast<size_t>(t.rvalue.variable)]
@@ -376,7 +381,7 @@ class Run {
         value *= r;
         break;
       case ByteMath::Op::kDivide:
-        if (r == 0) return false;
+        if (r == 0) return std::nullopt;
         value /= r;
         break;
       case ByteMath::Op::kShiftLeft:
@@ -389,7 +394,7 @@ class Run {
     if (t.bitmask) value = (value & t.bitmask) >> TrailingZeros(t.bitmask);
     trace_.Value(index, value);
     state_.variables[t.variable % kMaxVariables] = value;
-    return true;
+    return Behind(at, got);
   }
 
   bool Base64(const Op& op, const Base64Decode& t, size_t anchor) {

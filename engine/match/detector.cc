@@ -21,6 +21,7 @@ void Detector::Impl::Use(std::shared_ptr<const RuleProgram> p) {
       need(transport[d].head.database());
     }
   }
+  if (rp->has_tags && !tags) tags.emplace(options.tags);
   watched = UINT32_MAX;
   watcher = nullptr;
   hits.clear();
@@ -38,6 +39,7 @@ void Detector::Impl::Fire(uint32_t rank, Transaction* tx, Direction d, bool in_s
   if (!tx) fired[rank] = packet_no;
   AfterMatch(r);
   bypass |= r.rule->bypass;
+  if (r.rule->log_change) return ChangeLog(*r.rule->log_change, tx);
   if (r.rule->no_alert && r.rule->action == Action::kAlert) return;
   Queued q;
   q.rank = rank;
@@ -58,6 +60,16 @@ void Detector::Impl::Fire(uint32_t rank, Transaction* tx, Direction d, bool in_s
   auto worst = std::max_element(queue.begin(), queue.end(),
                                 [](const Queued& a, const Queued& b) { return a.rank < b.rank; });
   if (rank < worst->rank) *worst = q;
+}
+
+void Detector::Impl::ChangeLog(const LogChange& change, Transaction* tx) {
+  if (change.type == LogChange::Type::kFlow) {
+    quiet_flow = true;
+  } else if (change.scope == LogChange::Scope::kFlow) {
+    quiet_transactions = true;
+  } else if (tx) {
+    tx->quiet = true;
+  }
 }
 
 ThresholdCounter& Detector::Impl::CounterOf(const Rule& rule, const Threshold& threshold, bool* created) {
@@ -128,6 +140,9 @@ void Detector::Impl::Report(const Queued& q, Action action) {
   }
   alerts.push_back(q.alert);
   alerts.back().effective = action;
+  for (const Tag& tag : q.alert.rule->tags) {
+    tags->Set(*q.alert.rule, tag, *context.packet, context.flow ? context.flow->id : 0, context.now);
+  }
   ++stats.alerts;
 }
 
@@ -142,12 +157,17 @@ const PacketResult& Detector::Impl::EndPacket() {
     if (!Decide(q)) break;
   }
   result.alerts = alerts;
+  result.tagged = tags && tags->Follow(*context.packet, context.flow ? context.flow->id : 0, context.now);
+  stats.tagged += result.tagged;
+  result.quiet_transactions = quiet_transactions;
+  result.quiet_flow = quiet_flow;
   if (watcher) [[unlikely]] TellWatcher();
   stats.recursion_limit = confirm.step_limit_hits;
   stats.confirm_limit = confirm.byte_limit_hits;
   stats.regex_limit = confirm.regex.limit_hits;
   stats.threshold_evicted = thresholds.evicted();
   stats.host_bits_evicted = host_bits.evicted();
+  if (tags) stats.tags_evicted = tags->evicted();
   return result;
 }
 
@@ -175,6 +195,7 @@ void Detector::BeginPacket(const PacketContext& context) {
   i.tries.clear();
   i.looks.clear();
   i.stream_window[0] = i.stream_window[1] = {};
+  i.quiet_transactions = i.quiet_flow = false;
   const L4 l4 = context.packet->l4;
   i.has_ports = l4 == L4::kTcp || l4 == L4::kUdp || l4 == L4::kSctp;
   if (!context.flow) return;

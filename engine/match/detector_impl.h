@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/match/explain.h"
 #include "engine/match/program.h"
+#include "engine/match/tags.h"
 #include "engine/match/thresholds.h"
 
 namespace sluice {
@@ -152,6 +154,7 @@ struct Detector::Impl {
 
   // ---------------------------------------------------------------- firing
   void AfterMatch(const CompiledRule& r);
+  void ChangeLog(const LogChange& change, Transaction* tx);
   void SetFlowint(const FlowintTest& t, FlowVars& vars);
 
   void Fire(uint32_t rank, Transaction* tx, Direction d, bool in_stream);
@@ -206,7 +209,7 @@ struct Detector::Impl {
 
   Look TryFieldRule(const CompiledRule& r, const Transaction& tx, Direction direction);
 
-  static bool EventsSet(const CompiledRule& r, const Transaction& tx, Direction direction);
+  static bool EventsSet(const CompiledRule& r, const Transaction& tx);
 
   uint8_t DirectionsOf(KeywordId keyword) const;
   static bool Counts(uint8_t sides, Direction direction) { return sides & 1 << Index(direction); }
@@ -259,6 +262,7 @@ struct Detector::Impl {
   DetectorStats stats;
   HostTable<ThresholdCounter> thresholds;
   HostTable<Nanos> host_bits;
+  std::optional<TagTable> tags;  // once rules have tags
   ConfirmState confirm;
   TransformScratch transform;
 
@@ -281,6 +285,7 @@ struct Detector::Impl {
   std::vector<Queued> queue;
   std::vector<Alert> alerts;
   PacketResult result;
+  bool quiet_transactions = false, quiet_flow = false;  // asked for by this packet's rules
 
   uint32_t watched = UINT32_MAX;  // a rank; no rule has this one
   RuleWatcher* watcher = nullptr;

@@ -98,7 +98,7 @@ void AddFields(RuleLook* look, Detector::Impl& impl, const CompiledRule& r, cons
   const uint8_t side = static_cast<uint8_t>(1 << Index(look->direction));
   for (const FlowCondition& condition : r.rule->flow_conditions) {
     if (!std::holds_alternative<AppEventTest>(condition)) continue;
-    Add(look, &condition, If(Detector::Impl::EventsSet(r, tx, look->direction)));
+    Add(look, &condition, If(Detector::Impl::EventsSet(r, tx)));
   }
   for (const NumberInspection& n : r.rule->numbers) {
     const uint8_t sides = r.transactional ? impl.DirectionsOf(n.keyword) : side;

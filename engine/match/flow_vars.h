@@ -37,7 +37,7 @@ class FlowVars {
     num_ = 0;
     more_.clear();
     once_[0] = once_[1] = false;
-    app_once_[0] = app_once_[1] = false;
+    app_known_[0] = app_known_[1] = 0;
     stream_seen_[0] = stream_seen_[1] = 0;
     pending_ = {};
   }
@@ -106,7 +106,9 @@ class FlowVars {
   std::array<Entry, kInline> inline_{};
   std::vector<Entry> more_;
   bool once_[2] = {false, false};      // address-only rules have run, by Direction
-  bool app_once_[2] = {false, false};  // protocol-only rules have run
+  // What protocol-only rules have run on, by Direction: bit 0 the flow's protocol, or that
+  // it has none; bits 1 and 2 what each direction speaks.
+  uint8_t app_known_[2] = {0, 0};
   uint64_t stream_seen_[2] = {0, 0};   // raw stream offset inspected up to
   std::array<std::array<Pending, kPending>, 2> pending_{};
 };

@@ -112,7 +112,7 @@ struct FlowContext {
   const Schema* app = nullptr;           // the dissector's schema once known
   const Schema* app_original = nullptr;  // before a hand-over
   bool app_failed = false;               // no dissector will be found
-  bool app_by[2] = {false, false};       // which direction's bytes decided
+  const Schema* app_sides[2] = {nullptr, nullptr};  // what a direction's own bytes are
   uint64_t id = 0;                       // by_flow thresholds
   FlowVars* vars = nullptr;              // never null
 };
@@ -157,6 +157,8 @@ struct PacketResult {
   const Rule* cause = nullptr;     // of the pass, or of the first drop or reject
   Action action = Action::kAlert;  // of cause
   Action reject = Action::kAlert;  // the first reject's; kAlert: none
+  bool tagged = false;             // an earlier alert asks for the packet to be logged
+  bool quiet_transactions = false, quiet_flow = false;  // no records of these any more
 };
 
 struct DetectorOptions {
@@ -165,6 +167,7 @@ struct DetectorOptions {
   uint64_t max_confirm_bytes = 16u << 20;  // searched for one rule and buffer
   uint32_t threshold_entries = 65536;      // tracked (rule, host); oldest is evicted
   uint32_t host_bits = 16384;              // xbits and hostbits tracked
+  uint32_t tags = 4096;                    // flows and hosts whose packets are logged
   uint32_t min_chunk[2] = {32 * 1024,
                            40 * 1024};  // by Direction: a growing body is first inspected
 };
@@ -179,7 +182,8 @@ struct DetectorStats {
   uint64_t recursion_limit = 0;    // a rule gave up at max_recursion
   uint64_t confirm_limit = 0;      // ... at max_confirm_bytes
   uint64_t regex_limit = 0;        // PCRE2 gave up
-  uint64_t threshold_evicted = 0, host_bits_evicted = 0;
+  uint64_t threshold_evicted = 0, host_bits_evicted = 0, tags_evicted = 0;
+  uint64_t tagged = 0;  // packets
   uint64_t stream_pending_lost = 0;  // candidates waiting for more stream bytes
   uint64_t flow_vars_full = 0;       // flowbits past FlowVars::kMax
 };

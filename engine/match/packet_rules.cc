@@ -2,6 +2,7 @@
 #include "engine/match/detector_impl.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 
@@ -55,9 +56,16 @@ void Detector::Impl::OncePerFlow() {
     if (vars) vars->once_[d()] = true;
     for (uint32_t rank : rp->address_rules) TryPacketRule(rank, {}, false);
   }
-  if (!vars || vars->app_once_[d()] || !(context.flow->app || context.flow->app_failed)) return;
-  vars->app_once_[d()] = true;
-  for (uint32_t rank : rp->protocol_rules) TryPacketRule(rank, {}, false);
+  if (!vars) return;
+  const FlowContext& f = *context.flow;
+  const auto known = static_cast<uint8_t>((f.app || f.app_failed) | (f.app_sides[0] != nullptr) << 1 |
+                                          (f.app_sides[1] != nullptr) << 2);
+  const uint8_t before = std::exchange(vars->app_known_[d()], known);
+  if (known == before) return;
+  for (uint32_t rank : rp->protocol_rules) {
+    const uint8_t needs = rp->compiled[rank].protocol_needs;
+    if ((known & needs) == needs && (before & needs) != needs) TryPacketRule(rank, {}, false);
+  }
 }
 
 void Detector::Impl::ScanGroup(const PayloadGroup& group, Slice bytes) {

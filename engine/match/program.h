@@ -49,6 +49,7 @@ struct CompiledRule {
   bool on_packets = true, on_stream = false;  // kPacket with payload tests
   bool has_payload = false;
   bool has_event = false;                            // app-layer-event
+  uint8_t protocol_needs = 0;                        // kProtocol: bits of FlowVars::app_known_
   bool any_app = true;                               // the header names no protocol
   std::vector<uint16_t> apps;                        // else: schemas that answer to it
   uint32_t sources = 0, destinations = 0;            // address sets
@@ -142,6 +143,7 @@ struct RuleProgram::Impl {
   std::map<std::string, int, std::less<>> event_ids;
   std::vector<bool> wanted;
   bool wants_stream = false;
+  bool has_tags = false;
   uint32_t generation = 0;
   uint32_t max_literal = 0;
   Summary summary;

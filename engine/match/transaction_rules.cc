@@ -106,7 +106,7 @@ void Detector::Impl::AddCandidates(InspectionState& st, const Transaction& tx, s
     // A transactional rule's header names the client as source.
     const size_t source = (r.transactional ? 0 : i) == d() ? 0 : 1;
     if (!(r.directions & 1 << i) || !HeaderMatches(r, source)) continue;
-    if (!r.any_app && !IsOf(r, *tx.schema) && !AppMatches(r)) continue;
+    if (!r.any_app && !IsOf(r, *tx.schema)) continue;
     ++stats.candidates;
     st.candidates.push_back(rank << 1 | static_cast<uint32_t>(i));
   }
@@ -143,7 +143,7 @@ Look Detector::Impl::TryFieldRule(const CompiledRule& r, const Transaction& tx, 
   const size_t i = Index(direction);
   ++stats.confirms;
   confirm.contexts.count = 0;
-  if (r.has_event && !EventsSet(r, tx, direction)) return Look::kWait;
+  if (r.has_event && !EventsSet(r, tx)) return Look::kWait;
   const uint8_t side = static_cast<uint8_t>(1 << i);
   Look all = Look::kMatch;
   for (const NumberInspection& n : r.rule->numbers) {
@@ -169,15 +169,15 @@ Look Detector::Impl::TryFieldRule(const CompiledRule& r, const Transaction& tx, 
   return Look::kMatch;
 }
 
-bool Detector::Impl::EventsSet(const CompiledRule& r, const Transaction& tx, Direction direction) {
+// Of either direction: a rule to_server may ask for what the answer brought to light.
+bool Detector::Impl::EventsSet(const CompiledRule& r, const Transaction& tx) {
   for (const FlowCondition& condition : r.rule->flow_conditions) {
     const auto* want = std::get_if<AppEventTest>(&condition);
     if (!want) continue;
     if (!tx.schema->Answers(want->protocol)) return false;
     const bool set =
         std::any_of(tx.events.begin(), tx.events.end(), [&](const TransactionEvent& e) {
-          return e.direction == direction && e.index < tx.schema->events.size() &&
-                 tx.schema->events[e.index].name == want->event;
+          return e.index < tx.schema->events.size() && tx.schema->events[e.index].name == want->event;
         });
     if (!set) return false;
   }
@@ -266,9 +266,20 @@ Look Detector::Impl::TryFiles(const CompiledInspection& inspection, const Transa
   return WhenAbsent(inspection, seen, !growing && Complete(tx, sides));
 }
 
+namespace {
+
+bool IsEvent(const FlowEvent& event, const AppEventTest& want) {
+  if (!event.schema) {
+    return want.protocol.empty() && want.event == RecognitionEventName(static_cast<RecognitionEvent>(event.index));
+  }
+  return event.schema->Answers(want.protocol) && want.event == event.schema->events[event.index].name;
+}
+
+}  // namespace
+
 void Detector::Impl::InspectFlowEvents(std::span<const FlowEvent> events) {
   for (const FlowEvent& event : events) {
-    if (!event.schema || event.index >= event.schema->events.size()) continue;
+    if (event.schema && event.index >= event.schema->events.size()) continue;
     for (uint32_t rank : rp->event_rules) {
       const CompiledRule& r = rp->compiled[rank];
       if (!r.fields.empty() || !r.rule->numbers.empty() || fired[rank] == packet_no) continue;
@@ -276,8 +287,7 @@ void Detector::Impl::InspectFlowEvents(std::span<const FlowEvent> events) {
           std::all_of(r.rule->flow_conditions.begin(), r.rule->flow_conditions.end(),
                       [&](const FlowCondition& c) {
                         const auto* want = std::get_if<AppEventTest>(&c);
-                        return !want || (event.schema->Answers(want->protocol) &&
-                                         want->event == event.schema->events[event.index].name);
+                        return !want || IsEvent(event, *want);
                       });
       const size_t source = event.direction == context.direction ? 0 : 1;
       if (!asked || !(r.directions & 1 << Index(event.direction)) || !HeaderMatches(r, source))

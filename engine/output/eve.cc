@@ -675,15 +675,29 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
   if (options_.payload || options_.payload_printable || options_.payload_length) {
     Payload(alert, flow);
   }
-  if (options_.packet) {
-    json_.Key("packet");
-    json_.Base64(Masked(packet.frame, flow));
-    json_.OpenObject("packet_info");
-    json_.Field("linktype", static_cast<uint64_t>(DltOfLinkType(packet.link)));
-    json_.Field("linktype_name", LinkTypeName(packet.link));
-    json_.CloseObject();
-  }
+  if (options_.packet) PacketDump(packet, flow);
   if (options_.verdict) VerdictObject(alert.verdict);
+  End();
+}
+
+void EveWriter::PacketDump(const Packet& packet, const FlowView& flow) {
+  json_.Key("packet");
+  json_.Base64(Masked(packet.frame, flow));
+  json_.OpenObject("packet_info");
+  json_.Field("linktype", static_cast<uint64_t>(DltOfLinkType(packet.link)));
+  json_.Field("linktype_name", LinkTypeName(packet.link));
+  json_.CloseObject();
+}
+
+void EveWriter::TaggedPacket(const Packet& packet, const FlowView& flow, Direction direction) {
+  // Part of the alerts, as their options are; it has no type of its own to ask for.
+  if (!options_.tagged_packets || !Wants(RecordType::kAlert)) return;
+  Begin(RecordType::kPacket, "packet", packet.time, flow, &packet);
+  PacketEnds(packet);
+  Tunnel(packet);
+  Tail(&packet, flow);
+  if (flow.flow != nullptr) json_.Field("direction", direction == Direction::kToServer ? "to_server" : "to_client");
+  PacketDump(packet, flow);
   End();
 }
 

@@ -54,6 +54,7 @@ struct EveOptions {
   bool xff = false, xff_overwrite = false, xff_forward = false;
   bool rule_metadata = true, raw_rule = false, references = false;
   uint32_t payload_limit = 4096;   // bytes
+  bool tagged_packets = true;      // packets that a rule's tag asks for
   // In drop records: each packet's, not the first of a flow each way.
   bool drop_all = false;
   bool drop_alerts = true, drop_verdict = false;
@@ -62,7 +63,7 @@ struct EveOptions {
   bool stats_zero = true;          // counters that are 0
   std::map<std::string, RecordOptions, std::less<>> records;  // by dissector
 
-  bool Dumps() const { return payload || payload_printable || packet; }
+  bool Dumps() const { return payload || payload_printable || packet || tagged_packets; }
   bool Wants(std::string_view type) const { return all_types || types.contains(type); }
 };
 
@@ -161,6 +162,8 @@ class EveWriter {
   void Alert(const Packet& packet, const FlowView& flow, const AlertView& alert);
   void Arp(const Packet& packet);  // packet.arp is set
   void Drop(const Packet& packet, const FlowView& flow, const DropView& drop);
+  // A packet behind an alert, whole.
+  void TaggedPacket(const Packet& packet, const FlowView& flow, Direction direction);
   // The protocol record of a completed transaction.
   void TransactionRecord(const Packet& packet, const FlowView& flow, const Transaction& tx);
   void FileRecord(const Packet& packet, const FlowView& flow, const Transaction& tx,
@@ -211,6 +214,7 @@ class EveWriter {
   void RuleObject(const AlertView& alert, const Packet& packet);
   void RuleMetadata(const Rule& rule);
   void Payload(const AlertView& alert, const FlowView& flow);
+  void PacketDump(const Packet& packet, const FlowView& flow);
   void VerdictObject(const VerdictView& verdict);
   void FlowObject(const Flow& flow, bool with_ends);
   void FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert);

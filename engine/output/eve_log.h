@@ -23,6 +23,8 @@ class EveLog {
   template <typename... A>
   void Alert(const A&... a) { for (EveWriter& w : writers_) w.Alert(a...); }
   template <typename... A>
+  void TaggedPacket(const A&... a) { for (EveWriter& w : writers_) w.TaggedPacket(a...); }
+  template <typename... A>
   void Arp(const A&... a) { for (EveWriter& w : writers_) w.Arp(a...); }
   template <typename... A>
   void Drop(const A&... a) { for (EveWriter& w : writers_) w.Drop(a...); }

@@ -183,10 +183,26 @@ KeywordResult AppProtocol(RuleContext& c, std::string_view value, std::string_vi
   return {};
 }
 
+// An event of no dissector: about how the protocol was found.
+KeywordResult RecognitionEventKeyword(RuleContext& c, const std::string& event) {
+  static constexpr std::string_view kNotRaised[] = {
+      "applayer_wrong_direction_first_data", "applayer_detect_protocol_only_one_direction",
+      "applayer_proto_detection_skipped", "applayer_no_tls_after_starttls", "applayer_unexpected_protocol"};
+  if (c.keywords.HasEvent("", event)) {
+    c.rule.flow_conditions.push_back(AppEventTest{"", event});
+    return {};
+  }
+  if (std::ranges::find(kNotRaised, event) == std::end(kNotRaised)) {
+    return Bad("write app-layer-event:protocol.event");
+  }
+  c.inactive = fmt::format("nothing here raises {}", event);
+  return {};
+}
+
 KeywordResult AppEvent(RuleContext& c, std::string_view value, std::string_view) {
   value = Trim(value);
   const size_t dot = value.find('.');
-  if (dot == value.npos) return Bad("write app-layer-event:protocol.event");
+  if (dot == value.npos) return RecognitionEventKeyword(c, Lower(value));
   const std::string protocol = Lower(value.substr(0, dot)), event = Lower(value.substr(dot + 1));
   if (!c.keywords.HasEvent(protocol, event)) {
     return Bad(fmt::format("dissector {} has no event {}", protocol, event));

@@ -43,7 +43,7 @@ class KeywordSource {
   virtual std::vector<FieldKeyword> All() const = 0;
   // Whether a dissector of that name is loaded.
   virtual bool HasProtocol(std::string_view name) const = 0;
-  // Whether that dissector declares the event.
+  // Whether that dissector declares the event; "": the engine, for any protocol.
   virtual bool HasEvent(std::string_view protocol, std::string_view event) const = 0;
 };
 

@@ -90,11 +90,59 @@ KeywordResult TargetKeyword(RuleContext& c, std::string_view value, std::string_
   return {};
 }
 
-// "session,5,packets": changes what is logged behind the alert, not when it fires.
+// "session", "session,5,packets", "host,30,seconds,src"
 KeywordResult TagKeyword(RuleContext& c, std::string_view value, std::string_view) {
+  static constexpr std::pair<std::string_view, Tag::Unit> kUnits[] = {
+      {"packets", Tag::Unit::kPackets}, {"bytes", Tag::Unit::kBytes}, {"seconds", Tag::Unit::kSeconds}};
   const auto parts = Split(value, ',');
-  if (parts[0] != "session" && parts[0] != "host") return Bad("write tag: session or host [, count, unit]");
-  c.Warn("tag: the packets behind the alert are not logged by this version");
+  const bool host = parts[0] == "host";
+  if ((!host && parts[0] != "session") || parts.size() > (host ? 4u : 3u)) {
+    return Bad("write tag:session or tag:host, then a count, its unit, and of a host src or dst");
+  }
+  Tag tag;
+  if (host) tag.of = Tag::Of::kSource;
+  if (parts.size() > 1) {
+    const auto count = ParseNumber<uint32_t>(parts[1]);
+    if (!count || *count == 0) return Bad(fmt::format("\"{}\" is not a count from 1 to 4294967295", parts[1]));
+    tag.count = *count;
+  }
+  if (parts.size() > 2) {
+    const auto unit = std::ranges::find(kUnits, parts[2], [](const auto& u) { return u.first; });
+    if (unit == std::end(kUnits)) return Bad(fmt::format("unit \"{}\" is not packets, bytes or seconds", parts[2]));
+    tag.unit = unit->second;
+  }
+  if (parts.size() > 3) {
+    if (parts[3] != "src" && parts[3] != "dst") return Bad(fmt::format("side \"{}\" is not src or dst", parts[3]));
+    if (parts[3] == "dst") tag.of = Tag::Of::kDestination;
+  }
+  c.rule.tags.push_back(tag);
+  return {};
+}
+
+// "logging disable, type tx, scope flow"
+KeywordResult ConfigKeyword(RuleContext& c, std::string_view value, std::string_view) {
+  LogChange change;
+  bool logging = false, type = false, scope = false;
+  for (const std::string_view part : Split(value, ',')) {
+    const auto words = SplitWords(part);
+    const std::string_view word = words.size() == 2 ? words[0] : "", what = words.size() == 2 ? words[1] : "";
+    if (word == "logging" && what == "disable") {
+      logging = true;
+    } else if (word == "type" && (what == "tx" || what == "flow")) {
+      type = true;
+      if (what == "flow") change.type = LogChange::Type::kFlow;
+    } else if (word == "scope" && (what == "tx" || what == "flow")) {
+      scope = true;
+      if (what == "flow") change.scope = LogChange::Scope::kFlow;
+    } else {
+      return Bad(fmt::format("\"{}\": logging disable, type tx or flow, scope tx or flow are known", part));
+    }
+  }
+  if (!logging || !type || !scope) return Bad("write config:logging disable, type tx, scope tx");
+  if (change.type == LogChange::Type::kFlow && change.scope != LogChange::Scope::kFlow) {
+    return Bad("a flow's record is of the flow; write scope flow");
+  }
+  c.rule.log_change = change;
   return {};
 }
 KeywordResult NoAlert(RuleContext& c, std::string_view, std::string_view) { c.rule.no_alert = true; return {}; }
@@ -116,7 +164,7 @@ std::optional<Nanos> ParseDuration(std::string_view text) {
 }
 
 KeywordResult DropScopeKeyword(RuleContext& c, std::string_view value, std::string_view name) {
-  if (c.rule.action == Action::kAlert || c.rule.action == Action::kPass) {
+  if (c.rule.action < Action::kDrop) {
     return Bad("only drop and reject rules put a host into the drop map");
   }
   const auto ttl = Trim(value).empty() ? std::optional<Nanos>(Nanos{}) : ParseDuration(value);
@@ -138,7 +186,8 @@ const KeywordEntry kMetaKeywords[] = {
     {"reference", ReferenceKeyword, "where to read more"},
     {"metadata", Metadata, "pairs for the log"},
     {"target", TargetKeyword, "which side is attacked: src_ip or dest_ip"},
-    {"tag", TagKeyword, "accepted; packets behind the alert are not logged"},
+    {"tag", TagKeyword, "packets behind the alert, of its flow or a host, are logged too"},
+    {"config", ConfigKeyword, "of rules with the action config: what is not logged"},
     {"noalert", NoAlert, "acts, but writes no alert"},
     {"alert", AlwaysAlert, "writes an alert although the action is pass"},
     {"requires", Requires, "version, features and keywords without which the rule is skipped"},
@@ -159,7 +208,7 @@ const KeywordEntry kUnsupportedKeywords[] = {
     {"filesha1", nullptr, ""}, {"filesha256", nullptr, ""}, {"replace", nullptr, ""},
     {"ftpbounce", nullptr, ""}, {"rpc", nullptr, ""}, {"nfq_set_mark", nullptr, ""},
     {"rate_filter", nullptr, ""},
-    {"engine-event", nullptr, ""}, {"l3_proto", nullptr, ""}, {"config", nullptr, ""},
+    {"engine-event", nullptr, ""}, {"l3_proto", nullptr, ""},
     {nullptr, nullptr, nullptr},
 };
 

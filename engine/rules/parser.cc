@@ -295,6 +295,9 @@ KeywordResult Validate(RuleContext& c) {
   Rule& rule = c.rule;
   if (rule.sid == 0) return Bad("sid is missing; every rule needs its number");
   if (rule.priority == 0) rule.priority = 3;
+  if ((rule.action == Action::kConfig) != rule.log_change.has_value()) {
+    return Bad("the action config and the keyword config go together");
+  }
   std::erase_if(rule.inspections, [](const Inspection& i) {
     return i.kind == BufferKind::kPayload && i.tests.empty();
   });
@@ -502,8 +505,8 @@ std::vector<std::string> HeaderWords(std::string_view text) {
 
 std::optional<Action> ActionNamed(std::string_view name) {
   static constexpr std::pair<std::string_view, Action> kActions[] = {
-      {"alert", Action::kAlert}, {"pass", Action::kPass}, {"drop", Action::kDrop},
-      {"reject", Action::kReject}, {"rejectsrc", Action::kRejectSource},
+      {"alert", Action::kAlert}, {"pass", Action::kPass}, {"config", Action::kConfig},
+      {"drop", Action::kDrop}, {"reject", Action::kReject}, {"rejectsrc", Action::kRejectSource},
       {"rejectdst", Action::kRejectDestination}, {"rejectboth", Action::kRejectBoth}};
   const auto it = std::ranges::find(kActions, name, [](const auto& a) { return a.first; });
   return it == std::end(kActions) ? std::nullopt : std::optional(it->second);
@@ -553,7 +556,7 @@ Result<void> ParseHeader(RuleContext& c, std::string_view text) {
   }
   const auto action = ActionNamed(words[0]);
   if (!action) {
-    return Bad(fmt::format("action \"{}\" is not alert, pass, drop, reject, rejectsrc, rejectdst or rejectboth", words[0]));
+    return Bad(fmt::format("action \"{}\" is not alert, pass, config, drop, reject, rejectsrc, rejectdst or rejectboth", words[0]));
   }
   c.rule.action = *action;
   SetProtocol(Lower(words[1]), &header);

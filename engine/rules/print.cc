@@ -15,8 +15,8 @@ struct Overloaded : Ts... {
   using Ts::operator()...;
 };
 
-constexpr std::string_view kActions[] = {"alert",     "pass",      "drop",      "reject",
-                                         "rejectsrc", "rejectdst", "rejectboth"};
+constexpr std::string_view kActions[] = {"alert",  "pass",      "config",    "drop",
+                                         "reject", "rejectsrc", "rejectdst", "rejectboth"};
 
 std::string Quoted(std::string_view text) {
   std::string out = "\"";
@@ -46,6 +46,13 @@ std::string_view EndianWord(Endian endian) {
 }
 std::string_view BaseWord(NumberBase base) {
   return base == NumberBase::kHex ? "hex" : base == NumberBase::kOctal ? "oct" : "dec";
+}
+
+std::string PrintTag(const Tag& tag) {
+  static constexpr std::string_view kUnits[] = {"packets", "bytes", "seconds"};
+  const std::string_view unit = kUnits[static_cast<size_t>(tag.unit)];
+  if (tag.of == Tag::Of::kFlow) return fmt::format("tag:session,{},{}", tag.count, unit);
+  return fmt::format("tag:host,{},{},{}", tag.count, unit, tag.of == Tag::Of::kSource ? "src" : "dst");
 }
 
 // What byte_test, byte_jump and byte_extract share.
@@ -475,7 +482,7 @@ std::string RulePrinter::Condition(const FlowCondition& condition) const {
                                kSides[static_cast<size_t>(t.side)]);
           },
           [](const AppEventTest& t) {
-            return fmt::format("app-layer-event:{}.{}", t.protocol, t.event);
+            return fmt::format("app-layer-event:{}{}{}", t.protocol, t.protocol.empty() ? "" : ".", t.event);
           }},
       condition);
 }
@@ -513,6 +520,12 @@ std::string RulePrinter::Options(const Rule& rule) const {
   if (!metadata.empty()) add("metadata:" + metadata);
   if (rule.target == Rule::Target::kSource) add("target:src_ip");
   if (rule.target == Rule::Target::kDestination) add("target:dest_ip");
+  for (const Tag& tag : rule.tags) add(PrintTag(tag));
+  if (rule.log_change) {
+    add(fmt::format("config:logging disable, type {}, scope {}",
+                    rule.log_change->type == LogChange::Type::kFlow ? "flow" : "tx",
+                    rule.log_change->scope == LogChange::Scope::kFlow ? "flow" : "tx"));
+  }
   if (rule.no_alert) add("noalert");
   if (rule.always_alert) add("alert");
   if (rule.bypass) add("bypass");

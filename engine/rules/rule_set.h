@@ -23,7 +23,7 @@
 
 namespace sluice {
 
-enum class Action : uint8_t { kAlert, kPass, kDrop, kReject, kRejectSource, kRejectDestination, kRejectBoth };
+enum class Action : uint8_t { kAlert, kPass, kConfig, kDrop, kReject, kRejectSource, kRejectDestination, kRejectBoth };
 
 // ---------------------------------------------------------------- header
 
@@ -396,6 +396,21 @@ struct VerdictScope {
   bool operator==(const VerdictScope&) const = default;
 };
 
+// "tag": packets behind an alert are logged too, of its flow or of a host.
+struct Tag {
+  enum class Of : uint8_t { kFlow, kSource, kDestination } of = Of::kFlow;
+  enum class Unit : uint8_t { kPackets, kBytes, kSeconds } unit = Unit::kPackets;
+  uint32_t count = 256;  // the alert's own packet included
+  bool operator==(const Tag&) const = default;
+};
+
+// "config", of rules with that action: what is not logged once it matches.
+struct LogChange {
+  enum class Type : uint8_t { kTransaction, kFlow } type = Type::kTransaction;
+  enum class Scope : uint8_t { kTransaction, kFlow } scope = Scope::kTransaction;
+  bool operator==(const LogChange&) const = default;
+};
+
 struct Reference {
   std::string system, id;
   bool operator==(const Reference&) const = default;
@@ -433,6 +448,8 @@ struct Rule {
   std::optional<RateFilter> rate_filter;      // another action past a rate
   std::vector<Suppression> suppressions;
   VerdictScope scope;
+  std::vector<Tag> tags;
+  std::optional<LogChange> log_change;  // action kConfig has one, others have none
   uint32_t num_variables = 0;  // byte_extract / byte_math slots
   std::vector<std::string> variable_names;
 

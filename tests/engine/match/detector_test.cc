@@ -31,6 +31,100 @@ UintTest Uint(CompareOp op, uint64_t a, uint64_t b = 0) {
   return t;
 }
 
+// ------------------------------------------------------------------- tags
+
+Rule Tagged(uint32_t sid, Tag tag) {
+  Rule rule = PayloadRule(sid, {Content("evil")});
+  rule.tags = {tag};
+  return rule;
+}
+
+// Sends `payload`; whether it was logged because of a tag.
+bool IsTagged(Bench& bench, const std::string& payload) {
+  bench.Send(payload);
+  return bench.last.tagged;
+}
+
+TEST(Tags, AlertsOwnPacketCountsButIsNotLoggedAgain) {
+  Bench bench(CompileRules({Tagged(1, {.of = Tag::Of::kFlow, .unit = Tag::Unit::kPackets, .count = 3})}));
+  bench.flow.id = 7;
+  EXPECT_FALSE(IsTagged(bench, "before"));
+  EXPECT_FALSE(IsTagged(bench, "evil"));
+  EXPECT_TRUE(IsTagged(bench, "second"));
+  EXPECT_TRUE(IsTagged(bench, "third"));
+  EXPECT_FALSE(IsTagged(bench, "fourth"));
+  EXPECT_EQ(bench.detector.stats().tagged, 2u);
+}
+
+TEST(Tags, AnotherAlertCountsAnew) {
+  Bench bench(CompileRules({Tagged(1, {.of = Tag::Of::kFlow, .unit = Tag::Unit::kPackets, .count = 2})}));
+  bench.flow.id = 7;
+  IsTagged(bench, "evil");
+  EXPECT_TRUE(IsTagged(bench, "evil"));
+  EXPECT_TRUE(IsTagged(bench, "x"));
+  EXPECT_FALSE(IsTagged(bench, "y"));
+}
+
+TEST(Tags, OfAFlowLeaveOtherFlowsAlone) {
+  Bench bench(CompileRules({Tagged(1, {})}));
+  bench.flow.id = 7;
+  IsTagged(bench, "evil");
+  bench.flow.id = 8;
+  EXPECT_FALSE(IsTagged(bench, "x"));
+  bench.flow.id = 7;
+  EXPECT_TRUE(IsTagged(bench, "x"));
+}
+
+TEST(Tags, OfAHostFollowItIntoOtherFlowsAndBothWays) {
+  Bench bench(CompileRules({Tagged(1, {.of = Tag::Of::kSource})}));
+  bench.flow.id = 7;
+  IsTagged(bench, "evil");
+  bench.flow.id = 8;
+  EXPECT_TRUE(IsTagged(bench, "x"));
+  bench.server = Ip(9, 9, 9, 9);
+  bench.Send("answer", Direction::kToClient);
+  EXPECT_TRUE(bench.last.tagged);
+  bench.client = Ip(8, 8, 8, 8);
+  EXPECT_FALSE(IsTagged(bench, "x"));
+}
+
+TEST(Tags, EndAfterTheirSecondsOrBytes) {
+  Bench bench(CompileRules({Tagged(1, {.of = Tag::Of::kFlow, .unit = Tag::Unit::kSeconds, .count = 10}),
+                            Tagged(2, {.of = Tag::Of::kSource, .unit = Tag::Unit::kBytes, .count = 250})}));
+  bench.flow.id = 7;
+  bench.packet.wire_len = 100;
+  IsTagged(bench, "evil");
+  bench.now += std::chrono::seconds(10);
+  EXPECT_TRUE(IsTagged(bench, "x"));
+  bench.now += std::chrono::seconds(1);
+  EXPECT_FALSE(IsTagged(bench, "x")) << "300 bytes, 11 seconds";
+}
+
+TEST(Tags, AFullTableForgetsAndCounts) {
+  DetectorOptions options;
+  options.tags = 8;
+  Bench bench(CompileRules({Tagged(1, {})}), options);
+  for (uint64_t flow = 1; flow <= 9; ++flow) {
+    bench.flow.id = flow;
+    IsTagged(bench, "evil");
+  }
+  EXPECT_EQ(bench.detector.stats().tags_evicted, 1u);
+}
+
+TEST(ConfigRules, SilenceWhatTheyNameAndRaiseNoAlert) {
+  Rule flow = PayloadRule(1, {Content("a")}), transactions = PayloadRule(2, {Content("b")});
+  flow.action = transactions.action = Action::kConfig;
+  flow.log_change = LogChange{LogChange::Type::kFlow, LogChange::Scope::kFlow};
+  transactions.log_change = LogChange{LogChange::Type::kTransaction, LogChange::Scope::kFlow};
+  Bench bench(CompileRules({flow, transactions}));
+  EXPECT_EQ(bench.Send("a"), Sids{});
+  EXPECT_TRUE(bench.last.quiet_flow);
+  EXPECT_FALSE(bench.last.quiet_transactions);
+  EXPECT_EQ(bench.Send("b"), Sids{});
+  EXPECT_FALSE(bench.last.quiet_flow);
+  EXPECT_TRUE(bench.last.quiet_transactions);
+}
+
 // ---------------------------------------------------------------- header
 
 TEST(Header, OnlyTheRightTransportMatches) {

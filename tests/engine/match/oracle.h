@@ -188,8 +188,9 @@ class Oracle {
       return false;
     x = Mask(x, t.bitmask) * t.multiplier;
     while (t.align && x % t.align) ++x;
+    const int64_t behind = (t.relative ? anchor : 0) + Get(t.offset, v) + used;
     v[static_cast<int>(t.variable)] = x;
-    return Rest(i + 1, anchor, v);
+    return Rest(i + 1, behind, v);
   }
   bool One(const ByteMath& t, size_t i, int64_t anchor, Variables v) {
     uint64_t x = 0;
@@ -219,8 +220,9 @@ class Oracle {
         x = r > 63 ? 0 : x >> r;
         break;
     }
+    const int64_t behind = (t.relative ? anchor : 0) + Get(t.offset, v) + used;
     v[static_cast<int>(t.variable)] = Mask(x, t.bitmask);
-    return Rest(i + 1, anchor, v);
+    return Rest(i + 1, behind, v);
   }
   bool One(const SizeTest& t, size_t i, int64_t anchor, const Variables& v) {
     return t.test.Matches(buffer_.size()) && Rest(i + 1, anchor, v);

@@ -98,6 +98,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"pcre_with_a_quote_mark", "pcre:\"/[\"']a/\";", nullptr},
         Case{"pcre_flag_in_its_sticky_buffer", "http.uri; pcre:\"/a/U\";", nullptr},
         Case{"byte_test_of_a_whole_string", "byte_test:0,=,0,0,string,dec;", nullptr},
+        Case{"tag_session", "content:\"a\"; tag:session;", nullptr},
+        Case{"tag_host", "content:\"a\"; tag:host,30,seconds,dst; tag:session,5,bytes;", nullptr},
+        Case{"tag_of_nothing", "tag:flow;", "session or tag:host"},
+        Case{"tag_side_of_a_session", "tag:session,5,packets,src;", "of a host"},
+        Case{"tag_unit", "tag:session,5,hours;", "packets, bytes or seconds"},
+        Case{"tag_of_zero", "tag:session,0,packets;", "from 1"},
+        Case{"config_without_its_action", "config:logging disable, type tx, scope tx;", "go together"},
         Case{"byte_test_of_no_bytes", "byte_test:0,=,0,0;", "not 0"},
         Case{"urilen", "urilen:>5,raw;", nullptr},
         Case{"threshold_and_filter",
@@ -107,6 +114,19 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"quote_not_closed", "content:\"abc;", "double quotes"},
         Case{"no_semicolon", "nonsense", "not a keyword"}),
     [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Parser, ConfigRulesHaveWhatTheyChange) {
+  for (const char* change : {"logging disable, type tx, scope tx", "logging disable,type flow,scope flow",
+                             "logging disable, type tx, scope flow"}) {
+    RuleSet set = Parse(fmt::format("config dns any any -> any any (config:{}; sid:1;)", change));
+    ASSERT_EQ(set.rules.size(), 1u) << set.problems[0].message;
+    EXPECT_EQ(PrintLawBreach(0, {}, FakeKeywords(), &set), "");
+  }
+  EXPECT_THAT(Parse("config dns any any -> any any (sid:1;)").problems[0].message, HasSubstr("go together"));
+  EXPECT_THAT(Parse("config dns any any -> any any (config:logging disable, type flow, scope tx; sid:1;)")
+                  .problems[0].message,
+              HasSubstr("scope flow"));
+}
 
 TEST(Parser, OldModifierMovesTheContentIntoItsField) {
   const RuleSet set = Parse(Tcp("content:\"/a\"; http_uri;"));
