@@ -189,6 +189,22 @@ void AddRules(CLI::App& root, CommandLine& line) {
   AddLoading(explain, line);
   explain->footer("Example: sluice rules explain --sid 2100498 -r capture.pcap -S my.rules");
   explain->callback([&line] { line.command = Command::kRulesExplain; });
+  CLI::App* cost = rules->add_subcommand(
+      "cost", "what rules are likely to cost, dearest first; with a capture also what they did cost");
+  cost->add_option("-r,--capture", line.capture, "pcap or pcapng file, or a directory of them");
+  cost->add_option("--most", line.most, "how many rules are shown")
+      ->default_str("10")
+      ->check(CLI::Range(size_t{1}, size_t{1'000'000}));
+  cost->add_option("-k", line.checksum_mode, "checksum checks: all or none")->check(CLI::IsMember({"all", "none"}));
+  cost->add_flag("--json", line.json, "machine-readable output");
+  AddLoading(cost, line);
+  cost->footer("Example: sluice rules cost -r capture.pcap -S my.rules");
+  cost->callback([&line] { line.command = Command::kRulesCost; });
+  CLI::App* convert = rules->add_subcommand("convert", "prints a rule file in the other form: .rules as TOML, .toml as .rules");
+  convert->add_option("file", line.paths, "the rule file")->required()->expected(1);
+  AddLoading(convert, line);
+  convert->footer("Example: sluice rules convert my.rules > my.toml");
+  convert->callback([&line] { line.command = Command::kRulesConvert; });
 }
 
 // The long and short names known to the innermost command that was reached.

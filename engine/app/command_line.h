@@ -23,6 +23,8 @@ enum class Command : uint8_t {
   kPluginList,
   kPluginCheck,
   kRulesExplain,
+  kRulesCost,
+  kRulesConvert,
   kPluginNew,
   kListKeywords,
   kListSettings,

@@ -20,6 +20,7 @@ FieldKeyword CatalogKeywords::Describe(KeywordId id) const {
   out.boolean = info.type == FieldType::kBool;
   out.date = info.flags & SLUICE_DATE;
   out.bits = info.flags & SLUICE_BITS;
+  out.frame = info.flags & SLUICE_FRAME;
   out.store = info.flags & SLUICE_STORE;
   out.content_case = info.flags & SLUICE_CONTENT_LOWER   ? FieldKeyword::Case::kLower
                      : info.flags & SLUICE_CONTENT_UPPER ? FieldKeyword::Case::kUpper
@@ -52,6 +53,22 @@ std::vector<FieldKeyword> CatalogKeywords::All() const {
 
 bool CatalogKeywords::HasProtocol(std::string_view name) const {
   return !catalog_.SchemasFor(name).empty();
+}
+
+std::optional<StageName> CatalogKeywords::FindStage(std::string_view protocol, std::string_view name) const {
+  static constexpr std::string_view kSides[] = {"request", "response"};
+  for (const Schema* schema : catalog_.SchemasFor(protocol)) {
+    for (uint8_t d = 0; d < 2; ++d) {
+      const auto& stages = schema->stages[d];
+      const auto it = std::ranges::find(stages, name);
+      if (it != stages.end()) return StageName{d, static_cast<uint8_t>(it - stages.begin())};
+      if (!name.starts_with(kSides[d])) continue;
+      const std::string_view rest = name.substr(kSides[d].size());
+      if (rest == "_started") return StageName{d, 0};
+      if (rest == "_complete") return StageName{d, static_cast<uint8_t>(stages.size() - 1)};
+    }
+  }
+  return std::nullopt;
 }
 
 bool CatalogKeywords::HasEvent(std::string_view protocol, std::string_view event) const {

@@ -15,6 +15,7 @@ class CatalogKeywords final : public KeywordSource {
   std::optional<FieldKeyword> Find(std::string_view name) const override;
   std::vector<FieldKeyword> All() const override;
   bool HasProtocol(std::string_view name) const override;
+  std::optional<StageName> FindStage(std::string_view protocol, std::string_view name) const override;
   bool HasEvent(std::string_view protocol, std::string_view event) const override;
 
  private:

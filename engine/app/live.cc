@@ -318,7 +318,7 @@ void Engine::Sweep() {
 Result<LoadedRules> Engine::BuildRules() {
   const Options& o = runtime_->options;
   if (auto ok = CheckMemory(o.rules_memory_limit, runtime_->rules.bytes); !ok) return std::unexpected(ok.error());
-  auto rules = LoadRules(o, *runtime_->catalog, runtime_->datasets.get());
+  auto rules = LoadRules(o, *runtime_->catalog, runtime_->datasets.get(), runtime_->rules.program.get());
   if (!rules) return rules;
   if (o.failure_fatal && rules->num_failed > 0) {
     return Fail(Errc::kInvalidArgument, "{} rules do not load, and rules.strict is set", rules->num_failed);
@@ -439,6 +439,7 @@ std::string Engine::Status() {
   out["rules"] = {{"loaded", runtime_->rules.program->rules().rules.size()},
                   {"failed", runtime_->rules.num_failed},
                   {"generation", runtime_->rules.program->generation()},
+                  {"hash", fmt::format("{:016x}", runtime_->rules.program->hash())},
                   {"reloading", reloader_->running()}};
   if (!last_reload_error_.empty()) out["rules"]["reload_error"] = last_reload_error_;
   for (const InterfaceStatus& i : tap_->interfaces()) {

@@ -54,6 +54,8 @@ int Main(int argc, char** argv) {
     case Command::kPluginList: return WithCatalog(line, false);
     case Command::kPluginCheck: return CheckPluginFiles(line.paths);
     case Command::kRulesExplain: return RunExplain(line);
+    case Command::kRulesCost: return RunCost(line);
+    case Command::kRulesConvert: return RunConvert(line);
     case Command::kPluginNew: {
       const auto written = WriteNewPlugin(line.paths.front());
       return written ? 0 : Complain(written.error());

@@ -164,39 +164,4 @@ int RunReplay(const CommandLine& line) {
   return code;
 }
 
-int RunCheck(const CommandLine& line) {
-  auto created = Runtime::Create(line, false);
-  if (!created) return Complain(created.error());
-  const Runtime& runtime = **created;
-  const RuleSet& rules = runtime.rules.program->rules();
-  if (line.json) {
-    nlohmann::ordered_json out = {{"loaded", rules.rules.size()},
-                                  {"failed", runtime.rules.num_failed},
-                                  {"inactive", runtime.rules.num_inactive},
-                                  {"problems", nlohmann::ordered_json::array()}};
-    for (const RuleProblem& p : runtime.rules.problems) {
-      out["problems"].push_back(
-          {{"file", p.place.file}, {"line", p.place.line}, {"column", p.column}, {"sid", p.sid},
-           {"severity", p.severity == RuleProblem::Severity::kError ? "error" : "warning"},
-           {"message", p.message}});
-    }
-    fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-  } else {
-    for (const Error& problem : runtime.plugin_problems) fmt::print("plug-in: {}\n", problem.message);
-    for (const RuleProblem& problem : runtime.rules.problems) {
-      fmt::print("{}\n", FormatProblem(problem));
-    }
-    for (const Rule& rule : rules.rules) {
-      if (line.verbose == 0) break;
-      const auto choice = runtime.rules.program->EngineOf(rule);
-      fmt::print("sid {}: fast pattern \"{}\" regex {} {}\n", rule.sid,
-                 runtime.rules.program->FastPatternOf(rule), RegexEngineName(choice.engine),
-                 choice.reason);
-    }
-    fmt::print("{} rules loaded, {} failed, {} inactive\n", rules.rules.size(),
-               runtime.rules.num_failed, runtime.rules.num_inactive);
-  }
-  return runtime.rules.num_failed > 0 || !runtime.plugin_problems.empty() ? 1 : 0;
-}
-
 }  // namespace sluice

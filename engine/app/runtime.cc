@@ -171,7 +171,7 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
 }
 
 Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
-                              DatasetRegistry* datasets) {
+                              DatasetRegistry* datasets, const RuleProgram* before) {
   const uint64_t resident = ResidentBytes();
   RuleOptions rule_options;
   rule_options.addresses = options.address_vars;
@@ -183,7 +183,8 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
   if (auto ok = ReadReferences(options.reference_file, &rule_options, &problems); !ok) {
     return std::unexpected(ok.error());
   }
-  auto set = LoadRuleFiles(options.rule_files, rule_options, CatalogKeywords(catalog));
+  auto set = LoadRuleFiles(options.rule_files, rule_options, CatalogKeywords(catalog),
+                           before == nullptr ? nullptr : &before->rules());
   if (!set) return std::unexpected(set.error());
   if (!options.threshold_file.empty()) {
     if (auto ok = ReadThresholds(options.threshold_file, rule_options, &*set); !ok) {
@@ -223,12 +224,14 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
     loaded.problems.push_back(problem);
     loaded.num_failed += problem.severity == RuleProblem::Severity::kError;
   }
+  loaded.loaded = std::chrono::system_clock::now().time_since_epoch();
   loaded.bytes = ResidentBytes() - std::min(ResidentBytes(), resident);
   return loaded;
 }
 
 void LoadedRules::CollectCounters(NamedCounters* out) const {
-  out->emplace_back("detect.engines[].id", 0);
+  out->emplace_back("detect.engines[].id", program->generation() - 1);
+  out->emplace_back("detect.engines[].last_reload", loaded.count());
   out->emplace_back("detect.engines[].rules_loaded", program->rules().rules.size());
   out->emplace_back("detect.engines[].rules_failed", num_failed);
   out->emplace_back("detect.engines[].rules_skipped", num_skipped);

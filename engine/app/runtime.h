@@ -28,11 +28,13 @@ struct LoadedRules {
   std::vector<RuleProblem> problems;  // of parsing and of compiling
   uint32_t num_failed = 0, num_inactive = 0, num_skipped = 0;
   uint64_t bytes = 0;  // by which loading made the process grow
+  Nanos loaded{};      // wall clock
   void CollectCounters(NamedCounters* out) const;  // under EVE's names
 };
-// `datasets` outlives every program loaded with it.
+// `datasets` outlives every program loaded with it.  `before`: the rules whose place
+// these take, if there are any.
 Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
-                              DatasetRegistry* datasets);
+                              DatasetRegistry* datasets, const RuleProgram* before = nullptr);
 
 // "file:line:column: sid 5: message"
 std::string FormatProblem(const RuleProblem& problem);
@@ -57,6 +59,8 @@ class Runtime {
 int RunReplay(const CommandLine& line);
 int RunCheck(const CommandLine& line);
 int RunExplain(const CommandLine& line);
+int RunCost(const CommandLine& line);
+int RunConvert(const CommandLine& line);
 int RunLive(const CommandLine& line);
 int RunDrops(const CommandLine& line);
 int RunStatus(const CommandLine& line);

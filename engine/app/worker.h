@@ -122,6 +122,7 @@ class Worker {
   const std::vector<uint64_t>& alerts_by_rule() const { return alerts_by_rule_; }
   EveLog& eve() { return eve_writer_; }
   size_t num_flows() const { return table_.size(); }
+  std::span<const RuleCost> rule_costs() const { return detector_.costs(); }
   const DetectorStats& detect_stats() const { return detector_.stats(); }
   const DissectStats& dissect_stats() const { return dissector_.stats(); }
   const StreamStats& stream_stats() const { return stream_stats_; }

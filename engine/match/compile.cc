@@ -7,6 +7,8 @@
 #include <set>
 #include <tuple>
 
+#include <xxhash.h>
+
 #include "engine/match/program.h"
 
 namespace sluice {
@@ -221,10 +223,15 @@ class Compiler {
         if (flow->to_server || flow->to_client) c.flow_direction = true;
       }
       if (std::holds_alternative<AppEventTest>(condition)) c.has_event = true;
+      if (std::holds_alternative<AppStateTest>(condition)) c.has_state = true;
     }
     for (const PacketTest& test : rule.packet_tests) {
       if (const auto* e = std::get_if<DecodeEventTest>(&test)) c.events.push_back(EventId(e->name));
       if (const auto* e = std::get_if<StreamEventTest>(&test)) c.events.push_back(EventId(e->name));
+    }
+    if (rule.header.hook) {
+      c.has_state = true;
+      c.directions &= static_cast<uint8_t>(1u << rule.header.hook->direction);
     }
     if (auto done = AddInspections(rule, &c); !done) return done;
     for (const NumberInspection& n : rule.numbers) {
@@ -375,7 +382,7 @@ class Compiler {
   }
 
   void Classify(const Rule& rule, CompiledRule* c) {
-    if (!c->fields.empty() || !rule.numbers.empty() || c->has_event) {
+    if (!c->fields.empty() || !rule.numbers.empty() || c->has_event || c->has_state) {
       c->kind = RuleClass::kFields;
       return;
     }
@@ -685,6 +692,18 @@ class Compiler {
 
 }  // namespace
 
+namespace {
+
+uint64_t HashOf(const RuleProgram::Impl& impl) {
+  uint64_t hash = impl.compiled.size();
+  for (const CompiledRule& r : impl.compiled) {
+    hash = XXH3_64bits_withSeed(r.rule->text.data(), r.rule->text.size(), hash);
+  }
+  return hash;
+}
+
+}  // namespace
+
 RuleProgram::RuleProgram() : impl_(std::make_unique<Impl>()) {}
 RuleProgram::~RuleProgram() = default;
 
@@ -698,6 +717,7 @@ Result<std::shared_ptr<const RuleProgram>> RuleProgram::Compile(RuleSet rules,
   program->impl_->generation = next_generation.fetch_add(1);
   if (auto done = Compiler(*program->impl_, options).Run(); !done)
     return std::unexpected(done.error());
+  program->impl_->hash = HashOf(*program->impl_);
   return std::shared_ptr<const RuleProgram>(std::move(program));
 }
 
@@ -705,6 +725,7 @@ const RuleSet& RuleProgram::rules() const { return impl_->rules; }
 const std::vector<RuleProblem>& RuleProgram::problems() const { return impl_->problems; }
 const RuleProgram::Summary& RuleProgram::summary() const { return impl_->summary; }
 uint32_t RuleProgram::generation() const { return impl_->generation; }
+uint64_t RuleProgram::hash() const { return impl_->hash; }
 bool RuleProgram::wants_stream() const { return impl_->wants_stream; }
 
 RuleProgram::EngineChoice RuleProgram::EngineOf(const Rule& rule) const {
@@ -717,6 +738,9 @@ std::string_view RuleProgram::FastPatternOf(const Rule& rule) const {
   const uint32_t rank = impl_->rank_of[rule.index];
   return rank == UINT32_MAX ? std::string_view() : impl_->compiled[rank].fast_pattern;
 }
+
+const Rule& RuleProgram::RuleAt(size_t rank) const { return *impl_->compiled[rank].rule; }
+size_t RuleProgram::num_ranks() const { return impl_->compiled.size(); }
 
 int RuleProgram::EventId(std::string_view name) const {
   const auto it = impl_->event_ids.find(name);

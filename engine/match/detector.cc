@@ -29,6 +29,7 @@ void Detector::Impl::Use(std::shared_ptr<const RuleProgram> p) {
   tries.reserve(2 * rp->compiled.size());
   hit_stamp.assign(rp->compiled.size(), 0);
   fired.assign(rp->compiled.size(), 0);
+  costs.assign(rp->compiled.size(), {});
   addresses.slots.assign(rp->address_sets.size() * 2, 0);
   ports.slots.assign(rp->port_sets.size() * 2, 0);
 }
@@ -36,6 +37,7 @@ void Detector::Impl::Use(std::shared_ptr<const RuleProgram> p) {
 void Detector::Impl::Fire(uint32_t rank, Transaction* tx, Direction d, bool in_stream) {
   const CompiledRule& r = rp->compiled[rank];
   ++stats.matches;
+  ++costs[rank].matches;
   if (!tx) fired[rank] = packet_no;
   AfterMatch(r);
   bypass |= r.rule->bypass;
@@ -184,6 +186,7 @@ void Detector::Watch(const Rule& rule, RuleWatcher* watcher) {
 }
 const RuleProgram& Detector::program() const { return *impl_->program; }
 const DetectorStats& Detector::stats() const { return impl_->stats; }
+std::span<const RuleCost> Detector::costs() const { return impl_->costs; }
 
 void Detector::BeginPacket(const PacketContext& context) {
   Impl& i = *impl_;
@@ -200,10 +203,7 @@ void Detector::BeginPacket(const PacketContext& context) {
   i.has_ports = l4 == L4::kTcp || l4 == L4::kUdp || l4 == L4::kSctp;
   if (!context.flow) return;
   FlowVars& vars = *context.flow->vars;
-  if (vars.generation_ != i.rp->generation) {
-    vars.Clear();
-    vars.generation_ = i.rp->generation;
-  }
+  if (vars.generation_ != i.rp->generation) vars.Adopt(i.rp->generation, i.rp->rules.names_epoch);
 }
 
 void Detector::InspectPayload(bool in_stream) { impl_->InspectPayload(in_stream); }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/base/cycles.h"
 #include "engine/match/explain.h"
 #include "engine/match/program.h"
 #include "engine/match/tags.h"
@@ -152,6 +153,19 @@ struct Detector::Impl {
     });
   }
 
+  // Runs one look at a rule: `look` says whether it matched.
+  template <typename Look>
+  auto Costed(uint32_t rank, Look&& look) {
+    RuleCost& cost = costs[rank];
+    ++cost.checks;
+    if (++cost_clock % kCostSample != 0) [[likely]] return look();
+    const uint64_t before = Cycles();
+    const auto answer = look();
+    cost.cycles += Cycles() - before;
+    ++cost.sampled;
+    return answer;
+  }
+
   // ---------------------------------------------------------------- firing
   void AfterMatch(const CompiledRule& r);
   void ChangeLog(const LogChange& change, Transaction* tx);
@@ -179,7 +193,7 @@ struct Detector::Impl {
   // Prefilter over the new bytes; an occurrence counts when it ends in them.
   void ScanNew(const PayloadGroup& group, Slice window, uint64_t at, uint64_t seen);
 
-  void TryStreamRule(uint32_t rank, Direction direction);
+  bool TryStreamRule(uint32_t rank, Direction direction);
 
   static FlowVars::Pending* FindPending(FlowVars& vars, size_t i, uint32_t rank);
   // The oldest candidate makes room.
@@ -209,6 +223,8 @@ struct Detector::Impl {
 
   Look TryFieldRule(const CompiledRule& r, const Transaction& tx, Direction direction);
 
+  // Whether the transaction has come as far as the rule asks for.
+  static bool StateHolds(const CompiledRule& r, const Transaction& tx, size_t i);
   static bool EventsSet(const CompiledRule& r, const Transaction& tx);
 
   uint8_t DirectionsOf(KeywordId keyword) const;
@@ -282,6 +298,8 @@ struct Detector::Impl {
   std::vector<uint64_t> hit_stamp;  // by rank: scan_no of the last hit
   std::vector<uint64_t> fired;      // by rank: packet_no of the last match without transaction
   Memo addresses, ports;
+  std::vector<RuleCost> costs;  // by rank
+  uint32_t cost_clock = 0;
   std::vector<Queued> queue;
   std::vector<Alert> alerts;
   PacketResult result;

@@ -32,8 +32,18 @@ class FlowVars {
     uint64_t from = 0;   // stream offset behind the hit
   };
 
+  // The rules are others now.  What they keep by name stays, if both number names alike;
+  // what belongs to single rules goes, and rules that run once a flow run once more.
+  void Adopt(uint32_t generation, uint32_t names_epoch) {
+    if (names_epoch_ != names_epoch) Clear();
+    generation_ = generation;
+    names_epoch_ = names_epoch;
+    once_[0] = once_[1] = false;
+    app_known_[0] = app_known_[1] = 0;
+    pending_ = {};
+  }
   void Clear() {
-    generation_ = 0;
+    generation_ = names_epoch_ = 0;
     num_ = 0;
     more_.clear();
     once_[0] = once_[1] = false;
@@ -101,7 +111,8 @@ class FlowVars {
     }
   }
 
-  uint32_t generation_ = 0;  // RuleProgram::generation() that the ids belong to
+  uint32_t generation_ = 0;   // RuleProgram::generation() of the last look
+  uint32_t names_epoch_ = 0;  // RuleSet::names_epoch that the ids belong to
   uint32_t num_ = 0;
   std::array<Entry, kInline> inline_{};
   std::vector<Entry> more_;

@@ -73,6 +73,12 @@ class RuleProgram {
     std::string reason;
   };
   EngineChoice EngineOf(const Rule& rule) const;
+  // The rule at a place in the order of evaluation.
+  const Rule& RuleAt(size_t rank) const;
+  size_t num_ranks() const;
+  // What a rule is likely to cost, in nanoseconds for each KiB of traffic that could
+  // concern it: how often its fast pattern occurs by chance, and the tests behind it.
+  double PredictedCost(const Rule& rule) const;
   // The literal the prefilter looks for; empty: the rule is tried on each
   // packet or transaction of its protocol and ports.
   std::string_view FastPatternOf(const Rule& rule) const;
@@ -83,8 +89,11 @@ class RuleProgram {
   // Keywords that rules use, by KeywordId: for Catalog::SetWanted().
   std::vector<bool> WantedKeywords(size_t num_keywords) const;
   bool wants_stream() const;  // some rule looks at reassembled raw bytes
-  // Distinguishes programs: a flow whose FlowVars came from another starts anew.
+  // Distinguishes programs, counting up.
   uint32_t generation() const;
+  // Of the rules' texts in the order in which they are evaluated: the same for two
+  // programs that judge alike.
+  uint64_t hash() const;
 
   struct Summary {
     uint32_t rules = 0, without_fast_pattern = 0, databases = 0, literals = 0;
@@ -188,6 +197,15 @@ struct DetectorStats {
   uint64_t flow_vars_full = 0;       // flowbits past FlowVars::kMax
 };
 
+// What one rule has cost.  Checks and matches are counted; of the checks, each
+// kCostSample-th is timed.
+struct RuleCost {
+  uint64_t checks = 0, matches = 0;
+  uint64_t sampled = 0, cycles = 0;
+  uint64_t EstimatedCycles() const { return sampled ? cycles / sampled * checks : 0; }
+};
+inline constexpr uint32_t kCostSample = 64;
+
 class RuleWatcher;
 
 class Detector {
@@ -197,8 +215,8 @@ class Detector {
   Detector(const Detector&) = delete;
   Detector& operator=(const Detector&) = delete;
 
-  // Takes another program between packets (reload); thresholds and host bits
-  // of rules with the same gid:sid go on.
+  // Takes another program between packets (reload).  Thresholds of rules with the same
+  // gid:sid, host bits, and flow variables of the same names go on.
   void SetProgram(std::shared_ptr<const RuleProgram> program);
   const RuleProgram& program() const;
 
@@ -218,6 +236,8 @@ class Detector {
   const PacketResult& EndPacket();
 
   const DetectorStats& stats() const;
+  // By RuleProgram::RuleAt(); since the program was taken.
+  std::span<const RuleCost> costs() const;
 
   // Reports each look at `rule` (of this program) to `watcher`, until the next
   // program; see explain.h.

@@ -101,10 +101,9 @@ void Detector::Impl::TryRules() {
       LookAtPacket(on_packet ? context.packet->payload : stream_window[t.where],
                    on_packet ? RuleLook::Where::kPacket : RuleLook::Where::kStream, direction, true);
     }
-    if (on_packet)
-      TryPacketRule(t.rank, context.packet->payload, false);
-    else
-      TryStreamRule(t.rank, direction);
+    Costed(t.rank, [&] {
+      return on_packet ? TryPacketRule(t.rank, context.packet->payload, false) : TryStreamRule(t.rank, direction);
+    });
     if (Watches(t.rank)) [[unlikely]] EndLook(fired[t.rank] == packet_no);
   }
   tries.clear();
@@ -155,7 +154,7 @@ void Detector::Impl::ScanNew(const PayloadGroup& group, Slice window, uint64_t a
   group.always.ForEach(p.destination_port, p.source_port, [this](uint32_t rank) { Hit(rank); });
 }
 
-void Detector::Impl::TryStreamRule(uint32_t rank, Direction direction) {
+bool Detector::Impl::TryStreamRule(uint32_t rank, Direction direction) {
   const CompiledRule& r = rp->compiled[rank];
   confirm.contexts.count = 0;
   FlowVars& vars = *context.flow->vars;
@@ -165,33 +164,34 @@ void Detector::Impl::TryStreamRule(uint32_t rank, Direction direction) {
   FlowVars::Pending* pending = FindPending(vars, Index(direction), rank);
   if (fired[rank] == packet_no || !(r.directions & 1 << Index(direction)) ||
       !HeaderMatches(r, source) || !AppMatches(r))
-    return;
+    return false;
   ++stats.candidates;
-  if (!ConditionsHold(r, direction) || !PacketTestsHold(r)) return;
+  if (!ConditionsHold(r, direction) || !PacketTestsHold(r)) return false;
   Slice buffer = window;
   // Without a literal there is no place to tell old from new: look at new bytes alone.
   if (r.fast_pattern.empty()) buffer = window.subspan(static_cast<size_t>(seen - at));
   bool anchored = false;
   for (const CompiledInspection& inspection : r.payload) anchored |= inspection.anchored;
-  if (anchored && at != 0) return;  // the stream's start is no longer there
-  if (pending && pending->tries == kHasFired) return;
+  if (anchored && at != 0) return false;  // the stream's start is no longer there
+  if (pending && pending->tries == kHasFired) return false;
   ++stats.confirms;
   if (PayloadMatches(r, buffer)) {
     if (pending) pending->tries = 0;
     // The start stays in the window, so the same bytes would match again.
     if (anchored) Keep(vars, Index(direction), {rank, kHasFired, at + window.size()});
     Fire(rank, nullptr, direction, true);
-    return;
+    return true;
   }
-  if (r.fast_pattern.empty()) return;
+  if (r.fast_pattern.empty()) return false;
   if (pending) {
     if (++pending->tries > kPendingTries || pending->from < at) pending->tries = 0;
-    return;
+    return false;
   }
   size_t ops = 0;
   for (const CompiledInspection& inspection : r.payload) ops += inspection.confirm.ops.size();
   // More stream bytes may complete it; with one test alone they cannot.
   if (ops > 1) Keep(vars, Index(direction), {rank, 1, at + window.size()});
+  return false;
 }
 
 FlowVars::Pending* Detector::Impl::FindPending(FlowVars& vars, size_t i, uint32_t rank) {

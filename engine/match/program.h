@@ -50,6 +50,7 @@ struct CompiledRule {
   bool has_payload = false;
   bool has_event = false;                            // app-layer-event
   uint8_t protocol_needs = 0;                        // kProtocol: bits of FlowVars::app_known_
+  bool has_state = false;                            // app-layer-state, or a hook
   bool any_app = true;                               // the header names no protocol
   std::vector<uint16_t> apps;                        // else: schemas that answer to it
   uint32_t sources = 0, destinations = 0;            // address sets
@@ -145,6 +146,7 @@ struct RuleProgram::Impl {
   bool wants_stream = false;
   bool has_tags = false;
   uint32_t generation = 0;
+  uint64_t hash = 0;
   uint32_t max_literal = 0;
   Summary summary;
 };

@@ -122,12 +122,15 @@ void Detector::Impl::EvaluateCandidates(Transaction& tx, Direction direction) {
     const uint32_t candidate = st.candidates[c], rank = candidate >> 1;
     Look look = Look::kWait;
     if ((candidate & 1) == Index(direction) || rp->compiled[rank].transactional) {
-      // Once in each direction, for fields that both have; a transactional rule once.
-      const uint32_t once = rp->compiled[rank].transactional ? rank << 1 : candidate;
+      // Once in each direction, for fields that both have; a transactional rule once, and
+      // one on an event that names no direction.
+      const CompiledRule& r = rp->compiled[rank];
+      const bool one = r.transactional || (r.has_event && !r.flow_direction);
+      const uint32_t once = one ? rank << 1 : candidate;
       const bool done = std::find(st.matched.begin(), st.matched.end(), once) != st.matched.end();
       const bool watch = !done && Watches(rank);
       if (watch) [[unlikely]] LookAtTransaction(tx, direction, true);
-      look = done ? Look::kNever : TryFieldRule(rp->compiled[rank], tx, direction);
+      look = done ? Look::kNever : Costed(rank, [&] { return TryFieldRule(r, tx, direction); });
       if (look == Look::kMatch) {
         st.matched.push_back(once);
         Fire(rank, &tx, direction, false);
@@ -144,6 +147,7 @@ Look Detector::Impl::TryFieldRule(const CompiledRule& r, const Transaction& tx, 
   ++stats.confirms;
   confirm.contexts.count = 0;
   if (r.has_event && !EventsSet(r, tx)) return Look::kWait;
+  if (r.has_state && !StateHolds(r, tx, i)) return Look::kWait;
   const uint8_t side = static_cast<uint8_t>(1 << i);
   Look all = Look::kMatch;
   for (const NumberInspection& n : r.rule->numbers) {
@@ -167,6 +171,14 @@ Look Detector::Impl::TryFieldRule(const CompiledRule& r, const Transaction& tx, 
     if (!PayloadMatches(r, bytes)) return Look::kWait;
   }
   return Look::kMatch;
+}
+
+bool Detector::Impl::StateHolds(const CompiledRule& r, const Transaction& tx, size_t i) {
+  if (r.rule->header.hook && tx.stage[i] < r.rule->header.hook->stage) return false;
+  return std::all_of(r.rule->flow_conditions.begin(), r.rule->flow_conditions.end(), [&](const FlowCondition& c) {
+    const auto* state = std::get_if<AppStateTest>(&c);
+    return !state || state->test.Matches(tx.stage[i]);
+  });
 }
 
 // Of either direction: a rule to_server may ask for what the answer brought to light.

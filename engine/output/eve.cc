@@ -932,6 +932,11 @@ void EveWriter::Stats(Nanos now, uint64_t uptime, const NamedCounters& counters)
     // What is listed in an array is no counter: a 0 there is a fact too.
     if (value == 0 && !options_.stats_zero && name.find("[]") == name.npos) continue;
     const std::string_view leaf = EnterLevels(name, &open);
+    if (leaf == "last_reload") {  // the one value that is a time
+      json_.Key(leaf);
+      json_.Time(Nanos{static_cast<int64_t>(value)});
+      continue;
+    }
     json_.Field(leaf, value);
     if (!options_.stats_deltas) continue;
     uint64_t& last = last_stats_[name];

@@ -488,6 +488,34 @@ KeywordResult PktData(RuleContext& c, std::string_view, std::string_view) {
   return {};
 }
 
+// "dns.pdu", or "pdu" in a rule for dns: bytes as they were sent.  Every protocol has the
+// frame "stream", all bytes of a direction.
+KeywordResult Frame(RuleContext& c, std::string_view value, std::string_view) {
+  std::string name(Trim(value));
+  const std::string& app = c.rule.header.app_protocol;
+  if (name.find('.') == name.npos) {
+    if (app.empty() || name.empty()) return Bad("write frame:protocol.name");
+    name = app + "." + name;
+  }
+  const size_t dot = name.rfind('.');
+  const std::string protocol = name.substr(0, dot);
+  if (const auto field = c.keywords.Find(name); field && field->frame) {
+    c.current = c.Field(*field, field->repeated);
+    c.last_inspection = -1;
+    c.NoContent();
+    return {};
+  }
+  if (!c.keywords.HasProtocol(protocol)) {
+    c.inactive = fmt::format("no dissector named {} is loaded", protocol);
+    return {};
+  }
+  if (name.substr(dot + 1) != "stream") {
+    return Bad(fmt::format("{} has no frame \"{}\"", protocol, name.substr(dot + 1)));
+  }
+  if (app != protocol) c.rule.flow_conditions.push_back(AppProtocolTest{protocol, false, {}});
+  return PktData(c, "", "");
+}
+
 KeywordResult TransformKeyword(RuleContext& c, std::string_view value, std::string_view name) {
   if (c.current < 0) return Bad("a transform follows a sticky buffer");
   if (!c.At(c.current).tests.empty()) {
@@ -534,6 +562,7 @@ const KeywordEntry kContentKeywords[] = {
     {"file.data", OwnBuffer, "sticky buffer: the file's content"},
     {"file_data", OwnBuffer, "old name of file.data"},
     {"pkt_data", PktData, "back to the payload"},
+    {"frame", Frame, "sticky buffer: a frame of a dissector, bytes as they were sent"},
     {"ipv4.hdr", HeaderBufferKeyword, "sticky buffer: IPv4 header"},
     {"ipv6.hdr", HeaderBufferKeyword, "sticky buffer: IPv6 header"},
     {"tcp.hdr", HeaderBufferKeyword, "sticky buffer: TCP header"},

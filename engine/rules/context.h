@@ -32,7 +32,7 @@ struct RuleContext {
   // The inspection that a new test goes to; relative tests follow the last one.
   int Target(bool relative);
   int Payload();  // the payload's inspection, made on first use
-  int Field(const FieldKeyword& field, bool fresh);
+  int Field(const FieldKeyword& field, bool fresh, uint8_t side = 3);
   // A buffer of the engine becomes the sticky one; named again it goes on.
   void UseBuffer(Inspection inspection);
   void Add(int inspection, BufferTest test);
@@ -68,5 +68,13 @@ KeywordResult ParseSide(const RuleContext& c, std::string_view value, uint8_t* s
 void ParseRule(std::string_view text, const Place& place, const RuleOptions& options,
                const KeywordSource& keywords, RuleSet* set);
 Result<void> ParseHeader(RuleContext& context, std::string_view text);
+
+// The parser's own keyword of that name; null: none.
+const KeywordEntry* FindEntry(std::string_view name);
+// What the rule's `requires` options ask for and is not here, empty if it is all met;
+// asked before its other options are read, as those may be what is missing.
+Result<std::string> Requirements(std::string_view body, const KeywordSource& keywords);
+// Keeps a problem, up to a limit; what is counted beside it goes on.
+void Report(RuleSet* set, RuleProblem problem);
 
 }  // namespace sluice

@@ -183,18 +183,31 @@ KeywordResult AppProtocol(RuleContext& c, std::string_view value, std::string_vi
   return {};
 }
 
+// "client_hello_done", "<client_hello_done": names stand for the stages' numbers.
+KeywordResult AppState(RuleContext& c, std::string_view value, std::string_view) {
+  const std::string& app = c.rule.header.app_protocol;
+  if (app.empty()) return Bad("the rule's header names no dissector whose stages it means");
+  value = Trim(value);
+  const size_t letter = std::min(value.find_first_not_of("!<>=0123456789 "), value.size());
+  std::string text(value);
+  if (letter < value.size()) {
+    const auto stage = c.keywords.FindStage(app, value.substr(letter));
+    if (!stage) return Bad(fmt::format("{} has no stage \"{}\"", app, value.substr(letter)));
+    text = fmt::format("{}{}", value.substr(0, letter), stage->stage);
+  }
+  const auto test = ParseUintTest(text);
+  if (!test) return std::unexpected(test.error());
+  c.rule.flow_conditions.push_back(AppStateTest{*test});
+  return {};
+}
+
 // An event of no dissector: about how the protocol was found.
 KeywordResult RecognitionEventKeyword(RuleContext& c, const std::string& event) {
-  static constexpr std::string_view kNotRaised[] = {
-      "applayer_wrong_direction_first_data", "applayer_detect_protocol_only_one_direction",
-      "applayer_proto_detection_skipped", "applayer_no_tls_after_starttls", "applayer_unexpected_protocol"};
   if (c.keywords.HasEvent("", event)) {
     c.rule.flow_conditions.push_back(AppEventTest{"", event});
     return {};
   }
-  if (std::ranges::find(kNotRaised, event) == std::end(kNotRaised)) {
-    return Bad("write app-layer-event:protocol.event");
-  }
+  if (!event.starts_with("applayer_")) return Bad("write app-layer-event:protocol.event");
   c.inactive = fmt::format("nothing here raises {}", event);
   return {};
 }
@@ -284,6 +297,7 @@ const KeywordEntry kFlowKeywords[] = {
     {"flow.pkts", FlowDirectionNumber, "packets of a direction, or of both together"},
     {"flow.bytes", FlowDirectionNumber, "bytes of a direction, or of both together"},
     {"app-layer-protocol", AppProtocol, "the protocol that was recognised"},
+    {"app-layer-state", AppState, "how far the transaction has come"},
     {"app-layer-event", AppEvent, "an anomaly that a dissector reported"},
     {"threshold", ThresholdKeyword, "how often the rule alerts"},
     {"detection_filter", ThresholdKeyword, "how often it must match before it alerts"},

@@ -25,6 +25,7 @@ struct FieldKeyword {
   bool boolean = false;        // number: without a value it asks for true
   bool date = false;           // number: seconds since the epoch, asked for by dates
   bool bits = false;           // number: its names are single bits, asked for by lists
+  bool frame = false;          // named by "frame:<name>" only
   bool store = false;          // no buffer: the values are kept when the rule matches
   enum class Case : uint8_t { kAny, kLower, kUpper } content_case = Case::kAny;
   std::string content_pattern; // what a content on it must look like; empty: any
@@ -32,6 +33,12 @@ struct FieldKeyword {
   std::string help;
   std::string transform;       // applied first; empty: none
   std::vector<std::pair<uint64_t, std::string>> enum_names;
+};
+
+// A stage of a dissector's transactions: its direction (0 to_server) and number.
+struct StageName {
+  uint8_t direction = 0;
+  uint8_t stage = 0;
 };
 
 class KeywordSource {
@@ -43,6 +50,9 @@ class KeywordSource {
   virtual std::vector<FieldKeyword> All() const = 0;
   // Whether a dissector of that name is loaded.
   virtual bool HasProtocol(std::string_view name) const = 0;
+  // The stage that the dissector calls so, or "request_started", "request_complete",
+  // "response_started", "response_complete", which every protocol has.
+  virtual std::optional<StageName> FindStage(std::string_view, std::string_view) const { return std::nullopt; }
   // Whether that dissector declares the event; "": the engine, for any protocol.
   virtual bool HasEvent(std::string_view protocol, std::string_view event) const = 0;
 };

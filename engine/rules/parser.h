@@ -35,8 +35,14 @@ Result<void> ReadClassifications(const std::string& path, RuleOptions* options,
 Result<void> ReadReferences(const std::string& path, RuleOptions* options,
                             std::vector<RuleProblem>* problems);
 
+// `before`, if not null: the set whose place this one takes; see ContinueNames().
 Result<RuleSet> LoadRuleFiles(const std::vector<std::string>& paths, const RuleOptions& options,
-                              const KeywordSource& keywords);
+                              const KeywordSource& keywords, const RuleSet* before = nullptr);
+// A fresh set gives the bits and numbers that rules keep in flows the same numbers as
+// `before`, so that flows keep them over a reload.  Names are never given up: past
+// kMaxNames the count begins anew, in another epoch, and flows forget.
+inline constexpr size_t kMaxNames = 65'536;
+void ContinueNames(const RuleSet& before, RuleSet* fresh);
 // Adds the rules of `text` to `set`.
 void ParseRules(std::string_view text, const std::string& file, const RuleOptions& options,
                 const KeywordSource& keywords, RuleSet* set);

@@ -292,6 +292,7 @@ std::string RulePrinter::Header(const RuleHeader& h) const {
 
 std::string RulePrinter::Buffer(const Inspection& inspection) const {
   std::string out = inspection.kind == BufferKind::kPayload ? "pkt_data" : inspection.name;
+  if (const auto field = keywords_.Find(inspection.name); field && field->frame) out = "frame:" + out;
   if (inspection.side == 1) out += ":to_server";
   if (inspection.side == 2) out += ":to_client";
   size_t own = 0;  // transforms that come with the field are not written
@@ -481,6 +482,7 @@ std::string RulePrinter::Condition(const FlowCondition& condition) const {
             return fmt::format("app-layer-protocol:{}{}{}", t.negated ? "!" : "", t.protocol,
                                kSides[static_cast<size_t>(t.side)]);
           },
+          [](const AppStateTest& t) { return "app-layer-state:" + PrintUintTest(t.test); },
           [](const AppEventTest& t) {
             return fmt::format("app-layer-event:{}{}{}", t.protocol, t.protocol.empty() ? "" : ".", t.event);
           }},

@@ -53,6 +53,12 @@ struct RuleHeader {
   bool packet_only = false;      // "tcp-pkt": payload of single packets
   bool stream_only = false;      // "tcp-stream"
   std::string app_protocol;      // a dissector's name; empty: none asked for
+  // "tls:client_hello_done": only once a transaction has come so far, in that direction.
+  struct Hook {
+    uint8_t direction = 0, stage = 0;
+    bool operator==(const Hook&) const = default;
+  };
+  std::optional<Hook> hook;
   AddressSet source, destination;
   PortSet source_ports, destination_ports;
   bool bidirectional = false;    // "<>"
@@ -360,8 +366,12 @@ struct AppEventTest {
   std::string protocol, event;
   bool operator==(const AppEventTest&) const = default;
 };  // app-layer-event
+struct AppStateTest {  // "app-layer-state": the number of the transaction's stage
+  UintTest test;
+  bool operator==(const AppStateTest&) const = default;
+};
 using FlowCondition = std::variant<FlowTest, FlowbitTest, FlowintTest, XbitTest, StreamSizeTest,
-                                   FlowNumberTest, AppProtocolTest, AppEventTest>;
+                                   FlowNumberTest, AppProtocolTest, AppEventTest, AppStateTest>;
 
 // ------------------------------------------------------------ thresholds
 
@@ -474,7 +484,9 @@ struct RuleSet {
   uint32_t num_failed = 0;    // rules with an error
   uint32_t num_inactive = 0;  // rules for protocols without a dissector
   uint32_t num_skipped = 0;   // rules that require what is not here
+  // What rules remember goes by these numbers; see ContinueNames() in parser.h.
   std::vector<std::string> flowbit_names, flowint_names, xbit_names;
+  uint32_t names_epoch = 1;  // sets with the same one number the same names alike
 };
 
 }  // namespace sluice

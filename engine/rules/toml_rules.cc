@@ -5,6 +5,7 @@
 
 #include "engine/base/toml.h"
 #include "engine/rules/context.h"
+#include "engine/rules/convert.h"
 
 namespace sluice {
 namespace {
@@ -15,12 +16,23 @@ constexpr std::array<std::string_view, 8> kHeaderKeys = {
 constexpr std::array<std::string_view, 9> kModifiers = {
     "nocase", "depth", "offset", "distance", "within", "startswith", "endswith", "fast_pattern", "rawbytes"};
 
-// A semicolon ends an option, a quote the value.
+// A semicolon ends an option.
 std::string EscapeValue(std::string_view text) {
   std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if ((text[i] == ';' || text[i] == '"') && (i == 0 || text[i - 1] != '\\')) out += '\\';
-    out += text[i];
+  bool escaped = false;
+  for (const char c : text) {
+    if (c == ';' && !escaped) out += '\\';
+    escaped = c == '\\' && !escaped;
+    out += c;
+  }
+  return out;
+}
+
+std::string EscapeMessage(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == ';' || c == '"' || c == '\\') out += '\\';
+    out += c;
   }
   return out;
 }
@@ -93,7 +105,7 @@ class Translator {
     if (!node.is_string() && !node.is_integer()) {
       return Fail(Errc::kInvalidArgument, "{}: must be a string, a number, true or a list of them", name);
     }
-    if (name == "msg") return fmt::format("msg:\"{}\"; ", EscapeValue(Scalar(node)));
+    if (name == "msg") return fmt::format("msg:\"{}\"; ", EscapeMessage(Scalar(node)));
     return fmt::format("{}:{}; ", name, EscapeValue(Scalar(node)));
   }
 
@@ -118,6 +130,7 @@ class Translator {
     std::string buffer, transforms, test, modifiers;
     bool negated = false;
     if (const auto* no = entry.get_as<bool>("not")) negated = no->get();
+    const bool has_content = entry.contains("content") || entry.contains("hex");
     for (const auto& [key, node] : entry) {
       const std::string_view name = key.str();
       if (name == "not") continue;
@@ -125,7 +138,7 @@ class Translator {
         buffer = Scalar(node) + "; ";
       } else if (name == "transform") {
         for (const std::string& word : Strings(node)) transforms += EscapeValue(word) + "; ";
-      } else if (std::ranges::find(kModifiers, name) != kModifiers.end()) {
+      } else if (std::ranges::find(kModifiers, name) != kModifiers.end() || (has_content && IsTrue(node))) {
         auto text = Option(name, node);
         if (!text) return text;
         modifiers += *text;
@@ -133,6 +146,8 @@ class Translator {
         return Fail(Errc::kInvalidArgument, "match: one test per entry; {} is the second", name);
       } else if (name == "content") {
         test = fmt::format("content:{}\"{}\"; ", negated ? "!" : "", EncodeContent(Scalar(node)));
+      } else if (name == "hex") {  // a content whose bytes are no text
+        test = fmt::format("content:{}\"|{}|\"; ", negated ? "!" : "", Scalar(node));
       } else if (name == "pcre") {
         test = fmt::format("pcre:{}\"{}\"; ", negated ? "!" : "", EscapeValue(Scalar(node)));
       } else {
@@ -142,6 +157,11 @@ class Translator {
       }
     }
     return buffer + transforms + test + modifiers;
+  }
+
+  static bool IsTrue(const toml::node& node) {
+    const auto* flag = node.as_boolean();
+    return flag != nullptr && flag->get();
   }
 
   static std::vector<std::string> Strings(const toml::node& node) {
@@ -159,12 +179,11 @@ class Translator {
 
 }  // namespace
 
-void ParseTomlRules(std::string_view text, const std::string& file, const RuleOptions& options,
-                    const KeywordSource& keywords, RuleSet* set) {
-  const auto fail = [&](uint32_t line, uint32_t sid, std::string message) {
-    ++set->num_failed;
-    set->problems.push_back({RuleProblem::Severity::kError, {file, line}, 0, sid, std::move(message)});
-  };
+namespace {
+
+// Calls use(line, rule text) for each table; fail(line, sid, message) for what is none.
+template <typename Use, typename Fail>
+void ForEachTomlRule(std::string_view text, const std::string& file, Use&& use, Fail&& fail) {
   const toml::parse_result parsed = toml::parse(text, file);
   if (!parsed) {
     return fail(parsed.error().source().begin.line, 0, std::string(parsed.error().description()));
@@ -183,9 +202,32 @@ void ParseTomlRules(std::string_view text, const std::string& file, const RuleOp
         fail(line, sid, rule.error().message);
         continue;
       }
-      ParseRule(*rule, {file, line}, options, keywords, set);
+      use(line, *rule);
     }
   }
+}
+
+}  // namespace
+
+void ParseTomlRules(std::string_view text, const std::string& file, const RuleOptions& options,
+                    const KeywordSource& keywords, RuleSet* set) {
+  ForEachTomlRule(
+      text, file,
+      [&](uint32_t line, const std::string& rule) { ParseRule(rule, {file, line}, options, keywords, set); },
+      [&](uint32_t line, uint32_t sid, std::string message) {
+        ++set->num_failed;
+        Report(set, {RuleProblem::Severity::kError, {file, line}, 0, sid, std::move(message)});
+      });
+}
+
+std::string TomlToRules(std::string_view text, const std::string& file, std::vector<RuleProblem>* problems) {
+  std::string out;
+  ForEachTomlRule(
+      text, file, [&](uint32_t, const std::string& rule) { out += rule + "\n"; },
+      [&](uint32_t line, uint32_t sid, std::string message) {
+        problems->push_back({RuleProblem::Severity::kError, {file, line}, 0, sid, std::move(message)});
+      });
+  return out;
 }
 
 }  // namespace sluice

@@ -82,6 +82,9 @@ enum {
   SLUICE_OPTIONAL = 1u << 13,   /* logged only when the user asks for it by name */
   SLUICE_FORWARDED = 1u << 14,  /* BYTES: addresses of the client that a proxy speaks for,
                                    "a, b, c"; alerts may name it as their source */
+  SLUICE_FRAME = 1u << 24,      /* BYTES, CHUNKS: a stretch of the flow as it was sent, not a
+                                   value in it; its keyword is the frame's name ("dns.pdu"),
+                                   which rules look into as frame:dns.pdu */
   SLUICE_EXTENDED = 1u << 21,   /* not logged where the user wants short records */
   SLUICE_ON_DEMAND = 1u << 15,  /* costly: logged where it was set, yet the log alone does
                                    not make it wanted; a rule or the user's asking does,

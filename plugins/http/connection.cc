@@ -41,13 +41,22 @@ ParseResult Connection::Parse(Flow flow, uint32_t d, View in) {
   size_t used = 0;
   while (used < in.size()) {
     if (side_[d].state == State::kWait) return sluice::Ok(used);
+    const uint64_t before = side_[d].tx;
+    const bool within = side_[d].state != State::kStartLine;
     const size_t step = Step(flow, d, in.substr(used), false);
     if (step == kError) return sluice::ParseError();
     if (step == kMore) return sluice::More(used, in.size() - used + 1);
+    if (within || side_[d].tx != before) Frame(flow, d, in.substr(used, step));
     used += step;
     if (handed_over_) return sluice::Ok(used);
   }
   return sluice::Ok(used);
+}
+
+// Bytes of a message as they were sent; the last ones, if it is over.
+void Connection::Frame(Flow flow, uint32_t d, View bytes) {
+  const uint32_t field = d == SLUICE_TO_SERVER ? kRequestFrame : kResponseFrame;
+  if (flow.Wanted(field)) flow.Chunk(side_[d].tx, field, bytes, side_[d].state == State::kStartLine);
 }
 
 void Connection::End(Flow flow, uint32_t d, View rest) {
@@ -114,7 +123,9 @@ bool Connection::Gap(Flow flow, uint32_t d, uint64_t bytes) {
   Lost(flow, d);
   side.left -= bytes;
   side.wire_bytes += bytes;
-  if (side.left == 0) EndOfPiece(flow, d);
+  if (side.left > 0) return true;
+  EndOfPiece(flow, d);
+  Frame(flow, d, View());
   return true;
 }
 

@@ -41,6 +41,7 @@ class Connection {
 
   // All take the unread bytes and return how many are done with, kMore or kError.
   size_t Step(sluice::Flow flow, uint32_t d, View in, bool last);
+  void Frame(sluice::Flow flow, uint32_t d, View bytes);
   size_t StartLine(sluice::Flow flow, uint32_t d, View in, bool last);
   size_t Headers(sluice::Flow flow, uint32_t d, View in, bool last);
   size_t Chunks(sluice::Flow flow, uint32_t d, View in, bool last);

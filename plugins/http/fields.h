@@ -18,7 +18,7 @@ enum Field : uint32_t {
   kHeaderNamesReply, kStart, kStartReply, kRequestHeader, kResponseHeader, kRequestBody,
   kResponseBody, kStatCode, kStatMsg, kResponseLine, kServer, kLocation, kStatus, kStatusString,
   kLength, kRedirect, kXff, kRangeRaw, kRangeStart, kRangeEnd, kRangeSize,
-  kRequestHeadersLog, kResponseHeadersLog, kHeaderNameLog, kHeaderValueLog, kNumFields
+  kRequestHeadersLog, kResponseHeadersLog, kHeaderNameLog, kHeaderValueLog, kRequestFrame, kResponseFrame, kNumFields
 };
 
 enum Stage : uint32_t { kStarted, kLine, kHeaders, kBody, kTrailer, kComplete };
@@ -82,6 +82,8 @@ inline constexpr sluice_field kFields[] = {
     ROW(nullptr, nullptr, nullptr, "response_headers", "all response headers", SLUICE_GROUP, SLUICE_REPEATED | SLUICE_OPTIONAL, kRes, kHeaders),
     ROW(nullptr, nullptr, nullptr, "name", "name of a header", SLUICE_BYTES, 0, SLUICE_DIR_BOTH, kHeaders),
     ROW(nullptr, nullptr, nullptr, "value", "value of a header", SLUICE_BYTES, 0, SLUICE_DIR_BOTH, kHeaders),
+    ROW("http1.request", "http.request", nullptr, nullptr, "a request as it was sent", SLUICE_CHUNKS, SLUICE_FRAME, kReq, kComplete),
+    ROW("http1.response", "http.response", nullptr, nullptr, "a response as it was sent", SLUICE_CHUNKS, SLUICE_FRAME, kRes, kComplete),
 };
 #undef ROW
 static_assert(std::size(kFields) == kNumFields);

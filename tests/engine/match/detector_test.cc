@@ -835,14 +835,41 @@ TEST(Limits, ExplodingExpressionIsCountedNotHung) {
   EXPECT_GE(bench.detector.stats().regex_limit, 1u);
 }
 
-TEST(Reload, OtherProgramForgetsFlowVariablesOfTheOld) {
+TEST(Reload, FlowsKeepWhatRulesHaveSet) {
+  Rule setter = PayloadRule(1, {Content("set")}), reader = PayloadRule(2, {Content("read")});
+  setter.flow_conditions = {Bit(FlowbitTest::Op::kSet, {0})};
+  reader.flow_conditions = {Bit(FlowbitTest::Op::kIsSet, {0})};
+  Bench bench(CompileRules({setter, reader}));
+  bench.Send("set");
+  bench.detector.SetProgram(CompileRules({reader}));
+  EXPECT_EQ(bench.Send("read"), Sids{2});
+}
+
+TEST(Reload, AddressRulesHaveAnotherLookAtEachFlow) {
+  Bench bench(CompileRules({MakeRule(1, "ip")}));
+  EXPECT_EQ(bench.Send("x"), Sids{1});
+  bench.detector.SetProgram(CompileRules({MakeRule(1, "ip"), MakeRule(2, "ip")}));
+  EXPECT_EQ(bench.Send("x"), (Sids{1, 2}));
+  EXPECT_EQ(bench.Send("x"), Sids{});
+}
+
+TEST(Reload, HashTellsSetsApartAndNotGenerations) {
+  Rule a = PayloadRule(1, {Content("a")}), b = PayloadRule(2, {Content("b")});
+  a.text = "a", b.text = "b";
+  const auto first = CompileRules({a, b}), second = CompileRules({a, b}), other = CompileRules({a});
+  EXPECT_EQ(first->hash(), second->hash());
+  EXPECT_NE(first->hash(), other->hash());
+  EXPECT_LT(first->generation(), second->generation());
+}
+
+TEST(Reload, NamesOfAnotherEpochAreForgotten) {
   Rule setter = PayloadRule(1, {Content("set")}), reader = PayloadRule(2, {Content("read")});
   setter.flow_conditions = {Bit(FlowbitTest::Op::kSet, {0})};
   reader.flow_conditions = {Bit(FlowbitTest::Op::kIsSet, {0})};
   Bench bench(CompileRules({setter, reader}));
   bench.Send("set");
   EXPECT_EQ(bench.Send("read"), Sids{2});
-  bench.detector.SetProgram(CompileRules({setter, reader}));
+  bench.detector.SetProgram(CompileRules({setter, reader}, {}, 2));
   EXPECT_EQ(bench.Send("read"), Sids{});
 }
 

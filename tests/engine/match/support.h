@@ -70,8 +70,9 @@ inline Rule FieldRule(uint32_t sid, uint16_t keyword, std::vector<BufferTest> te
 }
 
 inline std::shared_ptr<const RuleProgram> CompileRules(std::vector<Rule> rules,
-                                                       CompileOptions options = {}) {
+                                                       CompileOptions options = {}, uint32_t names_epoch = 1) {
   RuleSet set;
+  set.names_epoch = names_epoch;
   set.rules = std::move(rules);
   set.flowbit_names = {"a", "b", "c"};
   set.flowint_names = {"x", "y"};

@@ -72,6 +72,9 @@ TEST_P(EtOpen, LoadsAndSaysWhatDoesNot) {
   for (size_t i = 0, n = set.rules.size(); i < n; ++i) {
     const std::string breach = PrintLawBreach(i, options, keywords, &set);
     if (!breach.empty() && ++breaches <= 10) ADD_FAILURE() << breach;
+    set.rules.pop_back();
+    const std::string lost = ConvertLawBreach(i, options, keywords, &set);
+    if (!lost.empty() && ++breaches <= 10) ADD_FAILURE() << lost;
   }
   EXPECT_EQ(breaches, 0u);
 }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <random>
 
+#include "engine/rules/lint.h"
 #include "engine/rules/print.h"
 #include "engine/rules/text.h"
 #include "tests/engine/rules/fake_keywords.h"
@@ -44,6 +45,7 @@ TEST_P(Options, LoadOrAreRefusedWithTheReason) {
     ASSERT_EQ(set.rules.size(), 1u);
     RuleSet again = set;
     EXPECT_EQ(PrintLawBreach(0, {}, FakeKeywords(), &again), "");
+    EXPECT_EQ(ConvertLawBreach(0, {}, FakeKeywords(), &again), "");
     return;
   }
   EXPECT_TRUE(set.rules.empty());
@@ -115,6 +117,38 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"no_semicolon", "nonsense", "not a keyword"}),
     [](const auto& info) { return std::string(info.param.name); });
 
+TEST(Rules, ASetThatTakesAnothersPlaceKeepsItsNumbers) {
+  const RuleSet before = Parse("alert ip any any -> any any (flowbits:set,a; flowint:n,+,1; sid:1;)\n"
+                               "alert ip any any -> any any (flowbits:set,b; sid:2;)\n");
+  RuleSet after;
+  ContinueNames(before, &after);
+  ParseRules("alert ip any any -> any any (flowbits:set,c; flowbits:isset,b; sid:2;)\n", "t.rules", {},
+             FakeKeywords(), &after);
+  EXPECT_EQ(after.flowbit_names, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(after.flowint_names, before.flowint_names);
+  EXPECT_EQ(after.names_epoch, before.names_epoch);
+}
+
+TEST(Rules, TooManyNamesBeginANewEpoch) {
+  RuleSet before, after;
+  before.flowbit_names.assign(kMaxNames + 1, "a");
+  ContinueNames(before, &after);
+  EXPECT_TRUE(after.flowbit_names.empty());
+  EXPECT_EQ(after.names_epoch, before.names_epoch + 1);
+}
+
+TEST(Rules, TransactionalRuleKeepsABufferOfEachSideApart) {
+  const RuleSet set = Parse("alert http any any => any any (http.content_type: to_server; content:\"a\"; "
+                            "http.content_type: to_client; content:\"b\"; sid:1;)");
+  ASSERT_EQ(set.rules.size(), 1u) << set.problems[0].message;
+  const auto& inspections = set.rules[0].inspections;
+  ASSERT_EQ(inspections.size(), 2u);
+  EXPECT_EQ(inspections[0].side, 1);
+  EXPECT_EQ(inspections[1].side, 2);
+  EXPECT_EQ(inspections[0].tests.size(), 1u);
+  EXPECT_EQ(inspections[1].tests.size(), 1u);
+}
+
 TEST(Parser, ConfigRulesHaveWhatTheyChange) {
   for (const char* change : {"logging disable, type tx, scope tx", "logging disable,type flow,scope flow",
                              "logging disable, type tx, scope flow"}) {
@@ -127,6 +161,44 @@ TEST(Parser, ConfigRulesHaveWhatTheyChange) {
                   .problems[0].message,
               HasSubstr("scope flow"));
 }
+
+struct LintCase {
+  const char* name;
+  const char* options;
+  const char* why;  // "": it can match
+};
+class Lint : public testing::TestWithParam<LintCase> {};
+TEST_P(Lint, SaysWhatCanNeverMatch) {
+  const RuleSet set = Parse(Tcp(GetParam().options));
+  ASSERT_EQ(set.rules.size(), 1u) << set.problems[0].message;
+  const auto problems = FindRulesThatNeverMatch(set);
+  if (*GetParam().why == 0) {
+    EXPECT_TRUE(problems.empty()) << problems[0].message;
+  } else {
+    ASSERT_EQ(problems.size(), 1u);
+    EXPECT_THAT(problems[0].message, HasSubstr(GetParam().why));
+  }
+}
+INSTANTIATE_TEST_SUITE_P(
+    Table, Lint,
+    testing::Values(
+        LintCase{"contents_within_bsize", "http.uri; content:\"abc\"; bsize:3;", ""},
+        LintCase{"contents_beyond_bsize", "http.uri; content:\"abcd\"; bsize:3;", "do not fit"},
+        LintCase{"chain_beyond_bsize", "http.uri; content:\"ab\"; content:\"cd\"; distance:2; bsize:<6;", "do not fit"},
+        LintCase{"chain_that_may_go_back", "http.uri; content:\"ab\"; content:\"cd\"; distance:-4; bsize:2;", ""},
+        LintCase{"transform_changes_the_size", "http.uri; url_decode; content:\"abcd\"; bsize:3;", ""},
+        LintCase{"payload_beyond_dsize", "dsize:<4; content:\"abcd\";", "do not fit"},
+        LintCase{"no_size_at_all", "dsize:>10; dsize:<5;", "no number"},
+        LintCase{"size_between", "dsize:>5; dsize:<10;", ""},
+        LintCase{"beyond_the_field", "ttl:>255;", "no number"},
+        LintCase{"forbids_what_it_asks_for", "content:\"abc\"; content:!\"b\";", "forbids"},
+        LintCase{"forbids_it_elsewhere", "content:\"abc\"; content:!\"b\"; within:5;", ""},
+        LintCase{"forbids_one_case", "content:\"aBc\"; nocase; content:!\"b\";", ""},
+        LintCase{"forbids_in_another_buffer", "http.uri; content:\"abc\"; http.method; content:!\"b\";", ""},
+        LintCase{"bit_that_nobody_sets", "flowbits:isset,never; content:\"a\";", "no rule that is loaded sets never"},
+        LintCase{"bit_that_it_sets_itself", "flowbits:isset,a|b; flowbits:set,b; content:\"a\";", ""},
+        LintCase{"bit_that_must_not_be", "flowbits:isnotset,never; content:\"a\";", ""}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Parser, OldModifierMovesTheContentIntoItsField) {
   const RuleSet set = Parse(Tcp("content:\"/a\"; http_uri;"));
@@ -162,7 +234,7 @@ TEST(Parser, MissingSidIsRefused) {
 }
 TEST(Parser, WarningNamesTheSidThatFollows) {
   const RuleSet set = Parse(Tcp(
-      "threshold:type limit,count 1,seconds 9,track by_src reference:url,x/y/; tag:session,5,packets;"));
+      "threshold:type limit,count 1,seconds 9,track by_src reference:url,x/y/; classtype:unheard-of;"));
   EXPECT_EQ(set.rules.size(), 1u);
   ASSERT_EQ(set.problems.size(), 2u);
   EXPECT_EQ(set.problems[0].sid, 1u);
