@@ -76,6 +76,12 @@ void Worker::StreamSink::OnEnd(Direction direction) {
   worker.dissector_.End(*state.dissection, direction, worker.now_);
 }
 
+// Rules look at what comes anew; to the dissector it is more of the same.
+void Worker::StreamSink::OnRestart(Direction direction) {
+  state.raw[Index(direction)].Clear();
+  state.vars.RestartStream(direction);
+}
+
 void Worker::StreamSink::OnStreamEvent(StreamEvent event) {
   if (std::ranges::find(state.stream_events, event) == state.stream_events.end()) {
     state.stream_events.push_back(event);

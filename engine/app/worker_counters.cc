@@ -36,6 +36,10 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("tcp.invalid_timestamp", t.invalid_timestamp);
   add("tcp.no_session", t.no_session);
   add("tcp.reassembly_memuse", segments_.in_use());
+  add("tcp.reassembly_hole_bytes", t.hole_bytes);
+  for (size_t i = 0; i < kNumStreamEvents; ++i) {
+    add(fmt::format("stream.{}", StreamEventName(static_cast<StreamEvent>(i))), t.events[i]);
+  }
   const DetectorStats& d = detector_.stats();
   add("detect.alert", s.alerts);
   add("detect.alert_queue_overflow", d.alerts_overflow);

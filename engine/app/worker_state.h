@@ -59,6 +59,7 @@ struct Worker::StreamSink final : TcpSession::Sink {
   void OnData(Direction direction, Slice bytes, uint64_t offset) override;
   void OnGap(Direction direction, uint64_t offset, uint64_t bytes) override;
   void OnEnd(Direction direction) override;
+  void OnRestart(Direction direction) override;
   void OnStreamEvent(StreamEvent event) override;
   void KeepRaw(Direction direction, Slice bytes, uint64_t offset);
 

@@ -52,6 +52,11 @@ class FlowVars {
     pending_ = {};
   }
 
+  void RestartStream(Direction d) {
+    stream_seen_[Index(d)] = 0;
+    pending_[Index(d)] = {};
+  }
+
   bool GetBit(uint32_t id) const { return Find(id * 2) != nullptr; }
   bool SetBit(uint32_t id) { return Put(id * 2, 1); }  // false: full
   void ClearBit(uint32_t id) { Erase(id * 2); }

@@ -38,7 +38,7 @@ bool Reassembly::Add(uint64_t offset, Slice bytes, uint64_t limit, OverlapPolicy
     ++stats.out_of_order;
   }
   const bool same = Insert(offset, bytes, policy, pool, stats);
-  Deliver(limit, false, pool, stats, sink);
+  Deliver(limit, false, pool, sink);
   return same;
 }
 
@@ -96,8 +96,7 @@ void Reassembly::Keep(size_t index, uint64_t offset, Slice bytes, SegmentPool& p
                    Segment{.offset = offset, .skip = 0, .len = len, .buffer = std::move(buffer)});
 }
 
-void Reassembly::Deliver(uint64_t limit, bool gaps, SegmentPool& pool, StreamStats& stats,
-                         Sink& sink) {
+void Reassembly::Deliver(uint64_t limit, bool gaps, SegmentPool& pool, Sink& sink) {
   size_t done = 0;
   while (delivered_ < limit) {
     const uint64_t next = done < segments_.size() ? segments_[done].offset : UINT64_MAX;
@@ -106,8 +105,6 @@ void Reassembly::Deliver(uint64_t limit, bool gaps, SegmentPool& pool, StreamSta
       const uint64_t lost = std::min(next, limit) - delivered_;
       const uint64_t from = delivered_;
       delivered_ += lost;
-      ++stats.gaps;
-      stats.gap_bytes += lost;
       sink.OnGap(from, lost);
       continue;
     }

@@ -7,11 +7,13 @@
 //   into the pool, at most `max_waiting` segments.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
 #include "engine/base/types.h"
 #include "engine/stream/segment_pool.h"
+#include "engine/stream/stream_events.h"
 
 namespace sluice {
 
@@ -27,7 +29,8 @@ enum class OverlapPolicy : uint8_t {
 struct StreamStats {  // totals since start; written by one worker
   uint64_t sessions = 0, midstream_pickups = 0;
   uint64_t syn = 0, synack = 0, rst = 0;
-  uint64_t gaps = 0, gap_bytes = 0;
+  uint64_t gaps = 0, gap_bytes = 0;  // acknowledged, and not seen
+  uint64_t hole_bytes = 0;          // neither, behind what was seen, when the flow ended
   uint64_t overlaps = 0, overlaps_different = 0;
   uint64_t out_of_order = 0;
   uint64_t depth_reached = 0;       // directions that reached the depth
@@ -37,6 +40,7 @@ struct StreamStats {  // totals since start; written by one worker
   uint64_t invalid_checksum = 0;
   uint64_t out_of_window = 0;
   uint64_t invalid_timestamp = 0;   // older than the last one taken
+  std::array<uint64_t, kNumStreamEvents> events{};  // packets with the event
 };
 
 class Reassembly {
@@ -57,7 +61,7 @@ class Reassembly {
            StreamStats& stats, Sink& sink);
   // Delivers what may be: everything in order below `limit`; with `gaps`, missing
   // bytes below it are reported lost.
-  void Deliver(uint64_t limit, bool gaps, SegmentPool& pool, StreamStats& stats, Sink& sink);
+  void Deliver(uint64_t limit, bool gaps, SegmentPool& pool, Sink& sink);
   // Gives all waiting bytes back.
   void Clear(SegmentPool& pool) noexcept;
   // The same, and begins at offset 0.

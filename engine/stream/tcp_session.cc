@@ -1,23 +1,36 @@
-#include "engine/stream/tcp_session.h"
-
 #include <algorithm>
+
+#include "engine/stream/tcp_pass.h"
 
 namespace sluice {
 
 // Adds the direction to what one side's reassembly delivers.
 struct SideSink final : Reassembly::Sink {
-  SideSink(TcpSession::Side& s, Direction d, TcpSession::Sink& t) : side(s), direction(d), to(t) {}
+  SideSink(TcpSession::Side& s, Direction d, StreamStats& n, TcpSession::Sink& t, TcpSession::Pass* p)
+      : side(s), direction(d), stats(n), to(t), pass(p) {}
   void OnBytes(Slice bytes, uint64_t offset) override {
     if (!side.stopped) to.OnData(direction, bytes, offset);
   }
   void OnGap(uint64_t offset, uint64_t bytes) override {
-    side.gap = true;
-    to.OnStreamEvent(StreamEvent::kReassemblySeqGap);
+    if (!quiet) Loss(bytes);
+    if (quiet) stats.hole_bytes += bytes;
     if (!side.stopped) to.OnGap(direction, offset, bytes);
+  }
+  // The receiver has it and we have not.
+  void Loss(uint64_t bytes) {
+    side.gap = true;
+    ++stats.gaps;
+    stats.gap_bytes += bytes;
+    if (pass != nullptr) return pass->Raise(StreamEvent::kReassemblySeqGap);
+    ++stats.events[static_cast<size_t>(StreamEvent::kReassemblySeqGap)];
+    to.OnStreamEvent(StreamEvent::kReassemblySeqGap);
   }
   TcpSession::Side& side;
   Direction direction;
+  StreamStats& stats;
   TcpSession::Sink& to;
+  TcpSession::Pass* pass;  // null: the flow ends
+  bool quiet = false;
 };
 
 std::string_view TcpStateName(TcpState state) {
@@ -29,11 +42,10 @@ std::string_view TcpStateName(TcpState state) {
 
 const char* StreamEventName(StreamEvent event) noexcept {
   static constexpr const char* kNames[] = {
-      "pkt_invalid_ack", "est_packet_out_of_window", "reassembly_seq_gap",
-      "reassembly_overlap_different_data", "reassembly_no_segment", "est_synack_resend",
-      "shutdown_syn_resend", "rst_invalid_ack", "est_syn_resend", "pkt_invalid_timestamp",
-      "suspected_rst_inject"};
-  static_assert(std::size(kNames) == static_cast<size_t>(StreamEvent::kMax));
+#define SLUICE_STREAM_EVENT(enumerator, name) name,
+      SLUICE_STREAM_EVENTS(SLUICE_STREAM_EVENT)
+#undef SLUICE_STREAM_EVENT
+  };
   return kNames[static_cast<size_t>(event)];
 }
 
@@ -44,146 +56,77 @@ uint64_t TcpSession::Unwrap(const Side& side, uint32_t seq) const {
   return side.next + static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(seq - expected)));
 }
 
-void TcpSession::Open(Side& side, uint32_t base_seq) {
-  side.open = true;
-  side.base_seq = base_seq;
-}
-
-bool TcpSession::HandleSyn(const Packet& packet, Direction d, const StreamOptions& options,
-                           StreamStats& stats, Sink& sink, Outcome* outcome) {
-  const TcpView& tcp = packet.tcp;
-  Side& sender = side_[Index(d)];
-  Side& receiver = side_[Index(Opposite(d))];
-  const bool answer = tcp.flags & kTcpAck;
-  ++(answer ? stats.synack : stats.syn);
-  if (!answer) {
-    if (state_ == TcpState::kNone) {
-      Open(sender, tcp.seq + 1);
-      state_ = TcpState::kSynSent;
-      ++stats.sessions;
-    } else if (state_ == TcpState::kSynSent && d == Direction::kToServer) {
-      Open(sender, tcp.seq + 1);  // a resend, maybe with a new number
-    } else if (state_ == TcpState::kTimeWait || state_ == TcpState::kLastAck ||
-               state_ == TcpState::kClosed) {
-      outcome->reuse = true;
-      return false;
-    } else {  // the host answers with a challenge and carries on (RFC 5961 §4)
-      sink.OnStreamEvent(StreamEvent::kEstSynResend);
-      return true;
-    }
-  } else if (state_ == TcpState::kSynSent && !sender.open) {
-    Open(sender, tcp.seq + 1);
-    state_ = TcpState::kSynRecv;
-    receiver.acked = 0;
-  } else if (state_ == TcpState::kNone) {
-    if (!options.midstream && !options.async_oneside) return false;
-    Open(sender, tcp.seq + 1);
-    Open(receiver, tcp.ack);
-    receiver.wscale = kMaxWscale;
-    state_ = TcpState::kSynRecv;
-    midstream_ = true;
-    ++stats.midstream_pickups;
-  } else if (sender.open && sender.base_seq != tcp.seq + 1) {
-    if (state_ == TcpState::kSynRecv) Open(sender, tcp.seq + 1);
-    sink.OnStreamEvent(StreamEvent::kEstSynackResend);
-  }
-  if (established_) return true;  // what was agreed on stands
-  sender.wscale = tcp.has_wscale ? tcp.wscale : 0;
-  if (answer && !tcp.has_wscale) receiver.wscale = 0;  // RFC 7323 §2.2: both or none
-  sender.timestamps = tcp.has_timestamp;
-  if (answer && !tcp.has_timestamp) receiver.timestamps = false;  // §3.2: likewise
-  if (tcp.has_timestamp) sender.NoteTimestamp(tcp.ts_value, packet.time);
-  receiver.window_end = receiver.next + tcp.window;  // never scaled in a SYN
-  return true;
-}
-
-bool TcpSession::PickUp(const Packet& packet, Direction d, const StreamOptions& options,
-                        StreamStats& stats) {
-  if (!options.midstream) return false;
-  Open(side_[Index(d)], packet.tcp.seq);
-  for (Side& side : side_) side.wscale = kMaxWscale;  // not seen: the largest there is
-  if (packet.tcp.flags & kTcpAck) Open(side_[Index(Opposite(d))], packet.tcp.ack);
-  state_ = TcpState::kEstablished;
-  established_ = midstream_ = true;
-  ++stats.midstream_pickups;
-  ++stats.sessions;
-  return true;
-}
-
 TcpSession::Outcome TcpSession::OnPacket(const Packet& packet, Direction d,
                                          const StreamOptions& options, SegmentPool& pool,
                                          StreamStats& stats, Sink& sink) {
-  Outcome outcome;
-  const TcpView& tcp = packet.tcp;
+  Pass pass{packet, d, options, pool, stats, sink};
   if (packet.bad_l4_checksum) {
     ++stats.invalid_checksum;
-    return outcome;
+    return pass.outcome;
   }
-  if (tcp.flags & kTcpRst) ++stats.rst;
-  const bool syn_only = (tcp.flags & (kTcpSyn | kTcpAck)) == kTcpSyn;
-  outcome.midstream = state_ == TcpState::kNone && !syn_only && !(tcp.flags & kTcpRst) &&
-                      (tcp.flags & (kTcpAck | kTcpFin));
-  Side& sender = side_[Index(d)];
-  if ((tcp.flags & kTcpSyn) && !(tcp.flags & kTcpRst)) {
-    if (!HandleSyn(packet, d, options, stats, sink, &outcome)) return outcome;
-    outcome.accepted = true;
-    if (!packet.payload.empty() && (tcp.flags & kTcpAck) == 0) {  // fast open (RFC 7413)
-      HandlePayload(packet, d, options, pool, stats, sink, &outcome);
-    }
-    return outcome;
+  if (pass.Has(kTcpRst)) ++stats.rst;
+  CheckFlags(pass);
+  const bool syn = pass.Has(kTcpSyn) && !pass.Has(kTcpRst);
+  if (!syn) {
+    if (Begun(pass)) HandleSegment(pass);
+  } else if (HandleSyn(pass) && !packet.payload.empty() && !pass.Has(kTcpAck)) {
+    HandlePayload(pass);  // fast open (RFC 7413)
   }
-  if (state_ == TcpState::kNone || state_ == TcpState::kClosed) {
-    if (state_ == TcpState::kClosed || (tcp.flags & kTcpRst) ||
-        !PickUp(packet, d, options, stats)) {
-      ++stats.no_session;
-      outcome.accepted = state_ == TcpState::kClosed;
-      return outcome;
-    }
+  return pass.outcome;
+}
+
+// What can be said of a packet alone.
+void TcpSession::CheckFlags(Pass& pass) const {
+  const bool syn_only = pass.Has(kTcpSyn) && !pass.Has(kTcpAck);
+  pass.outcome.midstream = state_ == TcpState::kNone && !syn_only && !pass.Has(kTcpRst) &&
+                           pass.Has(kTcpAck | kTcpFin);
+  if (!pass.Has(kTcpAck) && pass.packet.tcp.ack != 0) pass.Raise(StreamEvent::kPktBrokenAck);
+  if (pass.Has(kTcpSyn) && pass.Has(kTcpFin)) pass.Raise(StreamEvent::kFinSyn);
+}
+
+void TcpSession::HandleSegment(Pass& pass) {
+  const Side& sender = side_[Index(pass.d)];
+  pass.outcome.accepted = true;
+  if (pass.Has(kTcpRst) && !ResetHolds(sender, pass.packet.tcp.seq)) return pass.Raise(StreamEvent::kRstInvalidAck);
+  if (!pass.Has(kTcpRst) && !TimestampHolds(pass)) {
+    ++pass.stats.invalid_timestamp;
+    return pass.Raise(StreamEvent::kPktInvalidTimestamp);
   }
-  if (!sender.open) {
-    if (state_ == TcpState::kSynSent && (tcp.flags & kTcpRst)) {
-      HandleReset(d, options, pool, stats, sink);
-      outcome.accepted = true;
-      return outcome;
-    }
-    if (!options.async_oneside && !midstream_) {
-      ++stats.no_session;
-      return outcome;
-    }
-    Open(sender, tcp.seq);
-  }
-  if (state_ == TcpState::kSynSent && d == Direction::kToServer && options.async_oneside) {
-    state_ = TcpState::kEstablished;
-    established_ = true;
-  }
-  outcome.accepted = true;
-  if ((tcp.flags & kTcpRst) && !ResetHolds(sender, tcp.seq)) {
-    sink.OnStreamEvent(StreamEvent::kRstInvalidAck);
-    return outcome;
-  }
-  if (!(tcp.flags & kTcpRst) && !TimestampHolds(packet, d)) {
-    ++stats.invalid_timestamp;
-    sink.OnStreamEvent(StreamEvent::kPktInvalidTimestamp);
-    return outcome;
-  }
-  if (tcp.flags & kTcpAck) HandleAck(packet, d, options, pool, stats, sink);
-  if (tcp.flags & kTcpRst) {
-    HandleReset(d, options, pool, stats, sink);
-    return outcome;
-  }
-  if (!packet.payload.empty()) HandlePayload(packet, d, options, pool, stats, sink, &outcome);
-  if (tcp.flags & kTcpFin) HandleFin(packet, d, options);
-  if (options.inline_mode || options.async_oneside) CheckEnd(d, sink);
-  return outcome;
+  if (state_ == TcpState::kSynRecv && !HandleHandshakeAck(pass)) return;
+  // What acknowledges the impossible is dropped as a whole (RFC 9293 §3.10.7.4).
+  if (pass.Has(kTcpAck) && !HandleAck(pass)) return;
+  if (pass.Has(kTcpRst)) return HandleReset(pass);
+  CheckRepeats(pass);
+  if (!pass.packet.payload.empty()) HandlePayload(pass);
+  if (pass.Has(kTcpFin)) HandleFin(pass);
+  if (pass.options.inline_mode || pass.options.async_oneside) CheckEnd(pass.d, pass.sink);
+}
+
+// Whether all of a segment is acknowledged already.  Past the handshake's states a probe of
+// a living connection looks the same: one byte, or none, just before what comes next.
+void TcpSession::CheckRepeats(Pass& pass) const {
+  const Side& side = side_[Index(pass.d)];
+  const Slice payload = pass.packet.payload;
+  const auto at = static_cast<int64_t>(Unwrap(side, pass.packet.tcp.seq));
+  const auto end = at + static_cast<int64_t>(payload.size());
+  const auto acked = static_cast<int64_t>(side.acked);
+  const bool probe = at == static_cast<int64_t>(side.next) - 1 && payload.size() <= 1;
+  if (!established_ || probe || pass.Has(kTcpFin)) return;
+  if (end < acked && state_ == TcpState::kEstablished) pass.Raise(StreamEvent::kEstPktBeforeLastAck);
+  if (end < acked && state_ == TcpState::kCloseWait) pass.Raise(StreamEvent::kCloseWaitPktBeforeLastAck);
+  if (payload.empty() || end > acked) return;
+  pass.Raise(StreamEvent::kPktSpuriousRetransmission);
+  if (state_ > TcpState::kEstablished) pass.Raise(StreamEvent::kPktRetransmission);
 }
 
 // RFC 7323 §5: a host that negotiated timestamps drops a segment whose own is
 // older than the last one it took, unless that one is too old to say anything.
-bool TcpSession::TimestampHolds(const Packet& packet, Direction d) {
+bool TcpSession::TimestampHolds(Pass& pass) {
   constexpr Nanos kOutdated = std::chrono::hours{24 * 24};  // §5.5
-  Side& side = side_[Index(d)];
+  const Packet& packet = pass.packet;
+  Side& side = side_[Index(pass.d)];
   const TcpView& tcp = packet.tcp;
-  if (!tcp.has_timestamp || !side.timestamps || !side_[Index(Opposite(d))].timestamps) return true;
+  if (!tcp.has_timestamp || !side.timestamps || !side_[Index(Opposite(pass.d))].timestamps) return true;
   const bool older = static_cast<int32_t>(tcp.ts_value - side.ts_recent) < 0;
   if (older && packet.time - side.ts_time <= kOutdated) return false;
   // §4.3: only what reaches the receiver's left edge counts, so that neither what
@@ -206,18 +149,55 @@ uint64_t TcpSession::WindowEnd(const Side& sender, const StreamOptions& options)
   return sender.window_end;
 }
 
-void TcpSession::HandleAck(const Packet& packet, Direction d, const StreamOptions& options,
-                           SegmentPool& pool, StreamStats& stats, Sink& sink) {
-  Side& other = side_[Index(Opposite(d))];
-  if (!other.open) return;
-  const uint64_t ack = Unwrap(other, packet.tcp.ack);
-  // Acknowledges what could not be sent, or lies far before the start: not of this
-  // connection.  The FIN may stand past the window.
-  if (static_cast<int64_t>(ack) < 0 || ack > std::max(WindowEnd(other, options), other.next)) {
-    sink.OnStreamEvent(StreamEvent::kPktInvalidAck);
-    return;
+namespace {
+
+using Event = StreamEvent;
+
+// The event of a state, from the handshake's end to the connection's.
+struct ByState {
+  TcpState state;
+  Event invalid_ack, out_of_window, fin_out_of_window;
+};
+constexpr ByState kByState[] = {
+    {TcpState::kEstablished, Event::kEstInvalidAck, Event::kEstPacketOutOfWindow, Event::kFinOutOfWindow},
+    {TcpState::kFinWait1, Event::kFin1InvalidAck, Event::kFin1AckWrongSeq, Event::kFin1FinWrongSeq},
+    {TcpState::kFinWait2, Event::kFin2InvalidAck, Event::kFin2AckWrongSeq, Event::kFin2FinWrongSeq},
+    {TcpState::kCloseWait, Event::kCloseWaitInvalidAck, Event::kCloseWaitAckOutOfWindow, Event::kCloseWaitFinOutOfWindow},
+    {TcpState::kClosing, Event::kClosingInvalidAck, Event::kClosingAckWrongSeq, Event::kClosingAckWrongSeq},
+    {TcpState::kLastAck, Event::kLastAckInvalidAck, Event::kLastAckAckWrongSeq, Event::kLastAckAckWrongSeq},
+    {TcpState::kTimeWait, Event::kTimeWaitInvalidAck, Event::kTimeWaitAckWrongSeq, Event::kTimeWaitAckWrongSeq}};
+const ByState* EventsOf(TcpState state) {
+  const auto it = std::ranges::find(kByState, state, &ByState::state);
+  return it == std::end(kByState) ? nullptr : it;
+}
+
+}  // namespace
+
+void TcpSession::RaiseInvalidAck(Pass& pass) const {
+  pass.Raise(Event::kPktInvalidAck);
+  if (pass.Has(kTcpRst)) return pass.Raise(Event::kRstInvalidAck);
+  if (pass.Has(kTcpFin) && state_ == TcpState::kEstablished) return pass.Raise(Event::kFinInvalidAck);
+  if (const ByState* events = EventsOf(state_)) pass.Raise(events->invalid_ack);
+}
+
+void TcpSession::RaiseOutOfWindow(Pass& pass) const {
+  const ByState* events = EventsOf(state_);
+  if (events == nullptr) return;
+  pass.Raise(pass.Has(kTcpFin) ? events->fin_out_of_window : events->out_of_window);
+}
+
+// False: it acknowledges what could not be sent, or lies far before the start.  The FIN may
+// stand past the window.
+bool TcpSession::HandleAck(Pass& pass) {
+  Side& own = side_[Index(pass.d)];
+  Side& other = side_[Index(Opposite(pass.d))];
+  if (!other.open) return true;
+  const uint64_t ack = Unwrap(other, pass.packet.tcp.ack);
+  if (static_cast<int64_t>(ack) < 0 || ack > std::max(WindowEnd(other, pass.options), other.next)) {
+    RaiseInvalidAck(pass);
+    return false;
   }
-  if (state_ == TcpState::kSynRecv && d == Direction::kToServer) {
+  if (state_ == TcpState::kSynRecv && pass.d == Direction::kToServer) {
     state_ = TcpState::kEstablished;
     established_ = true;
   }
@@ -225,68 +205,89 @@ void TcpSession::HandleAck(const Packet& packet, Direction d, const StreamOption
   // gap once something follows or the flow ends; false, and the bytes still come.
   other.claimed = std::max(other.claimed, ack);
   const uint64_t seen = std::min(ack, other.next);
-  other.window_end = std::max(other.window_end, seen + (uint64_t{packet.tcp.window} << side_[Index(d)].wscale));
-  if (seen <= other.acked) return;
-  Acknowledge(d, seen, options, pool, stats, sink);
+  if (WindowHolds(pass, seen)) {
+    own.window = uint32_t{pass.packet.tcp.window} << own.wscale;
+    other.window_end = std::max(other.window_end, seen + own.window);
+  }
+  if (seen > other.acked) Acknowledge(pass, seen);
+  return true;
 }
 
-void TcpSession::Acknowledge(Direction d, uint64_t ack, const StreamOptions& options,
-                             SegmentPool& pool, StreamStats& stats, Sink& sink) {
-  Side& other = side_[Index(Opposite(d))];
+// A window may shrink by what came since it was announced, no further (RFC 9293 §3.8.6).
+bool TcpSession::WindowHolds(Pass& pass, uint64_t ack) {
+  const Side& own = side_[Index(pass.d)];
+  const Side& other = side_[Index(Opposite(pass.d))];
+  const uint64_t window = uint64_t{pass.packet.tcp.window} << own.wscale;
+  const bool bare = pass.packet.payload.empty() && !pass.Has(kTcpSyn | kTcpFin | kTcpRst);
+  const bool shrinks = established_ && bare && window != 0 && ack == other.acked && window < own.window &&
+                       own.window - window > other.next - other.acked;
+  if (shrinks) pass.Raise(Event::kPktBadWindowUpdate);
+  return !shrinks;
+}
+
+void TcpSession::Acknowledge(Pass& pass, uint64_t ack) {
+  const Direction sender = Opposite(pass.d);
+  Side& other = side_[Index(sender)];
   other.acked = ack;
   // The FIN takes one number that is no byte.
   const uint64_t bytes = other.fin && ack > other.fin_at ? other.fin_at : ack;
-  SideSink to(other, Opposite(d), sink);
-  const uint64_t limit = options.depth != 0 ? std::min(bytes, options.depth) : bytes;
-  if (!other.stopped) other.data.Deliver(limit, true, pool, stats, to);
-  CheckEnd(Opposite(d), sink);
-  if (other.fin && ack > other.fin_at) {
-    const Side& own = side_[Index(d)];
-    if (state_ == TcpState::kFinWait1) state_ = TcpState::kFinWait2;
-    if (state_ == TcpState::kClosing) state_ = TcpState::kTimeWait;
-    if (state_ == TcpState::kLastAck || (own.fin && own.acked > own.fin_at)) {
-      state_ = TcpState::kClosed;
-    }
-  }
+  SideSink to(other, sender, pass.stats, pass.sink, &pass);
+  const uint64_t depth = pass.options.depth;
+  const uint64_t limit = depth != 0 ? std::min(bytes, depth) : bytes;
+  if (!other.stopped) other.data.Deliver(limit, true, pass.pool, to);
+  CheckEnd(sender, pass.sink);
+  if (!other.fin || ack <= other.fin_at) return;
+  const Side& own = side_[Index(pass.d)];
+  if (state_ == TcpState::kFinWait1) state_ = TcpState::kFinWait2;
+  if (state_ == TcpState::kClosing) state_ = TcpState::kTimeWait;
+  if (state_ == TcpState::kLastAck || (own.fin && own.acked > own.fin_at)) state_ = TcpState::kClosed;
 }
 
-void TcpSession::HandlePayload(const Packet& packet, Direction d, const StreamOptions& options,
-                               SegmentPool& pool, StreamStats& stats, Sink& sink,
-                               Outcome* outcome) {
-  Side& side = side_[Index(d)];
-  Slice bytes = packet.payload;
-  const uint32_t syn = packet.tcp.flags & kTcpSyn ? 1 : 0;
-  uint64_t offset = Unwrap(side, packet.tcp.seq + syn);
+void TcpSession::HandlePayload(Pass& pass) {
+  Side& side = side_[Index(pass.d)];
+  Slice bytes = pass.packet.payload;
+  uint64_t offset = Unwrap(side, pass.packet.tcp.seq + (pass.Has(kTcpSyn) ? 1 : 0));
   if (static_cast<int64_t>(offset) < 0) {  // begins before the start: keep-alive or old
     const uint64_t before = 0 - offset;
+    if (bytes.size() > 1) pass.Raise(Event::kReassemblySegmentBeforeBaseSeq);
     if (before >= bytes.size()) return;
     bytes = bytes.subspan(before);
     offset = 0;
   }
   // A host keeps of a segment what its window holds (RFC 9293 §3.10.7.4); at the
   // end of the window it may take the one byte of a probe.
-  const uint64_t end = WindowEnd(side, options);
+  const uint64_t end = WindowEnd(side, pass.options);
   if (offset > end || (offset == end && bytes.size() > 1)) {
-    ++stats.out_of_window;
-    sink.OnStreamEvent(StreamEvent::kEstPacketOutOfWindow);
-    return;
+    ++pass.stats.out_of_window;
+    return RaiseOutOfWindow(pass);
   }
   if (offset < end) bytes = bytes.first(std::min<uint64_t>(bytes.size(), end - offset));
   side.next = std::max(side.next, offset + bytes.size());
   if (side.stopped) return;
-  outcome->in_stream = true;
-  if (options.depth != 0 && offset + bytes.size() > options.depth) {
-    if (!side.depth_hit) ++stats.depth_reached;
+  pass.outcome.in_stream = true;
+  const uint64_t depth = pass.options.depth;
+  if (depth != 0 && offset + bytes.size() > depth) {
+    if (!side.depth_hit) {
+      ++pass.stats.depth_reached;
+      pass.Raise(Event::kReassemblyDepthReached);
+    }
     side.depth_hit = true;
-    if (offset >= options.depth) return;
-    bytes = bytes.first(options.depth - offset);
+    if (offset >= depth) return;
+    bytes = bytes.first(depth - offset);
   }
-  SideSink to(side, d, sink);
-  const uint64_t limit =
-      options.inline_mode || options.async_oneside ? UINT64_MAX : side.acked;
-  if (!side.data.Add(offset, bytes, limit, options.overlap, pool, stats, to)) {
-    sink.OnStreamEvent(StreamEvent::kReassemblyOverlapDifferentData);
+  AddBytes(pass, offset, bytes);
+}
+
+void TcpSession::AddBytes(Pass& pass, uint64_t offset, Slice bytes) {
+  Side& side = side_[Index(pass.d)];
+  SideSink to(side, pass.d, pass.stats, pass.sink, &pass);
+  const uint64_t memcap = pass.stats.segment_memcap, waiting = pass.stats.waiting_limit;
+  const uint64_t limit = pass.options.inline_mode || pass.options.async_oneside ? UINT64_MAX : side.acked;
+  if (!side.data.Add(offset, bytes, limit, pass.options.overlap, pass.pool, pass.stats, to)) {
+    pass.Raise(Event::kReassemblyOverlapDifferentData);
   }
+  if (pass.stats.segment_memcap != memcap) pass.Raise(Event::kReassemblyInsertMemcap);
+  if (pass.stats.waiting_limit != waiting) pass.Raise(Event::kReassemblyInsertLimit);
 }
 
 // Between what the receiver has acknowledged and what was sent: only there does a
@@ -296,44 +297,58 @@ bool TcpSession::ResetHolds(const Side& sender, uint32_t seq) const {
   return static_cast<int64_t>(at) >= 0 && at >= sender.acked && at <= sender.next;
 }
 
-void TcpSession::HandleFin(const Packet& packet, Direction d, const StreamOptions& options) {
-  Side& side = side_[Index(d)];
-  const uint64_t at = Unwrap(side, packet.tcp.seq + static_cast<uint32_t>(packet.payload.size()));
-  if (side.fin || static_cast<int64_t>(at) < 0) return;
+void TcpSession::HandleFin(Pass& pass) {
+  Side& side = side_[Index(pass.d)];
+  const uint64_t at = Unwrap(side, pass.packet.tcp.seq + static_cast<uint32_t>(pass.packet.payload.size()));
+  if (side.fin) return;
   // A host refuses what lies outside its window (RFC 9293 §3.10.7.4).
-  if (at < side.acked || at < side.data.delivered() || at > WindowEnd(side, options)) return;
+  if (static_cast<int64_t>(at) < 0 || at < side.acked || at < side.data.delivered() || at > WindowEnd(side, pass.options)) {
+    return RaiseOutOfWindow(pass);
+  }
   side.fin = true;
   side.fin_at = at;
   side.next = std::max(side.next, at + 1);
-  const bool both = side_[Index(Opposite(d))].fin;
-  if (!both) {
-    state_ = d == Direction::kToServer ? TcpState::kFinWait1 : TcpState::kCloseWait;
+  if (!side_[Index(Opposite(pass.d))].fin) {
+    state_ = pass.d == Direction::kToServer ? TcpState::kCloseWait : TcpState::kFinWait1;
   } else {
     state_ = state_ == TcpState::kCloseWait ? TcpState::kLastAck : TcpState::kClosing;
   }
 }
 
+// Everything that is there, in order.  What was never acknowledged may be missing behind
+// what was: a hole, told to the dissector and counted, but no loss of ours.
 void TcpSession::DeliverAll(Direction d, const StreamOptions& options, SegmentPool& pool,
                             StreamStats& stats, Sink& sink) {
   Side& side = side_[Index(d)];
   if (!side.open || side.ended) return;
-  // What lies behind a hole is handed on, the hole and what was acknowledged
-  // unseen are gaps: nothing goes without being counted.
-  const uint64_t claimed = side.fin ? std::min(side.claimed, side.fin_at) : side.claimed;
-  const uint64_t end = std::max(side.data.highest(), claimed);
-  SideSink to(side, d, sink);
   if (!side.stopped) {
-    side.data.Deliver(options.depth != 0 ? std::min(end, options.depth) : end, true, pool, stats, to);
+    const uint64_t claimed = side.fin ? std::min(side.claimed, side.fin_at) : side.claimed;
+    const uint64_t depth = options.depth != 0 ? options.depth : UINT64_MAX;
+    SideSink to(side, d, stats, sink, nullptr);
+    side.data.Deliver(std::min(claimed, depth), true, pool, to);
+    to.quiet = true;
+    side.data.Deliver(std::min(side.data.highest(), depth), true, pool, to);
   }
   side.ended = true;
   sink.OnEnd(d);
 }
 
-void TcpSession::HandleReset(Direction, const StreamOptions& options, SegmentPool& pool,
-                             StreamStats& stats, Sink& sink) {
+// It may be forged, so that the ends of the streams are believed only when the flow ends.
+void TcpSession::HandleReset(Pass& pass) {
+  before_reset_ = state_;
   state_ = TcpState::kClosed;
-  DeliverAll(Direction::kToServer, options, pool, stats, sink);
-  DeliverAll(Direction::kToClient, options, pool, stats, sink);
+  reset_by_[Index(pass.d)] = true;
+}
+
+// A host that has sent a reset sends nothing more of the connection: if it does, the reset
+// was not its own.  The other one may not have got it yet.
+void TcpSession::Revive(Pass& pass) {
+  if (pass.Has(kTcpRst) || !(reset_by_[0] || reset_by_[1])) return;
+  if (reset_by_[Index(pass.d)]) {
+    pass.Raise(StreamEvent::kSuspectedRstInject);
+    reset_by_[0] = reset_by_[1] = false;
+  }
+  state_ = before_reset_;
 }
 
 void TcpSession::CheckEnd(Direction d, Sink& sink) {

@@ -8,6 +8,8 @@
 // Threads: confined to the flow's worker.  Memory: SegmentPool.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -34,14 +36,6 @@ enum class TcpState : uint8_t {
 };
 std::string_view TcpStateName(TcpState state);  // as EVE has it
 
-// What is odd about a segment; names as in rules (stream-event).
-enum class StreamEvent : uint8_t {
-  kPktInvalidAck, kEstPacketOutOfWindow, kReassemblySeqGap, kReassemblyOverlapDifferentData,
-  kReassemblyNoSegment, kEstSynackResend, kShutdownSynResend, kRstInvalidAck, kEstSynResend,
-  kPktInvalidTimestamp, kSuspectedRstInject, kMax,
-};
-const char* StreamEventName(StreamEvent event) noexcept;
-
 class TcpSession {
  public:
   class Sink {
@@ -49,7 +43,9 @@ class TcpSession {
     virtual ~Sink() = default;
     virtual void OnData(Direction direction, Slice bytes, uint64_t offset) = 0;
     virtual void OnGap(Direction direction, uint64_t offset, uint64_t bytes) = 0;
-    virtual void OnEnd(Direction direction) = 0;  // FIN or RST: no more bytes
+    virtual void OnEnd(Direction direction) = 0;  // FIN, or the flow's end: no more bytes
+    // What came of a direction never was: offsets begin at 0 again.
+    virtual void OnRestart(Direction) {}
     virtual void OnStreamEvent(StreamEvent event) = 0;
   };
 
@@ -94,6 +90,7 @@ class TcpSession {
     bool timestamps = false; // it sent one in its SYN
     uint32_t ts_recent = 0;  // the last one that the other side took
     Nanos ts_time{};         // when
+    uint32_t window = 0;     // the last one it announced, in bytes
     uint64_t window_end = 0; // how far the other side let it send
     uint64_t next = 0;       // end of the furthest byte or FIN sent
     uint64_t acked = 0;      // by the other side
@@ -104,32 +101,65 @@ class TcpSession {
   };
   friend struct SideSink;
   static constexpr uint8_t kMaxWscale = 14;  // RFC 7323 §2.3
+  // Numbers that a handshake may still settle on, the latest last.
+  template <size_t N>
+  struct Numbers {
+    std::array<uint32_t, N> list;
+    uint8_t count = 0;
+    bool Has(uint32_t number) const { return std::find(list.begin(), list.begin() + count, number) != list.begin() + count; }
+    bool Add(uint32_t number) {  // false: full
+      if (Has(number)) return true;
+      if (count == N) return false;
+      list[count++] = number;
+      return true;
+    }
+  };
+  static constexpr size_t kMaxSyns = 10, kMaxSynacks = 5;  // kept of one handshake
+  struct Pass;  // a packet on its way through
 
-  static uint64_t WindowEnd(const Side& sender, const StreamOptions& options);
-  bool TimestampHolds(const Packet& packet, Direction d);
   uint64_t Unwrap(const Side& side, uint32_t seq) const;
-  bool HandleSyn(const Packet& packet, Direction d, const StreamOptions& options,
-                 StreamStats& stats, Sink& sink, Outcome* outcome);
   void Open(Side& side, uint32_t base_seq);
-  bool PickUp(const Packet& packet, Direction d, const StreamOptions& options, StreamStats& stats);
-  void HandleAck(const Packet& packet, Direction d, const StreamOptions& options,
-                 SegmentPool& pool, StreamStats& stats, Sink& sink);
-  void Acknowledge(Direction d, uint64_t ack, const StreamOptions& options, SegmentPool& pool,
-                   StreamStats& stats, Sink& sink);
-  void HandlePayload(const Packet& packet, Direction d, const StreamOptions& options,
-                     SegmentPool& pool, StreamStats& stats, Sink& sink, Outcome* outcome);
+  // tcp_handshake.cc
+  bool HandleSyn(Pass& pass);
+  bool HandleSynOnly(Pass& pass);
+  bool HandleSynack(Pass& pass);
+  bool AnswersSyn(Pass& pass);
+  void Agree(Pass& pass);
+  void SettleFastOpen(Pass& pass);
+  void Restart(Pass& pass, Direction d);
+  bool HandleHandshakeAck(Pass& pass);
+  bool PickUp(Pass& pass);
+  bool Begun(Pass& pass);
+  // tcp_session.cc
+  void CheckFlags(Pass& pass) const;
+  void HandleSegment(Pass& pass);
+  static uint64_t WindowEnd(const Side& sender, const StreamOptions& options);
+  bool TimestampHolds(Pass& pass);
+  bool HandleAck(Pass& pass);
+  bool WindowHolds(Pass& pass, uint64_t ack);
+  void RaiseInvalidAck(Pass& pass) const;
+  void RaiseOutOfWindow(Pass& pass) const;
+  void CheckRepeats(Pass& pass) const;
+  void Acknowledge(Pass& pass, uint64_t ack);
+  void HandlePayload(Pass& pass);
+  void AddBytes(Pass& pass, uint64_t offset, Slice bytes);
   bool ResetHolds(const Side& sender, uint32_t seq) const;
-  void HandleFin(const Packet& packet, Direction d, const StreamOptions& options);
-  void HandleReset(Direction d, const StreamOptions& options, SegmentPool& pool,
-                   StreamStats& stats, Sink& sink);
+  void HandleFin(Pass& pass);
+  void HandleReset(Pass& pass);
+  void Revive(Pass& pass);
   void DeliverAll(Direction d, const StreamOptions& options, SegmentPool& pool, StreamStats& stats,
                   Sink& sink);
   void CheckEnd(Direction d, Sink& sink);
 
   Side side_[2];
   TcpState state_ = TcpState::kNone;
+  TcpState before_reset_ = TcpState::kNone;  // its state if the reset was forged
+  bool reset_by_[2] = {false, false};        // by Direction of its sender
   bool established_ = false;
   bool midstream_ = false;
+  bool simultaneous_ = false;                // both sent a SYN (RFC 9293 §3.5)
+  Numbers<kMaxSyns> syns_;                   // of SYNs without an answer yet
+  Numbers<kMaxSynacks> synacks_;             // of their answers
 };
 
 }  // namespace sluice

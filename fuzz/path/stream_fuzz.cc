@@ -17,6 +17,10 @@ struct Sink final : TcpSession::Sink {
     if (ended[Index(d)]) __builtin_trap();
     ended[Index(d)] = true;
   }
+  void OnRestart(Direction d) override {
+    if (ended[Index(d)]) __builtin_trap();
+    next[Index(d)] = 0;
+  }
   void OnStreamEvent(StreamEvent event) override {
     if (StreamEventName(event)[0] == '\0') __builtin_trap();
   }

@@ -1,54 +1,13 @@
 #include "engine/stream/tcp_session.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <random>
 #include <string>
 
-namespace sluice {
+#include "tests/engine/stream/session.h"
+
+namespace sluice::testing {
 namespace {
-
-constexpr Direction kC = Direction::kToServer, kS = Direction::kToClient;
-
-struct Recorder final : TcpSession::Sink {
-  void OnData(Direction d, Slice bytes, uint64_t) override { data[Index(d)].append(AsText(bytes)); }
-  void OnGap(Direction d, uint64_t, uint64_t n) override {
-    data[Index(d)] += "<" + std::to_string(n) + ">";
-  }
-  void OnEnd(Direction d) override { ended[Index(d)] = true; }
-  void OnStreamEvent(StreamEvent event) override { events.push_back(event); }
-  std::string data[2];
-  bool ended[2] = {false, false};
-  std::vector<StreamEvent> events;
-};
-
-class Session : public ::testing::Test {
- protected:
-  TcpSession::Outcome Send(Direction d, uint8_t flags, uint32_t seq, uint32_t ack,
-                           std::string_view payload = "") {
-    Packet packet;
-    packet.l4 = L4::kTcp;
-    packet.tcp.flags = flags;
-    packet.tcp.seq = seq;
-    packet.tcp.ack = ack;
-    packet.tcp.window = 65535;
-    packet.payload = AsSlice(payload);
-    return session.OnPacket(packet, d, options, pool, stats, to);
-  }
-  void Handshake(uint32_t client = 1000, uint32_t server = 5000) {
-    Send(kC, kTcpSyn, client, 0);
-    Send(kS, kTcpSyn | kTcpAck, server, client + 1);
-    Send(kC, kTcpAck, client + 1, server + 1);
-  }
-  ~Session() override { session.Reset(pool); }
-
-  StreamOptions options;
-  SegmentPool pool{1 << 20};
-  StreamStats stats;
-  TcpSession session;
-  Recorder to;
-};
 
 TEST_F(Session, PassiveHandsOnWhatIsAcknowledged) {
   Handshake();
@@ -100,19 +59,73 @@ TEST_F(Session, MidstreamIsTakenUpWhenAsked) {
   EXPECT_EQ(stats.midstream_pickups, 1u);
 }
 
-TEST_F(Session, ResetHandsOnTheRestAndEnds) {
+// It may be forged: what it ends is known when the flow ends.
+TEST_F(Session, ResetClosesAndTheFlowsEndHandsOnTheRest) {
   Handshake();
   Send(kC, kTcpAck, 1001, 5001, "last");
   Send(kS, kTcpRst | kTcpAck, 5001, 1001);
+  EXPECT_EQ(session.state(), TcpState::kClosed);
+  EXPECT_FALSE(to.ended[0] || to.ended[1]);
+  Flush();
   EXPECT_EQ(to.data[0], "last");
   EXPECT_TRUE(to.ended[0] && to.ended[1]);
-  EXPECT_EQ(session.state(), TcpState::kClosed);
+}
+
+TEST_F(Session, AForgedResetEndsNothing) {
+  Handshake();
+  Send(kC, kTcpRst | kTcpAck, 1001, 5001);
+  Send(kC, kTcpAck, 1001, 5001, "GET");
+  Send(kS, kTcpAck, 5001, 1004);
+  EXPECT_EQ(to.data[0], "GET");
+  EXPECT_EQ(session.state(), TcpState::kEstablished);
+  EXPECT_EQ(to.events, std::vector{StreamEvent::kSuspectedRstInject});
+}
+
+TEST_F(Session, WhatTheOtherSideHadSentBeforeAResetIsTaken) {
+  Handshake();
+  Send(kC, kTcpRst | kTcpAck, 1001, 5001);
+  Send(kS, kTcpAck, 5001, 1001, "late");
+  Flush();
+  EXPECT_EQ(to.data[1], "late");
+  EXPECT_TRUE(to.events.empty());
+}
+
+TEST_F(Session, AnAnswerToAnyOfTheLatestSynsIsOne) {
+  for (const uint32_t seq : {1000u, 7000u, 9000u}) Send(kC, kTcpSyn, seq, 0);
+  Send(kS, kTcpSyn | kTcpAck, 5000, 7001);
+  Send(kC, kTcpAck, 7001, 5001, "GET");
+  Send(kS, kTcpAck, 5001, 7004);
+  EXPECT_EQ(to.data[0], "GET");
+}
+
+TEST_F(Session, TheClientChoosesAmongAnswers) {
+  Send(kC, kTcpSyn, 1000, 0);
+  Send(kS, kTcpSyn | kTcpAck, 5000, 1001);
+  Send(kS, kTcpSyn | kTcpAck, 777, 1001);  // forged
+  Send(kC, kTcpAck, 1001, 5001);
+  Send(kS, kTcpAck, 5001, 1001, "hello");
+  Send(kC, kTcpAck, 1001, 5006);
+  EXPECT_EQ(to.data[1], "hello");
+}
+
+// The server has not seen it, and may get other bytes.
+TEST_F(Session, EarlyDataThatWasIgnoredIsLookedAtAgain) {
+  for (const bool inline_mode : {false, true}) {
+    session.Reset(pool);
+    to = SessionRecorder{};
+    options.inline_mode = inline_mode;
+    Send(kC, kTcpSyn, 1000, 0, "good");
+    Send(kS, kTcpSyn | kTcpAck, 5000, 1001);
+    Send(kC, kTcpAck, 1001, 5001, "evil");
+    Send(kS, kTcpAck, 5001, 1005);
+    EXPECT_EQ(to.data[0], inline_mode ? "good|evil" : "evil");
+  }
 }
 
 TEST_F(Session, FinsOfBothSidesClose) {
   Handshake();
   Send(kC, kTcpFin | kTcpAck, 1001, 5001);
-  EXPECT_EQ(session.state(), TcpState::kFinWait1);
+  EXPECT_EQ(session.state(), TcpState::kCloseWait);
   Send(kS, kTcpFin | kTcpAck, 5001, 1002);
   Send(kC, kTcpAck, 1002, 5002);
   EXPECT_EQ(session.state(), TcpState::kClosed);
@@ -136,7 +149,7 @@ TEST_F(Session, ForgedSegmentsDoNotEndTheStream) {
                            Forgery{kTcpFin | kTcpAck, 1001 + 0x20000000}}) {
     session.Reset(pool);
     session = TcpSession{};
-    to = Recorder{};
+    to = SessionRecorder{};
     Handshake();
     Send(kC, kTcpAck, 1001, 5001, "ATTACK");
     Send(kS, kTcpAck, 5001, 1007);
@@ -218,19 +231,20 @@ TEST_F(Session, AnAckOfWhatWasNotSentYetDoesNotMakeItAGap) {
 TEST_F(Session, AnAckPastTheWindowIsAnEventAndNothingElse) {
   Handshake();
   Send(kS, kTcpAck, 5001, 1001 + 65536);
-  EXPECT_EQ(to.events, std::vector{StreamEvent::kPktInvalidAck});
+  EXPECT_EQ(to.events, (std::vector{StreamEvent::kPktInvalidAck, StreamEvent::kEstInvalidAck}));
   session.Flush(options, pool, stats, to);
   EXPECT_EQ(stats.gaps, 0u);
 }
 
-TEST_F(Session, AtTheEndAHoleIsACountedGapAndWhatIsBehindItIsHandedOn) {
+TEST_F(Session, AtTheEndAHoleThatNobodyAcknowledgedIsToldAndNoLoss) {
   Handshake();
   Send(kC, kTcpAck, 1001, 5001, "aa");
   Send(kC, kTcpAck, 1006, 5001, "bb");
   session.Flush(options, pool, stats, to);
   EXPECT_EQ(to.data[0], "aa<3>bb");
-  EXPECT_EQ(stats.gaps, 1u);
-  EXPECT_EQ(stats.gap_bytes, 3u);
+  EXPECT_EQ(stats.gaps, 0u);
+  EXPECT_EQ(stats.hole_bytes, 3u);
+  EXPECT_TRUE(to.events.empty());
 }
 
 TEST_F(Session, AtTheEndWhatWasAcknowledgedUnseenIsACountedGap) {
@@ -323,7 +337,7 @@ TEST_F(Session, EveryCutAndOrderGivesTheSameBytes) {
   for (int round = 0; round < 400; ++round) {
     session.Reset(pool);
     session = TcpSession{};
-    to = Recorder{};
+    to = SessionRecorder{};
     options.inline_mode = round % 2 == 0;
     Handshake();
     std::vector<std::pair<size_t, size_t>> parts;  // offset, length
@@ -342,4 +356,4 @@ TEST_F(Session, EveryCutAndOrderGivesTheSameBytes) {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::testing
