@@ -157,6 +157,8 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.stream.midstream = o.midstream;
   w.stream.async_oneside = o.async_oneside;
   w.stream.depth = o.stream_depth;
+  w.raw_chunk[0] = o.stream_chunk_to_server;
+  w.raw_chunk[1] = o.stream_chunk_to_client;
   w.stream.memcap = o.stream_memcap;
   w.stream.overlap = ParseOverlap(o.overlap_policy);
   w.dissect.hash_md5 = o.hash_md5;

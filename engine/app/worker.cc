@@ -12,6 +12,12 @@ std::string_view AnomalyName(StreamEvent event) {
   return kNames[static_cast<size_t>(event)];
 }
 
+DetectorOptions DetectorOptionsOf(const WorkerOptions& options) {
+  DetectorOptions out = options.detect;
+  out.anchor_each_look = !options.stream.inline_mode;
+  return out;
+}
+
 }  // namespace
 
 Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
@@ -23,7 +29,7 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       defrag_(options.defrag),
       segments_(options.stream.memcap),
       dissector_(catalog, options.dissect),
-      detector_(program, options.detect),
+      detector_(program, DetectorOptionsOf(options)),
       eve_writer_(options_.eve, sinks.eve),
       fast_(sinks.fast),
       keeps_macs_(std::ranges::any_of(options_.eve, &EveOptions::ethernet)),
@@ -65,9 +71,7 @@ void Worker::StreamSink::OnData(Direction direction, Slice bytes, uint64_t offse
 }
 
 void Worker::StreamSink::OnGap(Direction direction, uint64_t offset, uint64_t bytes) {
-  RawWindow& raw = state.raw[Index(direction)];
-  raw.bytes.clear();
-  raw.at = offset + bytes;
+  worker.stats_.raw_lost += state.raw[Index(direction)].Gap(offset + bytes);
   worker.dissector_.Gap(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
 }
 
@@ -90,17 +94,8 @@ void Worker::StreamSink::OnStreamEvent(StreamEvent event) {
 
 void Worker::StreamSink::KeepRaw(Direction direction, Slice bytes, uint64_t offset) {
   if (!worker.detector_.program().wants_stream()) return;
-  RawWindow& raw = state.raw[Index(direction)];
-  if (raw.bytes.empty()) raw.at = offset;
-  const size_t limit = worker.options_.raw_window;
-  if (raw.bytes.size() + bytes.size() > limit && !raw.bytes.empty()) {
-    const size_t keep = std::min<size_t>(raw.bytes.size(), worker.options_.raw_overlap);
-    const size_t drop = raw.bytes.size() - keep;
-    raw.bytes.erase(raw.bytes.begin(), raw.bytes.begin() + static_cast<ptrdiff_t>(drop));
-    raw.at += drop;
-  }
-  raw.bytes.insert(raw.bytes.end(), bytes.begin(), bytes.end());
-  raw.fresh = true;
+  worker.stats_.raw_lost +=
+      state.raw[Index(direction)].Append(bytes, offset, worker.options_.raw);
 }
 
 // ---------------------------------------------------------------- packets
@@ -199,7 +194,8 @@ bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direc
   if (outcome.reuse) return false;
   *in_stream = outcome.in_stream;
   UpdateFlow(packet, flow, direction);
-  if (state.session.state() == TcpState::kClosed) {
+  const TcpState tcp = state.session.state();
+  if (tcp == TcpState::kLastAck || tcp == TcpState::kTimeWait || tcp == TcpState::kClosed) {
     table_.SetState(flow, FlowState::kClosed);
   } else if (state.session.established() && flow.state == FlowState::kNew) {
     table_.SetState(flow, FlowState::kEstablished);
@@ -287,7 +283,9 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
   packet_context.now = now_;
   detector_.BeginPacket(packet_context);
   detector_.InspectPayload(in_stream);
-  InspectStream(state, direction);
+  RawWindow& raw = state.raw[Index(direction)];
+  const bool stream_look = StreamLookIsDue(packet, state, direction);
+  if (stream_look) detector_.InspectStream(direction, raw.run(), raw.at());
   if (dissection != nullptr) {
     detector_.InspectFlowEvents(dissection->events());
     for (LiveTransaction* live : dissection->transactions()) {
@@ -299,17 +297,23 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
     }
   }
   HandleResult(packet, flow, state, direction, detector_.EndPacket());
+  if (stream_look) raw.Looked(options_.raw);  // rules had read the run until here
 }
 
-void Worker::InspectStream(FlowWork& state, Direction direction) {
-  RawWindow& raw = state.raw[Index(direction)];
-  if (!raw.fresh) return;
-  raw.fresh = false;
-  detector_.InspectStream(direction, raw.bytes, raw.at);
-  if (raw.bytes.size() <= options_.raw_overlap) return;
-  const size_t drop = raw.bytes.size() - options_.raw_overlap;
-  raw.bytes.erase(raw.bytes.begin(), raw.bytes.begin() + static_cast<ptrdiff_t>(drop));
-  raw.at += drop;
+// Passive: stream rules look at chunks, and where a message or the connection ends, as a
+// match is as good later and each look costs.  Inline they look before the packet goes on.
+bool Worker::StreamLookIsDue(const Packet& packet, const FlowWork& state,
+                             Direction direction) const {
+  const size_t d = Index(direction);
+  const RawWindow& raw = state.raw[d];
+  if (!raw.fresh()) return false;
+  if (options_.stream.inline_mode || packet.origin == PacketOrigin::kFlowTimeout) return true;
+  if (raw.cut() || raw.num_fresh() >= options_.raw_chunk[d]) return true;
+  if (state.session.state() > TcpState::kTimeWait || state.session.depth_reached(direction)) return true;
+  return state.dissection != nullptr &&
+         std::ranges::any_of(state.dissection->transactions(), [d](const LiveTransaction* live) {
+           return live->tx.complete[d] && !live->tx.inspected[d];
+         });
 }
 
 }  // namespace sluice

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/app/raw_window.h"
 #include "engine/decode/decode.h"
 #include "engine/decode/defrag.h"
 #include "engine/dissect/dissector.h"
@@ -38,8 +39,8 @@ struct WorkerOptions {
   bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
   ExceptionPolicies exceptions{};   // none drops unless verdicts are given
   bool stream_bypass = false;       // nothing looks at a flow past StreamOptions::depth
-  uint32_t raw_window = 128 * 1024; // bytes of a direction kept for stream rules
-  uint32_t raw_overlap = 2560;      // of them already inspected
+  RawWindow::Limits raw;            // bytes of a direction kept for stream rules
+  uint64_t raw_chunk[2] = {2560, 2560};  // by Direction: bytes between two looks, passive
 };
 
 // Where a worker's records go; null: nowhere.  They outlive it.
@@ -70,6 +71,7 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   uint64_t max_packet = 0;
   uint64_t flows_tcp = 0, flows_udp = 0, flows_icmp4 = 0, flows_icmp6 = 0, tcp_reuse = 0;
   uint64_t alerts = 0;
+  uint64_t raw_lost = 0;  // stream bytes that went before stream rules looked
   uint64_t accepted = 0, blocked = 0, rejected = 0;  // frames, where verdicts are given
   std::array<uint64_t, static_cast<size_t>(DropReason::kMax)> drop_reasons{};
   std::array<std::array<uint64_t, static_cast<size_t>(ExceptionPolicy::kMax)>, kNumExceptionTargets>
@@ -158,7 +160,7 @@ class Worker {
                bool in_stream);
   void ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                   bool in_stream);
-  void InspectStream(FlowWork& state, Direction direction);
+  bool StreamLookIsDue(const Packet& packet, const FlowWork& state, Direction direction) const;
   void HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                     const PacketResult& result);
   struct DropCause;

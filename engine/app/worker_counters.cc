@@ -52,6 +52,7 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("detect.tags_evicted", d.tags_evicted);
   add("detect.tagged_packets", d.tagged);
   add("detect.stream_pending_lost", d.stream_pending_lost);
+  add("detect.stream_bytes_lost", s.raw_lost);
   add("detect.flow_vars_full", d.flow_vars_full);
   const DissectStats& p = dissector_.stats();
   add("dissect.undissected", p.undissected);

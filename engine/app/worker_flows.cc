@@ -149,7 +149,7 @@ void Worker::FlushFlow(Flow& flow, FlowWork& state) {
   FlowDissection* dissection = state.dissection;
   if (dissection != nullptr) dissector_.Finish(*dissection, now_);
   const bool work = (dissection != nullptr && !dissection->transactions().empty()) ||
-                    state.raw[0].fresh || state.raw[1].fresh;
+                    state.raw[0].fresh() || state.raw[1].fresh();
   if (!work) return;
   const bool bypassed = flow.bypass != FlowBypass::kNone;
   for (const Direction direction : {Direction::kToServer, Direction::kToClient}) {
@@ -161,7 +161,10 @@ void Worker::FlushFlow(Flow& flow, FlowWork& state) {
 // Of rules at what a direction has sent, without a packet of its own.
 void Worker::LastLook(Flow& flow, FlowWork& state, Direction direction) {
   const Packet packet = PseudoPacket(flow, direction);
-  Inspect(packet, flow, state, direction, true);
+  size_t looks = RawWindow::kMaxRuns;  // one run each
+  do {
+    Inspect(packet, flow, state, direction, true);
+  } while (state.raw[Index(direction)].fresh() && looks-- > 0);
   FinishTransactions(packet, flow, state);
 }
 

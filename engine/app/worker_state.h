@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/app/raw_window.h"
 #include "engine/app/worker.h"
 
 namespace sluice {
@@ -16,19 +17,6 @@ inline bool IsReject(Action action) { return action >= Action::kReject; }
 
 // The flow that a packet belongs to.
 Tuple TupleOf(const Packet& packet, bool track_recursion);
-
-// Contiguous raw bytes of one direction that stream rules may still look at.
-struct RawWindow {
-  std::vector<uint8_t> bytes;
-  uint64_t at = 0;          // stream offset of bytes[0]
-  bool fresh = false;       // has bytes not inspected yet
-
-  void Clear() {
-    bytes.clear();
-    at = 0;
-    fresh = false;
-  }
-};
 
 struct Worker::FlowWork {
   TcpSession session;

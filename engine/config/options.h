@@ -98,6 +98,7 @@ struct Options {
   uint64_t icmp_new = 30, icmp_established = 300;
   bool midstream = false, async_oneside = false, stream_inline = false;
   uint64_t stream_depth = 1u << 20, stream_memcap = 256u << 20;
+  uint64_t stream_chunk_to_server = 2560, stream_chunk_to_client = 2560;
   bool verify_checksums = true;
   bool stream_bypass = false;
   // What to do about what cannot be looked into; "" as exception_policy says.

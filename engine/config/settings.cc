@@ -338,6 +338,8 @@ std::vector<Setting> MakeSettings() {
        },
        "auto, true, false", [](const Options& o) { return std::string(o.stream_inline ? "true" : "auto"); }});
   add("stream.depth", "stream.reassembly.depth", "bytes per direction that are reassembled, 0: all", Size(&O::stream_depth));
+  add("stream.chunk-to-server", "stream.reassembly.toserver-chunk-size", "bytes between two looks of stream rules, where they are not taken inline", Size(&O::stream_chunk_to_server));
+  add("stream.chunk-to-client", "stream.reassembly.toclient-chunk-size", "the same of what the server sends", Size(&O::stream_chunk_to_client));
   add("stream.memcap", "stream.reassembly.memcap", "bytes of waiting segments per worker", Size(&O::stream_memcap));
   add("stream.bypass", "stream.bypass", "nothing looks at a flow any more once a direction has reached stream.depth", Bool(&O::stream_bypass));
   add("stream.overlap", "", "which copy wins: windows, first, last, linux, solaris", OneOf(&O::overlap_policy, {"windows", "first", "last", "linux", "solaris"}));

@@ -420,7 +420,8 @@ class Compiler {
       c->kind = RuleClass::kAddress;
     needs_packet |= !rule.packet_tests.empty();
     if (!c->has_payload) return;
-    for (const CompiledInspection& ci : c->payload) both |= ci.anchored;
+    // What a depth counts from may be a packet's start.
+    if (!wants_stream_only) both |= std::ranges::any_of(c->payload, &CompiledInspection::anchored);
     c->on_stream = !needs_packet || wants_stream_only;
     c->on_packets = needs_packet || (both && !wants_stream_only) || !c->on_stream;
   }

@@ -191,6 +191,7 @@ struct Detector::Impl {
   void InspectStream(Direction direction, Slice window, uint64_t at);
 
   // Prefilter over the new bytes; an occurrence counts when it ends in them.
+  void ScanHead(const PayloadGroup& group, Slice bytes, uint64_t old);
   void ScanNew(const PayloadGroup& group, Slice window, uint64_t at, uint64_t seen);
 
   bool TryStreamRule(uint32_t rank, Direction direction);

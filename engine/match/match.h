@@ -179,6 +179,9 @@ struct DetectorOptions {
   uint32_t tags = 4096;                    // flows and hosts whose packets are logged
   uint32_t min_chunk[2] = {32 * 1024,
                            40 * 1024};  // by Direction: a growing body is first inspected
+  // Offset and depth count from the first new byte of each look at a stream, too, not
+  // only from its start: passive streams, whose looks are as messages are.
+  bool anchor_each_look = false;
 };
 
 struct DetectorStats {

@@ -140,18 +140,25 @@ void Detector::Impl::ScanNew(const PayloadGroup& group, Slice window, uint64_t a
                           for (uint32_t rank : rules) Hit(rank);
                         });
   }
-  if (at == 0 && seen < kHeadBytes && !group.head.empty()) {
-    group.head.Scan(window.first(std::min(window.size(), kHeadBytes)), confirm.regex.hs,
-                    [&](std::span<const uint32_t> rules, uint64_t to) {
-                      if (to <= seen) return;
-                      for (uint32_t rank : rules) Hit(rank);
-                    });
+  if (at == 0 && seen < kHeadBytes) ScanHead(group, window, seen);
+  if (seen > 0 && options.anchor_each_look) {
+    ScanHead(group, window.subspan(static_cast<size_t>(seen - at)), 0);
   }
   // The ports as the direction has them: the window may be of the other one.
   const Packet& p = *context.packet;
   group.always.ForEach(p.source_port, p.destination_port, [this](uint32_t rank) { Hit(rank); });
   if (!group.always.size()) return;
   group.always.ForEach(p.destination_port, p.source_port, [this](uint32_t rank) { Hit(rank); });
+}
+
+// The literals that must lie near the beginning; `old` bytes of it were scanned before.
+void Detector::Impl::ScanHead(const PayloadGroup& group, Slice bytes, uint64_t old) {
+  if (group.head.empty()) return;
+  group.head.Scan(bytes.first(std::min(bytes.size(), kHeadBytes)), confirm.regex.hs,
+                  [&](std::span<const uint32_t> rules, uint64_t to) {
+                    if (to <= old) return;
+                    for (uint32_t rank : rules) Hit(rank);
+                  });
 }
 
 bool Detector::Impl::TryStreamRule(uint32_t rank, Direction direction) {
@@ -167,11 +174,17 @@ bool Detector::Impl::TryStreamRule(uint32_t rank, Direction direction) {
     return false;
   ++stats.candidates;
   if (!ConditionsHold(r, direction) || !PacketTestsHold(r)) return false;
-  Slice buffer = window;
+  const Slice fresh = window.subspan(static_cast<size_t>(seen - at));
   // Without a literal there is no place to tell old from new: look at new bytes alone.
-  if (r.fast_pattern.empty()) buffer = window.subspan(static_cast<size_t>(seen - at));
-  bool anchored = false;
-  for (const CompiledInspection& inspection : r.payload) anchored |= inspection.anchored;
+  const Slice buffer = r.fast_pattern.empty() ? fresh : window;
+  const bool anchored = std::ranges::any_of(r.payload, &CompiledInspection::anchored);
+  if (anchored && seen > 0 && options.anchor_each_look) {
+    ++stats.confirms;
+    if (PayloadMatches(r, fresh)) {
+      Fire(rank, nullptr, direction, true);
+      return true;
+    }
+  }
   if (anchored && at != 0) return false;  // the stream's start is no longer there
   if (pending && pending->tries == kHasFired) return false;
   ++stats.confirms;

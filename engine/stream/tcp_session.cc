@@ -308,10 +308,13 @@ void TcpSession::HandleFin(Pass& pass) {
   side.fin = true;
   side.fin_at = at;
   side.next = std::max(side.next, at + 1);
+  // The server's states, as Suricata has them: who closes first waits for the other's FIN.
   if (!side_[Index(Opposite(pass.d))].fin) {
     state_ = pass.d == Direction::kToServer ? TcpState::kCloseWait : TcpState::kFinWait1;
+  } else if (state_ == TcpState::kCloseWait) {
+    state_ = TcpState::kLastAck;
   } else {
-    state_ = state_ == TcpState::kCloseWait ? TcpState::kLastAck : TcpState::kClosing;
+    state_ = state_ == TcpState::kFinWait2 ? TcpState::kTimeWait : TcpState::kClosing;
   }
 }
 

@@ -67,6 +67,7 @@ class TcpSession {
   bool midstream() const { return midstream_; }
   // Sequence space used by a direction: stream_size.
   uint64_t stream_bytes(Direction d) const { return side_[Index(d)].next; }
+  bool depth_reached(Direction d) const { return side_[Index(d)].depth_hit; }
   bool had_gap(Direction d) const { return side_[Index(d)].gap; }
   // The next sequence number expected from a direction: for resets.
   uint32_t next_seq(Direction d) const {

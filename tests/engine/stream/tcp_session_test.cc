@@ -122,6 +122,29 @@ TEST_F(Session, EarlyDataThatWasIgnoredIsLookedAtAgain) {
   }
 }
 
+// The states are the server's.
+TEST_F(Session, TheServerWaitsWhenTheClientClosesFirst) {
+  Handshake();
+  Send(kC, kTcpFin | kTcpAck, 1001, 5001);
+  EXPECT_EQ(session.state(), TcpState::kCloseWait);
+  Send(kS, kTcpAck, 5001, 1002);
+  EXPECT_EQ(session.state(), TcpState::kCloseWait);
+  Send(kS, kTcpFin | kTcpAck, 5001, 1002);
+  EXPECT_EQ(session.state(), TcpState::kLastAck);
+}
+
+TEST_F(Session, TheServerThatClosesFirstWaitsForTheClient) {
+  Handshake();
+  Send(kS, kTcpFin | kTcpAck, 5001, 1001);
+  EXPECT_EQ(session.state(), TcpState::kFinWait1);
+  Send(kC, kTcpAck, 1001, 5002);
+  EXPECT_EQ(session.state(), TcpState::kFinWait2);
+  Send(kC, kTcpFin | kTcpAck, 1001, 5002);
+  EXPECT_EQ(session.state(), TcpState::kTimeWait);
+  Send(kS, kTcpAck, 5002, 1002);
+  EXPECT_EQ(session.state(), TcpState::kClosed);
+}
+
 TEST_F(Session, FinsOfBothSidesClose) {
   Handshake();
   Send(kC, kTcpFin | kTcpAck, 1001, 5001);
