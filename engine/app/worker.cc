@@ -1,4 +1,6 @@
 // The worker's packet path behind decoding: flow, stream, dissector, rules.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/app/anomaly_names.h"
@@ -10,6 +12,14 @@ namespace {
 std::string_view AnomalyName(StreamEvent event) {
   static const auto kNames = AnomalyNames<StreamEvent>("stream", StreamEventName);
   return kNames[static_cast<size_t>(event)];
+}
+
+size_t TextLimit(const std::vector<EveOptions>& logs) {
+  size_t limit = 0;
+  for (const EveOptions& log : logs) {
+    if (log.payload || log.payload_printable || log.payload_length) limit = std::max<size_t>(limit, log.payload_limit);
+  }
+  return limit;
 }
 
 }  // namespace
@@ -29,6 +39,7 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       keeps_macs_(std::ranges::any_of(options_.eve, &EveOptions::ethernet)),
       every_drop_(std::ranges::any_of(options_.eve, &EveOptions::drop_all)),
       dumps_(std::ranges::any_of(options_.eve, &EveOptions::Dumps)),
+      text_limit_(TextLimit(options_.eve)),
       verdicts_(verdicts),
       alerts_by_rule_(program->rules().rules.size(), 0) {
   const auto community = std::ranges::find_if(options_.eve, &EveOptions::community_id);
@@ -61,19 +72,28 @@ void Worker::SetProgram(std::shared_ptr<const RuleProgram> program) {
 
 void Worker::StreamSink::OnData(Direction direction, Slice bytes, uint64_t offset) {
   KeepRaw(direction, bytes, offset);
+  KeepText(direction, bytes);
   worker.dissector_.Data(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
 }
 
 void Worker::StreamSink::OnGap(Direction direction, uint64_t offset, uint64_t bytes) {
-  RawWindow& raw = state.raw[Index(direction)];
-  raw.bytes.clear();
-  raw.at = offset + bytes;
+  worker.stats_.raw_pieces_lost += !state.raw[Index(direction)].Cut(offset + bytes);
+  if (worker.text_limit_ > 0) {
+    char note[48];
+    const auto end = fmt::format_to_n(note, sizeof(note), "[{} bytes missing]", bytes).out;
+    KeepText(direction, AsSlice(std::string_view(note, end)));
+  }
   worker.dissector_.Gap(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
 }
 
 void Worker::StreamSink::OnEnd(Direction direction) {
   if (state.dissection == nullptr) return;
   worker.dissector_.End(*state.dissection, direction, worker.now_);
+}
+
+void Worker::StreamSink::KeepText(Direction direction, Slice bytes) {
+  if (worker.text_limit_ == 0 || !worker.detector_.program().wants_stream()) return;
+  state.text[Index(direction)].Add(bytes, worker.text_limit_);
 }
 
 // Rules look at what comes anew; to the dissector it is more of the same.
@@ -115,7 +135,7 @@ void Worker::ProcessWithoutFlow(const Packet& packet) {
   detector_.BeginPacket(context);
   detector_.InspectPayload(false);
   const PacketResult& result = detector_.EndPacket();
-  for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result);
+  for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result, packet.payload);
   if (!result.drop) return;
   fate_.reject |= IsReject(result.reject);
   Drop(packet, FlowView{}, nullptr, Direction::kToServer, {.reason = DropReason::kRules, .result = &result});
@@ -303,6 +323,10 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
 
 void Worker::InspectStream(FlowWork& state, Direction direction) {
   RawWindow& raw = state.raw[Index(direction)];
+  for (size_t i = 0; i < raw.num_pieces; ++i) {
+    detector_.InspectStream(direction, raw.pieces[i].bytes, raw.pieces[i].at);
+  }
+  raw.num_pieces = 0;
   if (!raw.fresh) return;
   raw.fresh = false;
   detector_.InspectStream(direction, raw.bytes, raw.at);

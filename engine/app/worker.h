@@ -75,6 +75,7 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   std::array<std::array<uint64_t, static_cast<size_t>(ExceptionPolicy::kMax)>, kNumExceptionTargets>
       exceptions{};  // by target and what was done
   uint64_t bypassed_packets = 0, bypassed_bytes = 0;  // that came and that nothing looked at
+  uint64_t raw_pieces_lost = 0;  // cut off by gaps, and not looked at by stream rules
   uint64_t kernel_packets = 0, kernel_bytes = 0;      // that the kernel kept
   uint64_t flows_bypassed = 0;                        // that have ended
   std::array<uint64_t, static_cast<size_t>(Layer::kMax)> layers{};  // headers decoded
@@ -176,7 +177,7 @@ class Worker {
   static VerdictSink::NextSeq NextSeq(const FlowWork& state);
   VerdictView VerdictOf(const Packet& packet, const PacketResult& result) const;
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
-                  const PacketResult& result);
+                  const PacketResult& result, Slice payload);
   WorkerStats::App& AppStats(const Flow& flow, const Schema& schema);
   void CountProtocol(const Flow& flow, FlowWork& state);
   void CollectAppCounters(NamedCounters* out) const;
@@ -205,7 +206,8 @@ class Worker {
   RecordSink* fast_;
   std::string fast_line_;
   const bool keeps_macs_, every_drop_;
-  const bool dumps_;                        // some log has payloads
+  const bool dumps_;                        // some log has payloads or packets
+  const size_t text_limit_;                 // most bytes of a stream in an alert of any log
   std::optional<uint16_t> community_seed_;  // if a log wants the id: the first such log's
   VerdictSink* verdicts_;
   WorkerStats stats_;

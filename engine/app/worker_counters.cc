@@ -37,6 +37,7 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("tcp.no_session", t.no_session);
   add("tcp.reassembly_memuse", segments_.in_use());
   add("tcp.reassembly_hole_bytes", t.hole_bytes);
+  add("tcp.stream_pieces_lost", s.raw_pieces_lost);
   for (size_t i = 0; i < kNumStreamEvents; ++i) {
     add(fmt::format("stream.{}", StreamEventName(static_cast<StreamEvent>(i))), t.events[i]);
   }

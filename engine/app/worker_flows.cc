@@ -149,7 +149,7 @@ void Worker::FlushFlow(Flow& flow, FlowWork& state) {
   FlowDissection* dissection = state.dissection;
   if (dissection != nullptr) dissector_.Finish(*dissection, now_);
   const bool work = (dissection != nullptr && !dissection->transactions().empty()) ||
-                    state.raw[0].fresh || state.raw[1].fresh;
+                    std::ranges::any_of(state.raw, [](const RawWindow& raw) { return raw.fresh || raw.num_pieces > 0; });
   if (!work) return;
   const bool bypassed = flow.bypass != FlowBypass::kNone;
   for (const Direction direction : {Direction::kToServer, Direction::kToClient}) {
@@ -197,6 +197,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     state->dissection = nullptr;
     state->vars.Clear();
     for (RawWindow& raw : state->raw) raw.Clear();
+    for (StreamText& text : state->text) text.bytes.clear();
     state->community_id.clear();
     state->macs[0].count = state->macs[1].count = 0;
     state->stream_events.clear();

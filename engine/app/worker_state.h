@@ -3,6 +3,8 @@
 // Threads, memory: the worker's own.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -22,11 +24,44 @@ struct RawWindow {
   std::vector<uint8_t> bytes;
   uint64_t at = 0;          // stream offset of bytes[0]
   bool fresh = false;       // has bytes not inspected yet
+  // What gaps cut off since the last look, oldest first.
+  static constexpr size_t kMaxPieces = 4;
+  struct Piece {
+    std::vector<uint8_t> bytes;
+    uint64_t at = 0;
+  };
+  std::array<Piece, kMaxPieces> pieces;
+  size_t num_pieces = 0;
 
+  // False: bytes are given up unseen.
+  bool Cut(uint64_t next) {
+    const bool fits = !fresh || num_pieces < kMaxPieces;
+    if (fresh && fits) {
+      pieces[num_pieces].bytes.swap(bytes);
+      pieces[num_pieces++].at = at;
+    }
+    bytes.clear();
+    at = next;
+    fresh = false;
+    return fits;
+  }
   void Clear() {
     bytes.clear();
     at = 0;
     fresh = false;
+    num_pieces = 0;
+  }
+};
+
+// The latest bytes of one direction as alerts show them, with a note where some are missing.
+struct StreamText {
+  std::vector<uint8_t> bytes;
+
+  void Add(Slice more, size_t limit) {
+    const size_t taken = std::min(more.size(), limit);
+    const size_t kept = std::min(bytes.size(), limit - taken);
+    bytes.erase(bytes.begin(), bytes.end() - static_cast<ptrdiff_t>(kept));
+    bytes.insert(bytes.end(), more.end() - static_cast<ptrdiff_t>(taken), more.end());
   }
 };
 
@@ -35,6 +70,7 @@ struct Worker::FlowWork {
   FlowDissection* dissection = nullptr;
   FlowVars vars;
   RawWindow raw[2];
+  StreamText text[2];  // if some log shows payloads
   std::string community_id;
   MacSet macs[2];  // by Direction of the sender
   std::vector<StreamEvent> stream_events;  // of the current packet, each once
@@ -62,6 +98,7 @@ struct Worker::StreamSink final : TcpSession::Sink {
   void OnRestart(Direction direction) override;
   void OnStreamEvent(StreamEvent event) override;
   void KeepRaw(Direction direction, Slice bytes, uint64_t offset);
+  void KeepText(Direction direction, Slice bytes);
 
   Worker& worker;
   Flow& flow;
