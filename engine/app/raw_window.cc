@@ -37,12 +37,9 @@ uint64_t RawWindow::Gap(uint64_t offset) {
 }
 
 void RawWindow::Looked(const Limits& limits) {
-  fresh_ = run_end();
-  if (cut()) {
-    DropRun();
-  } else if (bytes_.size() > limits.overlap) {
-    DropFront(bytes_.size() - limits.overlap);
-  }
+  while (cut()) DropRun();
+  if (bytes_.size() > limits.overlap) DropFront(bytes_.size() - limits.overlap);
+  fresh_ = bytes_.size();
 }
 
 void RawWindow::Clear() {

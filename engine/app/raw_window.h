@@ -1,7 +1,6 @@
 // engine/app/raw_window.h
-// The bytes of one TCP direction that stream rules may still look at: in runs without a
-// hole, each looked at in turn; of what was looked at an overlap stays, so that a match
-// may straddle two looks.
+// The bytes of one TCP direction that stream rules may still look at, in runs without a
+// hole.  Of the last run an overlap stays after a look, so that a match may straddle two.
 //
 // Threads: confined to the flow's worker.  Memory: at most Limits::window bytes (one append
 // may be larger), kept for the next flow that takes this object.
@@ -28,12 +27,13 @@ class RawWindow {
   // Nothing will come before `offset`.  Returns as Append().
   uint64_t Gap(uint64_t offset);
 
-  bool fresh() const { return fresh_ < bytes_.size(); }     // there is something to look at
-  size_t num_fresh() const { return run_end() - fresh_; }   // bytes of it in the oldest run
-  bool cut() const { return num_gaps_ > 0; }                // that run will not grow
-  Slice run() const { return Slice(bytes_).first(run_end()); }
-  uint64_t at() const { return at_; }                       // stream offset of run()[0]
-  void Looked(const Limits& limits);                        // at run()
+  bool fresh() const { return fresh_ < bytes_.size(); }      // there is something to look at
+  size_t num_fresh() const { return bytes_.size() - fresh_; }  // bytes of it
+  bool cut() const { return num_gaps_ > 0; }                 // some of it will not grow
+  size_t num_runs() const { return num_gaps_ + 1; }          // the last may be empty
+  Slice run(size_t i) const { return Slice(bytes_).subspan(begin(i), end(i) - begin(i)); }
+  uint64_t at(size_t i) const { return i == 0 ? at_ : gaps_[i - 1].offset; }  // of run(i)[0]
+  void Looked(const Limits& limits);                         // at all runs
   void Clear();
 
  private:
@@ -41,7 +41,8 @@ class RawWindow {
     size_t index = 0;      // in bytes_: where the next run begins
     uint64_t offset = 0;   // its stream offset
   };
-  size_t run_end() const { return num_gaps_ > 0 ? gaps_[0].index : bytes_.size(); }
+  size_t begin(size_t i) const { return i == 0 ? 0 : gaps_[i - 1].index; }
+  size_t end(size_t i) const { return i < num_gaps_ ? gaps_[i].index : bytes_.size(); }
   void DropFront(size_t count);
   uint64_t DropRun();
 

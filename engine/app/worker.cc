@@ -1,4 +1,6 @@
 // The worker's packet path behind decoding: flow, stream, dissector, rules.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/app/anomaly_names.h"
@@ -18,6 +20,14 @@ DetectorOptions DetectorOptionsOf(const WorkerOptions& options) {
   return out;
 }
 
+size_t TextLimit(const std::vector<EveOptions>& logs) {
+  size_t limit = 0;
+  for (const EveOptions& log : logs) {
+    if (log.payload || log.payload_printable || log.payload_length) limit = std::max<size_t>(limit, log.payload_limit);
+  }
+  return limit;
+}
+
 }  // namespace
 
 Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& catalog,
@@ -35,6 +45,7 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       keeps_macs_(std::ranges::any_of(options_.eve, &EveOptions::ethernet)),
       every_drop_(std::ranges::any_of(options_.eve, &EveOptions::drop_all)),
       dumps_(std::ranges::any_of(options_.eve, &EveOptions::Dumps)),
+      text_limit_(TextLimit(options_.eve)),
       verdicts_(verdicts),
       alerts_by_rule_(program->rules().rules.size(), 0) {
   const auto community = std::ranges::find_if(options_.eve, &EveOptions::community_id);
@@ -67,17 +78,28 @@ void Worker::SetProgram(std::shared_ptr<const RuleProgram> program) {
 
 void Worker::StreamSink::OnData(Direction direction, Slice bytes, uint64_t offset) {
   KeepRaw(direction, bytes, offset);
+  KeepText(direction, bytes);
   worker.dissector_.Data(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
 }
 
 void Worker::StreamSink::OnGap(Direction direction, uint64_t offset, uint64_t bytes) {
   worker.stats_.raw_lost += state.raw[Index(direction)].Gap(offset + bytes);
+  if (worker.text_limit_ > 0) {
+    char note[48];
+    const auto end = fmt::format_to_n(note, sizeof(note), "[{} bytes missing]", bytes).out;
+    KeepText(direction, AsSlice(std::string_view(note, end)));
+  }
   worker.dissector_.Gap(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
 }
 
 void Worker::StreamSink::OnEnd(Direction direction) {
   if (state.dissection == nullptr) return;
   worker.dissector_.End(*state.dissection, direction, worker.now_);
+}
+
+void Worker::StreamSink::KeepText(Direction direction, Slice bytes) {
+  if (worker.text_limit_ == 0 || !worker.detector_.program().wants_stream()) return;
+  state.text[Index(direction)].Add(bytes, worker.text_limit_);
 }
 
 // Rules look at what comes anew; to the dissector it is more of the same.
@@ -110,7 +132,7 @@ void Worker::ProcessWithoutFlow(const Packet& packet) {
   detector_.BeginPacket(context);
   detector_.InspectPayload(false);
   const PacketResult& result = detector_.EndPacket();
-  for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result);
+  for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result, packet.payload);
   if (!result.drop) return;
   fate_.reject |= IsReject(result.reject);
   Drop(packet, FlowView{}, nullptr, Direction::kToServer, {.reason = DropReason::kRules, .result = &result});
@@ -285,7 +307,9 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
   detector_.InspectPayload(in_stream);
   RawWindow& raw = state.raw[Index(direction)];
   const bool stream_look = StreamLookIsDue(packet, state, direction);
-  if (stream_look) detector_.InspectStream(direction, raw.run(), raw.at());
+  for (size_t i = 0; stream_look && i < raw.num_runs(); ++i) {
+    detector_.InspectStream(direction, raw.run(i), raw.at(i));
+  }
   if (dissection != nullptr) {
     detector_.InspectFlowEvents(dissection->events());
     for (LiveTransaction* live : dissection->transactions()) {
@@ -297,7 +321,7 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
     }
   }
   HandleResult(packet, flow, state, direction, detector_.EndPacket());
-  if (stream_look) raw.Looked(options_.raw);  // rules had read the run until here
+  if (stream_look) raw.Looked(options_.raw);  // rules read the runs until here
 }
 
 // Passive: stream rules look at chunks, and where a message or the connection ends, as a

@@ -178,7 +178,7 @@ class Worker {
   static VerdictSink::NextSeq NextSeq(const FlowWork& state);
   VerdictView VerdictOf(const Packet& packet, const PacketResult& result) const;
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
-                  const PacketResult& result);
+                  const PacketResult& result, Slice payload);
   WorkerStats::App& AppStats(const Flow& flow, const Schema& schema);
   void CountProtocol(const Flow& flow, FlowWork& state);
   void CollectAppCounters(NamedCounters* out) const;
@@ -207,7 +207,8 @@ class Worker {
   RecordSink* fast_;
   std::string fast_line_;
   const bool keeps_macs_, every_drop_;
-  const bool dumps_;                        // some log has payloads
+  const bool dumps_;                        // some log has payloads or packets
+  const size_t text_limit_;                 // most bytes of a stream in an alert of any log
   std::optional<uint16_t> community_seed_;  // if a log wants the id: the first such log's
   VerdictSink* verdicts_;
   WorkerStats stats_;

@@ -161,10 +161,7 @@ void Worker::FlushFlow(Flow& flow, FlowWork& state) {
 // Of rules at what a direction has sent, without a packet of its own.
 void Worker::LastLook(Flow& flow, FlowWork& state, Direction direction) {
   const Packet packet = PseudoPacket(flow, direction);
-  size_t looks = RawWindow::kMaxRuns;  // one run each
-  do {
-    Inspect(packet, flow, state, direction, true);
-  } while (state.raw[Index(direction)].fresh() && looks-- > 0);
+  Inspect(packet, flow, state, direction, true);
   FinishTransactions(packet, flow, state);
 }
 
@@ -200,6 +197,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     state->dissection = nullptr;
     state->vars.Clear();
     for (RawWindow& raw : state->raw) raw.Clear();
+    for (StreamText& text : state->text) text.bytes.clear();
     state->community_id.clear();
     state->macs[0].count = state->macs[1].count = 0;
     state->stream_events.clear();

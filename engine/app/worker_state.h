@@ -3,6 +3,8 @@
 // Threads, memory: the worker's own.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -18,11 +20,24 @@ inline bool IsReject(Action action) { return action >= Action::kReject; }
 // The flow that a packet belongs to.
 Tuple TupleOf(const Packet& packet, bool track_recursion);
 
+// The latest bytes of one direction as alerts show them, with a note where some are missing.
+struct StreamText {
+  std::vector<uint8_t> bytes;
+
+  void Add(Slice more, size_t limit) {
+    const size_t taken = std::min(more.size(), limit);
+    const size_t kept = std::min(bytes.size(), limit - taken);
+    bytes.erase(bytes.begin(), bytes.end() - static_cast<ptrdiff_t>(kept));
+    bytes.insert(bytes.end(), more.end() - static_cast<ptrdiff_t>(taken), more.end());
+  }
+};
+
 struct Worker::FlowWork {
   TcpSession session;
   FlowDissection* dissection = nullptr;
   FlowVars vars;
   RawWindow raw[2];
+  StreamText text[2];  // if some log shows payloads
   std::string community_id;
   MacSet macs[2];  // by Direction of the sender
   std::vector<StreamEvent> stream_events;  // of the current packet, each once
@@ -50,6 +65,7 @@ struct Worker::StreamSink final : TcpSession::Sink {
   void OnRestart(Direction direction) override;
   void OnStreamEvent(StreamEvent event) override;
   void KeepRaw(Direction direction, Slice bytes, uint64_t offset);
+  void KeepText(Direction direction, Slice bytes);
 
   Worker& worker;
   Flow& flow;

@@ -25,7 +25,8 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
   const FlowView view = none ? FlowView{} : ViewOf(flow, state);
   flow.alerted |= !result.alerts.empty();
   for (const Alert& alert : result.alerts) {
-    WriteAlert(packet, view, alert, result);
+    const std::vector<uint8_t>& text = state.text[Index(alert.direction)].bytes;
+    WriteAlert(packet, view, alert, result, alert.in_stream && !text.empty() ? Slice(text) : packet.payload);
   }
   if (result.tagged) eve_writer_.TaggedPacket(packet, view, direction);
   if (result.bypass) Bypass(flow);
@@ -96,7 +97,7 @@ VerdictView Worker::VerdictOf(const Packet& packet, const PacketResult& result) 
 }
 
 void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
-                        const PacketResult& result) {
+                        const PacketResult& result, Slice payload) {
   ++stats_.alerts;
   ++alerts_by_rule_[alert.rule->index];
   const bool drops = alert.effective == Action::kDrop || IsReject(alert.effective);
@@ -107,7 +108,7 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
   out.tx = alert.tx;
   out.in_stream = alert.in_stream;
   out.direction = alert.direction;
-  out.payload = packet.payload;
+  out.payload = payload;
   out.contexts = std::span(alert.contexts.list).first(alert.contexts.count);
   out.blocked = IsReject(alert.effective) || (drops && (rated || options_.inline_verdicts));
   out.verdict = VerdictOf(packet, result);

@@ -112,6 +112,8 @@ void Detector::Impl::TryRules() {
 void Detector::Impl::InspectStream(Direction direction, Slice window, uint64_t at) {
   if (!context.flow || window.empty()) return;
   const size_t i = Index(direction);
+  // What an earlier piece of the direction asks for is tried while it is there.
+  if (std::ranges::any_of(tries, [i](const Try& t) { return t.where == i; })) TryRules();
   FlowVars& vars = *context.flow->vars;
   const uint64_t seen = std::max(vars.stream_seen_[i], at), end = at + window.size();
   stream_window[i] = window;

@@ -163,5 +163,35 @@ TEST(Streams, AStreamRuleOnAPlaceLooksAtTheStreamAlone) {
   EXPECT_EQ(alerts, (std::map<int, int>{{1, 1}, {2, 2}, {3, 1}}));
 }
 
+TEST(Streams, WhatStandsBeforeAGapIsLookedAtToo) {
+  WorkerOptions options;
+  options.eve.emplace_back().payload_printable = true;
+  Lab lab(
+      "alert tcp-stream any any -> any any (content:\"before\"; sid:1;)\n"
+      "alert tcp-stream any any -> any any (content:\"behind\"; sid:2;)\n"
+      "alert tcp-stream any any -> any any (content:\"before\"; content:\"behind\"; sid:3;)",
+      options);
+  lab.Connect({});
+  lab.Send({.payload = "before"});
+  lab.Send({.seq = 1010, .payload = "behind"});
+  lab.Send(Reverse({.seq = 1016}));  // acknowledges both
+  lab.Shutdown();
+  const auto alerts = lab.Records("alert");
+  ASSERT_EQ(alerts.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(alerts[i]["alert"]["signature_id"], i + 1);
+    EXPECT_EQ(alerts[i]["payload_printable"], "before[4 bytes missing]behind");
+  }
+}
+
+TEST(Streams, OfMoreGapsThanItKeepsRunsTheWorkerSaysSo) {
+  WorkerOptions options;
+  Lab lab("alert tcp-stream any any -> any any (content:\"never\"; sid:1;)", options);
+  lab.Connect({});
+  for (uint32_t i = 0; i < 7; ++i) lab.Send({.seq = 1000 + 10 * i, .payload = "piece"});
+  lab.Send(Reverse({.seq = 1065}));
+  EXPECT_EQ(lab.Counter("detect.stream_bytes_lost"), 10u);
+}
+
 }  // namespace
 }  // namespace sluice::testing
