@@ -289,6 +289,7 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
   detector_.InspectPayload(in_stream);
   InspectStream(state, direction);
   if (dissection != nullptr) {
+    GuessTransaction(*dissection, direction);
     detector_.InspectFlowEvents(dissection->events());
     for (LiveTransaction* live : dissection->transactions()) {
       if (packet.ip_protocol != flow.tuple.ip_protocol) break;  // an ICMP error about it
@@ -299,6 +300,20 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
     }
   }
   HandleResult(packet, flow, state, direction, detector_.EndPacket());
+  guessed_ = nullptr;
+}
+
+// What a match on a packet or its stream is likely of: the only transaction of the direction
+// that rules have not looked at.
+void Worker::GuessTransaction(const FlowDissection& dissection, Direction direction) {
+  guessed_ = nullptr;
+  for (const LiveTransaction* live : dissection.transactions()) {
+    if (!(live->tx.directions >> Index(direction) & 1) || live->tx.inspected[Index(direction)]) continue;
+    const Transaction* const other = std::exchange(guessed_, &live->tx);
+    if (other == nullptr) continue;
+    guessed_ = nullptr;
+    return;
+  }
 }
 
 void Worker::InspectStream(FlowWork& state, Direction direction) {
