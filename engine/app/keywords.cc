@@ -82,7 +82,7 @@ bool CatalogKeywords::HasEvent(std::string_view protocol, std::string_view event
   }
   return std::ranges::any_of(catalog_.SchemasFor(protocol), [event](const Schema* schema) {
     return std::ranges::any_of(schema->events,
-                               [event](const EventInfo& e) { return e.name == event; });
+                               [event](const EventInfo& e) { return e.Answers(event); });
   });
 }
 

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+#include "engine/rules/text.h"
+
 namespace sluice {
 namespace {
 
@@ -28,20 +30,30 @@ LogSpec SpecOf(const Options& options, const EveLogOption& eve) {
   return spec;
 }
 
+void SetRecord(const std::string& key, const std::vector<std::string>& values, RecordOptions* record) {
+  const auto on = ParseBool(values.back());
+  if (key == "custom") {
+    record->custom.insert(values.begin(), values.end());
+  } else if (key == "compat") {
+    record->compat = values.back() == "7" ? 7 : 8;
+  } else if (!on) {
+    auto& list = record->lists[key];
+    for (const std::string& value : values) list.insert(Lower(value));
+  } else if (key == "extended") {
+    record->extended = *on;
+  } else if (key == "requests") {
+    record->requests = *on;
+  } else if (key == "responses") {
+    record->responses = *on;
+  } else {
+    record->switches[key] = *on;
+  }
+}
+
 std::map<std::string, RecordOptions, std::less<>> RecordsOf(const EveLogOption& o) {
   std::map<std::string, RecordOptions, std::less<>> out;
   for (const auto& [name, settings] : o.records) {
-    RecordOptions& record = out[name];
-    for (const auto& [key, values] : settings) {
-      const bool on = ParseBool(values.back()).value_or(false);
-      if (key == "custom") {
-        record.custom.insert(values.begin(), values.end());
-      } else if (key == "extended") {
-        record.extended = on;
-      } else {
-        record.switches[key] = on;
-      }
-    }
+    for (const auto& [key, values] : settings) SetRecord(key, values, &out[name]);
   }
   return out;
 }

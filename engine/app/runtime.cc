@@ -14,6 +14,7 @@
 #include "engine/app/reload.h"
 #include "engine/match/database_cache.h"
 #include "engine/rules/parser.h"
+#include "engine/rules/text.h"
 #include "engine/rules/threshold_config.h"
 
 #ifndef SLUICE_DATA_DIR
@@ -42,13 +43,18 @@ OverlapPolicy ParseOverlap(const std::string& name) {
   return OverlapPolicy::kBsd;
 }
 
-// SURICATA_EVE_<TYPE>_VERSION=2 asks for a record's form before version 8.
-bool AsksForOldForms() {
+// SURICATA_EVE_<TYPE>_VERSION=2 asks for that record's form before version 8, where the
+// configuration does not say.
+void TakeFormsFromEnvironment(Options* options) {
+  static constexpr std::string_view kStart = "SURICATA_EVE_", kEnd = "_VERSION=2";
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
-    if (text.starts_with("SURICATA_EVE_") && text.ends_with("_VERSION=2")) return true;
+    if (text.size() <= kStart.size() + kEnd.size() || !text.starts_with(kStart) || !text.ends_with(kEnd)) continue;
+    const std::string_view type = text.substr(kStart.size(), text.size() - kStart.size() - kEnd.size());
+    for (EveLogOption& eve : options->eve_logs) {
+      eve.records[Lower(type)].try_emplace("compat", std::vector<std::string>{"7"});
+    }
   }
-  return false;
 }
 
 // Null where there is none: rules are then compiled at each start.
@@ -117,7 +123,7 @@ Result<Options> BuildOptions(const CommandLine& line) {
   for (const std::string& setting : line.settings) {
     if (auto ok = ApplySetting(setting, &options); !ok) return std::unexpected(ok.error());
   }
-  if (AsksForOldForms()) options.compat = 7;
+  TakeFormsFromEnvironment(&options);
   if (line.rules_exclusive) options.rule_files.clear();
   options.rule_files.insert(options.rule_files.end(), line.rules.begin(), line.rules.end());
   for (const std::string& directory : line.plugin_dirs) options.plugin_dirs.push_back(directory);
@@ -153,7 +159,8 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.flow.tcp = {{Seconds(o.tcp_new), Seconds(o.tcp_established), Seconds(o.tcp_closed), Seconds(100)}};
   w.flow.udp = {{Seconds(o.udp_new), Seconds(o.udp_established), Seconds(o.udp_established), Seconds(100)}};
   w.flow.icmp = {{Seconds(o.icmp_new), Seconds(o.icmp_established), Seconds(o.icmp_established), Seconds(100)}};
-  w.stream.inline_mode = o.stream_inline;
+  w.stream.inline_mode = w.detect.inline_stream = o.stream_inline;
+  w.guess_transaction = o.guess_transaction;
   w.stream.midstream = o.midstream;
   w.stream.async_oneside = o.async_oneside;
   w.stream.depth = o.stream_depth;

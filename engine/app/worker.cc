@@ -311,6 +311,7 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
     detector_.InspectStream(direction, raw.run(i), raw.at(i));
   }
   if (dissection != nullptr) {
+    GuessTransaction(*dissection, direction);
     detector_.InspectFlowEvents(dissection->events());
     for (LiveTransaction* live : dissection->transactions()) {
       if (packet.ip_protocol != flow.tuple.ip_protocol) break;  // an ICMP error about it
@@ -322,6 +323,20 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
   }
   HandleResult(packet, flow, state, direction, detector_.EndPacket());
   if (stream_look) raw.Looked(options_.raw);  // rules read the runs until here
+  guessed_ = nullptr;
+}
+
+// What a match on a packet or its stream is likely of: the only transaction of the direction
+// that rules have not looked at.
+void Worker::GuessTransaction(const FlowDissection& dissection, Direction direction) {
+  guessed_ = nullptr;
+  for (const LiveTransaction* live : dissection.transactions()) {
+    if (!(live->tx.directions >> Index(direction) & 1) || live->tx.inspected[Index(direction)]) continue;
+    const Transaction* const other = std::exchange(guessed_, &live->tx);
+    if (other == nullptr) continue;
+    guessed_ = nullptr;
+    return;
+  }
 }
 
 // Passive: stream rules look at chunks, and where a message or the connection ends, as a
@@ -336,7 +351,7 @@ bool Worker::StreamLookIsDue(const Packet& packet, const FlowWork& state,
   if (state.session.state() > TcpState::kTimeWait || state.session.depth_reached(direction)) return true;
   return state.dissection != nullptr &&
          std::ranges::any_of(state.dissection->transactions(), [d](const LiveTransaction* live) {
-           return live->tx.complete[d] && !live->tx.inspected[d];
+           return (live->tx.directions >> d & 1) && live->tx.complete[d] && !live->tx.inspected[d];
          });
 }
 

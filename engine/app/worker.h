@@ -41,6 +41,7 @@ struct WorkerOptions {
   bool stream_bypass = false;       // nothing looks at a flow past StreamOptions::depth
   RawWindow::Limits raw;            // bytes of a direction kept for stream rules
   uint64_t raw_chunk[2] = {2560, 2560};  // by Direction: bytes between two looks, passive
+  bool guess_transaction = false;   // TCP: alerts on packets name the one that rules look at
 };
 
 // Where a worker's records go; null: nowhere.  They outlive it.
@@ -177,6 +178,7 @@ class Worker {
   void CountVerdict();
   static VerdictSink::NextSeq NextSeq(const FlowWork& state);
   VerdictView VerdictOf(const Packet& packet, const PacketResult& result) const;
+  void GuessTransaction(const FlowDissection& dissection, Direction direction);
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
                   const PacketResult& result, Slice payload);
   WorkerStats::App& AppStats(const Flow& flow, const Schema& schema);
@@ -225,6 +227,7 @@ class Worker {
   } fate_;  // of the frame in Process()
   bool exempt_ = false;  // an exception policy keeps rules from the packet
   std::array<ExceptionView, kNumExceptionTargets> exceptions_{};  // scratch: of a flow's record
+  const Transaction* guessed_ = nullptr;  // of the packet whose alerts are written
   Nanos now_{}, last_expiry_{};
 };
 

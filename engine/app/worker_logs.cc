@@ -21,7 +21,7 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   if (const FlowDissection* dissection = state.dissection; dissection != nullptr) {
     if (dissection->schema() != nullptr) {
       view.app_proto = dissection->schema()->name;
-    } else if (dissection->failed()) {
+    } else if (dissection->unrecognised()) {
       view.app_proto = "failed";
     }
     if (dissection->original_schema() != nullptr) {
@@ -33,6 +33,8 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   view.tcp_state = TcpStateName(state.session.state());
   view.ts_gap = state.session.had_gap(Direction::kToServer);
   view.tc_gap = state.session.had_gap(Direction::kToClient);
+  view.ts_data = state.session.had_data(Direction::kToServer);
+  view.tc_data = state.session.had_data(Direction::kToClient);
   view.macs = state.macs;
   flowbits_.clear();
   flowints_.clear();

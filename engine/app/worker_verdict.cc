@@ -106,6 +106,12 @@ void Worker::WriteAlert(const Packet& packet, const FlowView& view, const Alert&
   AlertView out;
   out.rule = alert.rule;
   out.tx = alert.tx;
+  // A datagram is one message: a rule for its protocol means that.
+  const bool datagram = packet.l4 == L4::kUdp && !alert.rule->header.app_protocol.empty();
+  if (alert.tx == nullptr && (datagram || options_.guess_transaction)) {
+    out.tx = guessed_;
+    out.tx_guessed = guessed_ != nullptr && !datagram;
+  }
   out.in_stream = alert.in_stream;
   out.direction = alert.direction;
   out.payload = payload;

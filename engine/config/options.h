@@ -38,8 +38,9 @@ struct EveLogOption {
   bool community_id = false, metadata = true, ethernet = false, pcap_file = false;
   uint64_t community_id_seed = 0;
   std::vector<std::string> optional_fields;  // "protocol.key"
-  // What the records of a dissector show: eve.records.<name>.<key>, key "custom" (a list of
-  // fields), "extended" (true or false), or a field's name (true or false).
+  // What the records of a dissector show: eve.records.<name>.<key>.  Keys: "compat" (7 or 8,
+  // whose form), "requests", "responses" (of transactions with one direction), "extended",
+  // a field's name (all true or false); "custom" (a list of fields), a list of the dissector's.
   std::map<std::string, std::map<std::string, std::vector<std::string>>, std::less<>> records;
   // In alerts.
   bool payload = false, payload_printable = false, payload_length = false, packet = false;
@@ -96,6 +97,7 @@ struct Options {
   uint64_t tcp_new = 60, tcp_established = 600, tcp_closed = 60;  // seconds idle
   uint64_t udp_new = 30, udp_established = 300;
   uint64_t icmp_new = 30, icmp_established = 300;
+  bool guess_transaction = false;
   bool midstream = false, async_oneside = false, stream_inline = false;
   uint64_t stream_depth = 1u << 20, stream_memcap = 256u << 20;
   uint64_t stream_chunk_to_server = 2560, stream_chunk_to_client = 2560;

@@ -313,6 +313,8 @@ std::vector<Setting> MakeSettings() {
          return v == "0" ? Result<void>{} : Integer(&Options::max_alerts, 1, 255)(o, v);
        },
        "0 .. 255", Integer(&O::max_alerts, 1, 255).show});
+  add("rules.guess-transaction", "detect.guess-applayer-tx", "alerts of packets name the transaction that they are likely of",
+      Bool(&O::guess_transaction));
   add("rules.cache-directory", "detect.sgh-mpm-caching-path", "where compiled rules are kept between starts, \"\": nowhere",
       {Text(&O::cache_dir).apply, "text", [](const Options& o) { return o.cache_dir == DefaultCacheDirectory() ? "the user's cache" : o.cache_dir; }});
   add("rules.cache-bytes", "", "size of that directory; the longest unused goes first", Size(&O::cache_bytes));
@@ -446,10 +448,13 @@ const Prefix kPrefixes[] = {
        const size_t dot = key.find('.');
        if (dot == key.npos) return false;
        const std::string what = key.substr(dot + 1);
-       if (what != "custom" && !ParseBool(value)) return false;
-       AddOnce(value, &o.eve_logs.back().records[key.substr(0, dot)][what]);
+       if (what.find('.') != what.npos || value.empty()) return false;
+       auto& values = o.eve_logs.back().records[key.substr(0, dot)][what];
+       if (ParseBool(value) || what == "compat") values.clear();
+       AddOnce(value, &values);
        return true;
-     }},
+     },
+     true},
 };
 
 }  // namespace

@@ -104,7 +104,11 @@ class Importer {
       }
       return {};
     }
-    if (name.starts_with(kEveTypes) && name.ends_with(".version") && value == "2") options_->compat = 7;
+    if (name.starts_with(kEveTypes) && name.ends_with(".version") && of_type) {
+      const std::string type = name.substr(kEveTypes.size(), name.size() - kEveTypes.size() - 8);
+      Eve().records[type]["compat"] = {value == "2" ? "7" : "8"};  // of that record alone
+      return {};
+    }
     const auto done = ApplyScalar(options_, name, value, true);
     if (!done) {
       if (!options_->failure_fatal) {

@@ -15,6 +15,7 @@ FieldInfo DescribeField(const sluice_field& field) {
   info.keyword = View(field.keyword);
   info.log = View(field.log);
   info.log_name = info.log;
+  info.merged = field.type == SLUICE_GROUP && field.log != nullptr && *field.log == '\0';
   info.help = View(field.help);
   info.type = static_cast<FieldType>(field.type);
   info.flags = field.flags;
@@ -104,7 +105,9 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
   }
   for (const sluice_field_form& form : plugin->forms()) AddForm(form, schema.get());
   for (const sluice_event& event : plugin->events()) {
-    schema->events.push_back({event.name, View(event.help)});
+    const std::string_view names = event.name;
+    EventInfo& info = schema->events.emplace_back(names.substr(0, names.find(' ')), View(event.help));
+    info.names = Words(event.name);
   }
   for (int d = 0; d < 2; ++d) {
     const auto* stages = plugin->info().stages[d];
@@ -170,6 +173,7 @@ KeywordId Catalog::AddKeyword(const sluice_field& field, const FieldInfo& info, 
 void Catalog::AddForm(const sluice_field_form& form, Schema* schema) {
   FieldInfo& field = schema->fields[form.field];
   if (form.log_name != nullptr) field.log_name = form.log_name;
+  field.list = View(form.list);
   if (field.keyword_id == kNoKeyword) return;
   KeywordInfo& keyword = keywords_[field.keyword_id];
   if (form.content_pattern != nullptr) keyword.content_pattern = form.content_pattern;

@@ -140,6 +140,10 @@ class FlowDissection {
   bool encrypted() const { return encrypted_; }
   // Whether no dissector will be found any more.
   bool failed() const { return failed_; }
+  // Whether the first datagrams were of no dissector's, though the other side's may be.
+  bool unrecognised() const {
+    return schema_ == nullptr && (failed_ || (facts_.transport == SLUICE_UDP && (probed_no_[0] || probed_no_[1])));
+  }
   // Nothing of this flow is looked at any more: encrypted or given up.
   bool opaque() const { return opaque_; }
   uint32_t parse_errors() const { return parse_errors_; }  // directions that a dissector gave up

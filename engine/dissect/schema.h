@@ -28,11 +28,13 @@ struct FieldInfo {
   std::string_view keyword;  // empty: not matchable
   std::string_view log;      // empty: not logged
   std::string_view log_name; // by which users ask for it in lists; empty: always logged
+  std::string_view list;     // by whose entries users choose what is logged; empty: none
   std::string_view help;
   FieldType type = FieldType::kBytes;
   uint32_t flags = 0;        // SLUICE_REPEATED ...
   uint8_t directions = 3;    // bit per Direction
   uint8_t stage = 0;
+  bool merged = false;       // a group without an object of its own
   KeywordId keyword_id = kNoKeyword;
   std::vector<std::pair<uint64_t, std::string_view>> names;  // sorted by value
   std::string_view Name(uint64_t value) const;  // empty if it has none
@@ -40,6 +42,10 @@ struct FieldInfo {
 
 struct EventInfo {
   std::string_view name, help;
+  std::vector<std::string> names = {};  // also old ones
+  bool Answers(std::string_view to) const {
+    return to == name || std::find(names.begin(), names.end(), to) != names.end();
+  }
 };
 
 // One dissector as the rest of the engine sees it.

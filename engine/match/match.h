@@ -171,6 +171,7 @@ struct PacketResult {
 };
 
 struct DetectorOptions {
+  bool inline_stream = false;              // each packet is judged with the bytes before it
   uint32_t max_alerts = 15;                // per packet, 1 .. 255
   uint32_t max_recursion = 3000;           // test evaluations for one rule and buffer
   uint64_t max_confirm_bytes = 16u << 20;  // searched for one rule and buffer

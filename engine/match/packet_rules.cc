@@ -115,9 +115,11 @@ void Detector::Impl::InspectStream(Direction direction, Slice window, uint64_t a
   // What an earlier piece of the direction asks for is tried while it is there.
   if (std::ranges::any_of(tries, [i](const Try& t) { return t.where == i; })) TryRules();
   FlowVars& vars = *context.flow->vars;
-  const uint64_t seen = std::max(vars.stream_seen_[i], at), end = at + window.size();
+  uint64_t seen = std::max(vars.stream_seen_[i], at);
+  const uint64_t end = at + window.size();
   stream_window[i] = window;
   if (end <= seen) return;
+  if (options.inline_stream) seen = at;  // what matched before still stands before these bytes
   StartHits();
   ScanNew(rp->stream[i], window, at, seen);
   vars.stream_seen_[i] = end;

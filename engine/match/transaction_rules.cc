@@ -189,7 +189,7 @@ bool Detector::Impl::EventsSet(const CompiledRule& r, const Transaction& tx) {
     if (!tx.schema->Answers(want->protocol)) return false;
     const bool set =
         std::any_of(tx.events.begin(), tx.events.end(), [&](const TransactionEvent& e) {
-          return e.index < tx.schema->events.size() && tx.schema->events[e.index].name == want->event;
+          return e.index < tx.schema->events.size() && tx.schema->events[e.index].Answers(want->event);
         });
     if (!set) return false;
   }
@@ -284,7 +284,7 @@ bool IsEvent(const FlowEvent& event, const AppEventTest& want) {
   if (!event.schema) {
     return want.protocol.empty() && want.event == RecognitionEventName(static_cast<RecognitionEvent>(event.index));
   }
-  return event.schema->Answers(want.protocol) && want.event == event.schema->events[event.index].name;
+  return event.schema->Answers(want.protocol) && event.schema->events[event.index].Answers(want.event);
 }
 
 }  // namespace

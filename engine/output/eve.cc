@@ -34,6 +34,13 @@ size_t GroupEnd(std::span<const FieldValue> values, size_t i) {
   return values.size();
 }
 
+// What stands in the group opened at `i`.
+std::span<const FieldValue> Members(std::span<const FieldValue> values, size_t i) {
+  const size_t end = GroupEnd(values, i);
+  const bool closed = end > i + 1 && values[end - 1].field == UINT16_MAX;
+  return values.subspan(i + 1, end - i - (closed ? 2 : 1));
+}
+
 std::string_view Component(std::string_view path) { return path.substr(0, path.find('.')); }
 
 // "aa:bb:cc:dd:ee:ff"
@@ -49,8 +56,25 @@ std::array<char, 17> MacText(const uint8_t* mac) {
 }
 std::string_view View(const std::array<char, 17>& text) { return {text.data(), text.size()}; }
 
-// Where a field is shown.
-constexpr uint8_t kInRecord = 1, kInAlert = 2;
+// Where a field is shown; whether users chose among its values.
+constexpr uint8_t kInRecord = 1, kInAlert = 2, kListed = 4;
+
+const RecordOptions* FindRecord(const EveOptions& options, const Schema& schema) {
+  const auto found = options.records.find(schema.name);
+  return found == options.records.end() ? nullptr : &found->second;
+}
+
+// What the user's list of this field names; null: there is none.
+const std::set<std::string, std::less<>>* FindList(const RecordOptions* record, const FieldInfo& field) {
+  if (record == nullptr || field.list.empty()) return nullptr;
+  const auto found = record->lists.find(field.list);
+  return found == record->lists.end() ? nullptr : &found->second;
+}
+
+// In whose form records (or alerts) show the dissector's fields.
+int FormOf(const EveOptions& options, const RecordOptions* record, bool in_alert) {
+  return in_alert || record == nullptr || record->compat == 0 ? options.compat : record->compat;
+}
 
 }  // namespace
 
@@ -339,25 +363,27 @@ void EveWriter::End() {
 
 bool FieldIsLogged(const EveOptions& options, const Schema& schema, const FieldInfo& field,
                    bool in_alert) {
-  if (field.log.empty() || (field.flags & SLUICE_SECRET)) return false;
-  if ((field.flags & SLUICE_LOG_V7) && options.compat >= 8) return false;
-  if ((field.flags & SLUICE_LOG_V8) && options.compat < 8) return false;
+  if ((field.log.empty() && !field.merged) || (field.flags & SLUICE_SECRET)) return false;
+  const RecordOptions* const record = FindRecord(options, schema);
+  const int form = FormOf(options, record, in_alert);
+  if ((field.flags & SLUICE_LOG_V7) && form >= 8) return false;
+  if ((field.flags & SLUICE_LOG_V8) && form < 8) return false;
   if ((field.flags & SLUICE_ALERT_ONLY) && !in_alert) return false;
+  if ((field.flags & SLUICE_RECORD_ONLY) && in_alert) return false;
   const bool optional = field.flags & SLUICE_OPTIONAL;
   if (optional && std::ranges::find(options.optional_fields,
                                     fmt::format("{}.{}", schema.name, field.log)) !=
                       options.optional_fields.end()) {
     return true;
   }
-  if (field.log_name.empty()) return !optional;
-  const auto found = options.records.find(schema.name);
-  if (found == options.records.end()) return !optional;
-  const RecordOptions& record = found->second;
-  if (const auto it = record.switches.find(field.log_name); it != record.switches.end()) {
+  if (field.log_name.empty() || record == nullptr) return !optional;
+  const auto* const list = field.type == FieldType::kEnum ? nullptr : FindList(record, field);
+  if (list != nullptr && !in_alert && !list->contains(Lower(field.log_name))) return false;
+  if (const auto it = record->switches.find(field.log_name); it != record->switches.end()) {
     return it->second;
   }
-  if (!in_alert && record.custom.contains(field.log_name)) return true;
-  const bool extended = record.extended && record.custom.empty();
+  if (!in_alert && record->custom.contains(field.log_name)) return true;
+  const bool extended = record->extended && record->custom.empty();
   return !optional && (in_alert || extended || !(field.flags & SLUICE_EXTENDED));
 }
 
@@ -366,9 +392,9 @@ bool FieldIsWanted(const EveOptions& options, const Schema& schema, const FieldI
     return false;
   }
   if (!(field.flags & SLUICE_ON_DEMAND)) return true;
-  const auto found = options.records.find(schema.name);
-  return found != options.records.end() && (found->second.switches.contains(field.log_name) ||
-                                            found->second.custom.contains(field.log_name));
+  const RecordOptions* const record = FindRecord(options, schema);
+  return record != nullptr &&
+         (record->switches.contains(field.log_name) || record->custom.contains(field.log_name));
 }
 
 EveWriter::Plan& EveWriter::PlanOf(const Schema& schema) {
@@ -377,11 +403,54 @@ EveWriter::Plan& EveWriter::PlanOf(const Schema& schema) {
   if (plan.made) return plan;
   plan.made = true;
   plan.wanted = options_.Wants(schema.name);
-  for (const FieldInfo& info : schema.fields) {
-    plan.shown.push_back(static_cast<uint8_t>((FieldIsLogged(options_, schema, info, false) ? kInRecord : 0) |
-                                              (FieldIsLogged(options_, schema, info, true) ? kInAlert : 0)));
+  plan.options = FindRecord(options_, schema);
+  plan.compat = FormOf(options_, plan.options, false);
+  plan.values.resize(schema.fields.size());
+  for (size_t i = 0; i < schema.fields.size(); ++i) {
+    const FieldInfo& info = schema.fields[i];
+    uint8_t shown = static_cast<uint8_t>((FieldIsLogged(options_, schema, info, false) ? kInRecord : 0) |
+                                         (FieldIsLogged(options_, schema, info, true) ? kInAlert : 0));
+    const auto* const list = info.type == FieldType::kEnum ? FindList(plan.options, info) : nullptr;
+    if (list != nullptr) {
+      plan.listed = true;
+      shown |= kListed;
+      for (const auto& [value, name] : info.names) {
+        if (list->contains(Lower(name))) plan.values[i].push_back(value);
+      }
+    }
+    plan.splits |= (info.flags & SLUICE_RECORD_EACH) && (shown & kInRecord);
+    plan.shown.push_back(shown);
   }
   return plan;
+}
+
+// Whether the members of a group stand in the object around it.
+bool EveWriter::IsMerged(const FieldInfo& info, const FieldValue& group, uint8_t shown) const {
+  if (info.merged) return true;
+  return shown == kInRecord && &group == record_group_;
+}
+
+// Whether users chose none of the values of a group itself, not of those in it.
+bool EveWriter::IsRefused(const Plan& plan, std::span<const FieldValue> values) const {
+  for (size_t i = 0; i < values.size(); i = values[i].type == FieldType::kGroup ? GroupEnd(values, i) : i + 1) {
+    const FieldValue& value = values[i];
+    if (value.type == FieldType::kEnum && (plan.shown[value.field] & kListed) &&
+        !std::ranges::binary_search(plan.values[value.field], value.number)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether the transaction has a value that users chose; if they chose none, it does.
+bool EveWriter::IsChosen(const Plan& plan, const Transaction& tx) const {
+  if (plan.options == nullptr) return true;
+  if (tx.directions == SLUICE_DIR_TO_SERVER && !plan.options->requests) return false;
+  if (tx.directions == SLUICE_DIR_TO_CLIENT && !plan.options->responses) return false;
+  return !plan.listed || std::ranges::any_of(tx.values, [&](const FieldValue& value) {
+    return value.type == FieldType::kEnum && (plan.shown[value.field] & kListed) &&
+           std::ranges::binary_search(plan.values[value.field], value.number);
+  });
 }
 
 void EveWriter::WriteValue(const FieldInfo& info, const FieldValue& value) {
@@ -398,7 +467,9 @@ void EveWriter::WriteValue(const FieldInfo& info, const FieldValue& value) {
     case FieldType::kBool: return json_.Bool(value.number != 0);
     case FieldType::kEnum: {
       const std::string_view name = info.Name(value.number);
-      return name.empty() ? json_.Number(value.number) : json_.String(name);
+      if (!name.empty()) return json_.String(name);
+      const fmt::format_int digits(value.number);  // text too: a key has one type
+      return json_.String({digits.data(), digits.size()});
     }
     case FieldType::kAddress: {
       Address address;
@@ -415,16 +486,20 @@ void EveWriter::WriteValue(const FieldInfo& info, const FieldValue& value) {
 // is the part of dotted keys that the open objects stand for.
 void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> values,
                            std::string_view prefix, uint8_t shown) {
-  const std::vector<uint8_t>& plan = PlanOf(schema).shown;
+  const Plan& plan = PlanOf(schema);
   // The log key below the prefix, or "" if the value is not of this level.
   const auto key_of = [&](const FieldValue& value) -> std::string_view {
     if (value.field == UINT16_MAX) return "";
     const FieldInfo& info = schema.fields[value.field];
-    if (!(plan[value.field] & shown) || !info.log.starts_with(prefix)) return "";
+    if (!(plan.shown[value.field] & shown) || !info.log.starts_with(prefix)) return "";
+    if ((info.flags & SLUICE_RECORD_EACH) && shown == kInRecord) return "";
     return info.log.substr(prefix.size());
   };
   const auto next = [&](size_t i) {
-    return values[i].type == FieldType::kGroup ? GroupEnd(values, i) : i + 1;
+    const FieldValue& value = values[i];
+    if (value.type != FieldType::kGroup || value.field == UINT16_MAX) return i + 1;
+    const bool merged = (plan.shown[value.field] & shown) && IsMerged(schema.fields[value.field], value, shown);
+    return merged ? i + 1 : GroupEnd(values, i);
   };
   // First components of this level, a few dozen at most, lie behind those of the outer ones.
   const size_t base = written_.size();
@@ -456,10 +531,10 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
       if (key_of(values[j]) != key) continue;
       if (values[j].type == FieldType::kGroup) {
         if (!array && j != i) break;  // only the first of a group that is no array
+        const std::span<const FieldValue> members = Members(values, j);
+        if (array && shown == kInRecord && plan.listed && IsRefused(plan, members)) continue;
         json_.OpenObject();
-        const size_t end = next(j);
-        const bool closed = end > j + 1 && values[end - 1].field == UINT16_MAX;
-        WriteLevel(schema, values.subspan(j + 1, end - j - (closed ? 2 : 1)), "", shown);
+        WriteLevel(schema, members, "", shown);
         json_.CloseObject();
       } else if (array) {
         WriteValue(schema.fields[values[j].field], values[j]);
@@ -484,14 +559,13 @@ void EveWriter::ProtocolObject(const Transaction& tx, bool in_alert) {
 }
 
 // Whom the record of a transaction names as its source (sluice_plugin::log_source).
-bool EveWriter::ServerIsSource(const Packet& packet, const Flow& flow,
-                               const Transaction& tx) const {
+bool EveWriter::ServerIsSource(const Packet& packet, const Flow& flow, const Transaction& tx) {
   const bool from_server = tx.directions == SLUICE_DIR_TO_CLIENT;
   switch (tx.schema->log_source) {
     case SLUICE_LOG_SENDER:
       return from_server;
     case SLUICE_LOG_SENDER_V8:
-      return from_server && options_.compat >= 8;
+      return from_server && PlanOf(*tx.schema).compat >= 8;
     case SLUICE_LOG_PACKET:
       return packet.source == flow.tuple.destination &&
              packet.source_port == flow.tuple.destination_port;
@@ -502,7 +576,24 @@ bool EveWriter::ServerIsSource(const Packet& packet, const Flow& flow,
 
 void EveWriter::TransactionRecord(const Packet& packet, const FlowView& flow,
                                   const Transaction& tx) {
-  if (!PlanOf(*tx.schema).wanted) return;
+  const Plan& plan = PlanOf(*tx.schema);
+  if (!plan.wanted || !IsChosen(plan, tx)) return;
+  bool split = false;
+  for (size_t i = 0; plan.splits && i < tx.values.size(); ++i) {
+    const FieldValue& value = tx.values[i];
+    if (value.type != FieldType::kGroup || value.field == UINT16_MAX) continue;
+    if (!(tx.schema->fields[value.field].flags & SLUICE_RECORD_EACH)) continue;
+    if (!(plan.shown[value.field] & kInRecord)) continue;
+    split = true;
+    if (plan.listed && IsRefused(plan, Members(tx.values, i))) continue;
+    record_group_ = &value;
+    WriteTransaction(packet, flow, tx);
+  }
+  record_group_ = nullptr;
+  if (!split) WriteTransaction(packet, flow, tx);
+}
+
+void EveWriter::WriteTransaction(const Packet& packet, const FlowView& flow, const Transaction& tx) {
   Begin(ProtocolRecord(tx.schema->id), tx.schema->log_name, packet.time, flow, &packet);
   FlowEnds(*flow.flow, ServerIsSource(packet, *flow.flow, tx));
   if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
@@ -650,6 +741,7 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
   Tunnel(packet);
   Tail(&packet, flow);
   if (alert.tx != nullptr) json_.Field("tx_id", alert.tx->id);
+  if (alert.tx_guessed) json_.Field("tx_guessed", true);
   RuleObject(alert, packet);
   if (alert.tx != nullptr && options_.app_layer) {
     ProtocolObject(*alert.tx, true);
@@ -808,6 +900,7 @@ void EveWriter::Anomaly(const Packet& packet, const FlowView& flow, const Anomal
   } else {
     PacketEnds(packet);
   }
+  if (app && packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
   Tail(&packet, flow);
   if (anomaly.tx_id != nullptr) json_.Field("tx_id", *anomaly.tx_id);
   json_.OpenObject("anomaly");
@@ -898,6 +991,9 @@ void EveWriter::FlowRecord(const FlowView& view, FlowEndReason reason, Nanos now
     json_.Field("state", view.tcp_state);
     if (view.ts_gap) json_.FlagField("ts_gap", true);
     if (view.tc_gap) json_.FlagField("tc_gap", true);
+    // Here the bytes of a direction lie in one region, however far apart.
+    if (view.ts_data) json_.Field("ts_max_regions", uint64_t{1});
+    if (view.tc_data) json_.Field("tc_max_regions", uint64_t{1});
     json_.CloseObject();
   }
   End();

@@ -28,9 +28,13 @@ namespace sluice {
 
 // What the records of one dissector show, by the fields' log names.
 struct RecordOptions {
+  int compat = 0;                   // in whose form, if not that of all records
+  bool requests = true, responses = true;  // transactions of one direction only
   bool extended = true;             // also SLUICE_EXTENDED fields
   std::set<std::string, std::less<>> custom;  // not empty: these instead of the extended
   std::map<std::string, bool, std::less<>> switches;  // single fields on or off
+  // What is shown of the fields with such a list; in lower case, by its name.
+  std::map<std::string, std::set<std::string, std::less<>>, std::less<>> lists;
 };
 
 struct EveOptions {
@@ -100,6 +104,7 @@ struct FlowView {
   uint64_t num_transactions = 0;
   bool ts_gap = false, tc_gap = false;
   std::span<const ExceptionView> exceptions;  // flow records
+  bool ts_data = false, tc_data = false;  // payload of a session was kept
 };
 
 struct VerdictView {  // what was done about a packet
@@ -114,6 +119,7 @@ struct AlertView {
   VerdictView verdict;
   Address forwarded;               // filled by the writer: see EveOptions::xff
   const Transaction* tx = nullptr;
+  bool tx_guessed = false;         // the match was in a packet or stream
   bool in_stream = false;
   Direction direction = Direction::kToServer;
   Slice payload;
@@ -183,7 +189,12 @@ class EveWriter {
   // What is written of a dissector, decided when its first record is.
   struct Plan {
     bool made = false, wanted = false;
-    std::vector<uint8_t> shown;  // by field: bit 0 in its own record, bit 1 in alerts
+    int compat = 8;              // whose form its own records have
+    const RecordOptions* options = nullptr;  // null: none were given
+    bool listed = false;         // users chose among the values of an ENUM
+    bool splits = false;         // some group of it has records of its own
+    std::vector<uint8_t> shown;  // by field: kInRecord, kInAlert, kListed
+    std::vector<std::vector<uint64_t>> values;  // by field: those chosen, where kListed
   };
 
   bool Wants(RecordType type) const { return wanted_[static_cast<size_t>(type)]; }
@@ -199,7 +210,11 @@ class EveWriter {
   void OpenLevel(std::string_view name);
   void CloseLevel(std::string_view name);
   Address ForwardedClient(const Transaction* tx) const;
-  bool ServerIsSource(const Packet& packet, const Flow& flow, const Transaction& tx) const;
+  bool ServerIsSource(const Packet& packet, const Flow& flow, const Transaction& tx);
+  bool IsMerged(const FieldInfo& info, const FieldValue& group, uint8_t shown) const;
+  bool IsRefused(const Plan& plan, std::span<const FieldValue> values) const;
+  bool IsChosen(const Plan& plan, const Transaction& tx) const;
+  void WriteTransaction(const Packet& packet, const FlowView& flow, const Transaction& tx);
   void Tail(const Packet* packet, const FlowView& flow);
   void EtherObject(const Packet* packet, const FlowView& flow);
   void Macs(std::string_view key, const MacSet& set);
@@ -229,6 +244,7 @@ class EveWriter {
   std::array<bool, static_cast<size_t>(RecordType::kProtocol)> wanted_{};
   std::vector<Plan> plans_;                // by Schema::id
   std::vector<std::string_view> written_;  // names on the levels being written; a stack
+  const FieldValue* record_group_ = nullptr;  // RECORD_EACH: that whose record is written
   std::string scratch_;
   std::string_view capture_;
   RecordType type_ = RecordType::kAlert;   // of the record being written

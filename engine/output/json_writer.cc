@@ -59,6 +59,7 @@ void JsonWriter::String(std::string_view text) {
   Comma();
   comma_ = true;
   out_ += '"';
+  const size_t start = out_.size();
   const auto* p = reinterpret_cast<const uint8_t*>(text.data());
   size_t plain = 0;  // start of the run not yet copied
   for (size_t i = 0; i < text.size();) {
@@ -68,6 +69,10 @@ void JsonWriter::String(std::string_view text) {
     }
     out_.append(text, plain, i - plain);
     const size_t len = p[i] >= 0x80 ? Utf8Length(p + i, text.size() - i) : 0;
+    if (len == 0 && p[i] >= 0x80) {
+      out_.resize(start);
+      return Bytes(text);
+    }
     if (len > 0) {
       out_.append(text, i, len);
       i += len;
@@ -77,6 +82,19 @@ void JsonWriter::String(std::string_view text) {
     plain = i;
   }
   out_.append(text, plain);
+  out_ += '"';
+}
+
+// What is not UTF-8 as a whole is not text: each byte past ASCII stands for itself.
+void JsonWriter::Bytes(std::string_view bytes) {
+  for (const char c : bytes) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte < 0x80 && kPlain[byte]) {
+      out_ += c;
+    } else {
+      AppendEscape(byte, &out_);
+    }
+  }
   out_ += '"';
 }
 

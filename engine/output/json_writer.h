@@ -76,6 +76,7 @@ class JsonWriter {
   void FlagField(std::string_view key, bool value) { Key(key), Bool(value); }
 
  private:
+  void Bytes(std::string_view bytes);
   void Comma() {
     if (comma_) out_ += ',';
   }

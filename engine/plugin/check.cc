@@ -159,7 +159,7 @@ Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::stri
     }
   }
   for (const sluice_event& event : out.events) {
-    if (!IsWord(event.name, "_-.")) {
+    if (!IsWord(event.name, "_-. ") || *event.name == ' ') {
       return Fail(Errc::kPlugin, "{}: an event has no name in [a-z0-9_.-]", path);
     }
   }

@@ -98,6 +98,9 @@ enum {
   SLUICE_STORE = 1u << 20,      /* BYTES: its keyword takes no value and asks that the
                                    values be written to files when the rule matches; this
                                    engine refuses such rules, saying so */
+  SLUICE_RECORD_ONLY = 1u << 22,   /* not logged inside alerts */
+  SLUICE_RECORD_EACH = 1u << 23,   /* GROUP: each has a record of its own, whose object its
+                                      members stand in; inside alerts a group like others */
 };
 
 typedef struct sluice_enum_name { /* frozen; a table ends with name NULL */
@@ -115,7 +118,8 @@ typedef struct sluice_field {
   const char *modifiers;/* old names that follow a content ("http_uri"); NULL */
   const char *log;      /* key in the innermost open group, or in the object of
                            the event; "a.b" makes an object on the way; NULL:
-                           not logged */
+                           not logged; "": a GROUP without an object, whose members
+                           are shown or not together */
   const char *help;     /* one line, never NULL */
   uint32_t type;        /* SLUICE_BYTES ... */
   uint32_t flags;
@@ -140,11 +144,17 @@ typedef struct sluice_field_form {
   const char *content_pattern;  /* regular expression that a content on the field must
                                    match as a whole; NULL: any */
   const char *store_suffix;     /* STORE: how names of the files end ("pem"); NULL */
+  const char *list;             /* users may list what is logged, as
+                                   eve.records.<plug-in>.<list>: of an ENUM its names: groups
+                                   with another value and records without a listed one are
+                                   left out; of other fields their log names: fields of that
+                                   list that are not in it are left out.  Alerts show
+                                   everything.  NULL: no list */
 } sluice_field_form;
 
 /* A protocol anomaly: "app-layer-event:<plugin>.<name>" and EVE `anomaly`. */
 typedef struct sluice_event {
-  const char *name;
+  const char *name; /* behind a blank, old names that rules may use too */
   const char *help;
 } sluice_event;
 

@@ -209,7 +209,7 @@ static_assert(std::size(kFields) == kNumFields);
 constexpr sluice_field_form Form(uint32_t field, const char* log_name,
                                  const char* content_keywords = nullptr,
                                  const char* pattern = nullptr, const char* suffix = nullptr) {
-  return {field, 0, log_name, content_keywords, pattern, suffix};
+  return {field, 0, log_name, content_keywords, pattern, suffix, nullptr};
 }
 constexpr const char *kMd5Pattern = "[0-9a-f]{32}", *kColonPattern = "(?s).{1,2}|.*:.*",
                      *kSha1Pattern = "(?s).{2}:.{56}",

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <sstream>
 #include <thread>
 
 #include "engine/output/fast_log.h"
@@ -42,6 +44,7 @@ const StringCase kStrings[] = {
     {"Controls", std::string("\x00\x1f\n\t", 4), std::string("\x00\x1f\n\t", 4)},
     {"ValidUtf8", "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
     {"LoneByteBecomesText", "a\xff", "a\\xff"},
+    {"AsDoesAllBesideIt", "gr\xc3\xbc\xff", "gr\\xc3\\xbc\\xff"},
     {"CutSequenceBecomesText", "\xe2\x82", "\\xe2\\x82"},
     {"OverlongBecomesText", "\xc0\xaf", "\\xc0\\xaf"},
     {"SurrogateBecomesText", "\xed\xa0\x80", "\\xed\\xa0\\x80"},
@@ -143,7 +146,14 @@ class Protocol : public ::testing::Test {
     Add("new", FieldType::kBool, SLUICE_LOG_V8);
     Add("kind", FieldType::kEnum, 0);
     Add("via", FieldType::kBytes, SLUICE_FORWARDED);
-    schema.fields[10].names = {{1, "one"}};
+    schema.fields[10].names = {{1, "one"}, {2, "two"}};
+    schema.fields[10].list = "kinds";
+    Add("ask", FieldType::kGroup, SLUICE_REPEATED | SLUICE_LOG_V7 | SLUICE_RECORD_EACH);
+    Add("", FieldType::kGroup, SLUICE_LOG_V8);
+    schema.fields[13].merged = true;
+    Add("short", FieldType::kBytes, SLUICE_RECORD_ONLY);
+    schema.fields[14].log_name = "short";
+    schema.fields[14].list = "forms";
     schema.stages[0] = schema.stages[1] = {"done"};
     tx.schema = &schema;
     flow.tuple.source = Ip("10.0.0.1");
@@ -173,15 +183,42 @@ class Protocol : public ::testing::Test {
     tx.values.push_back(v);
   }
   Json Write(int compat = 8) {
-    StringSink sink;
-    EveOptions options;
     options.compat = compat;
+    return Json::parse(WriteLines());
+  }
+  std::string WriteLines() {
+    StringSink sink;
     EveWriter writer(options, &sink);
     FlowView view;
     view.flow = &flow;
     writer.TransactionRecord(Packet{}, view, tx);
+    return sink.text;
+  }
+  Json WriteAlert() {
+    StringSink sink;
+    EveWriter writer(options, &sink);
+    FlowView view;
+    view.flow = &flow;
+    Rule rule;
+    AlertView alert;
+    alert.rule = &rule;
+    alert.tx = &tx;
+    writer.Alert(Packet{}, view, alert);
     return Json::parse(sink.text);
   }
+  // Two questions, in the form of each version.
+  void Ask() {
+    Set(13, "", 1);
+    Set(0, "both");
+    Close();
+    for (const uint64_t kind : {1, 2}) {
+      Set(12, "", 1);
+      Set(0, kind == 1 ? "first" : "second");
+      Set(10, "", kind);
+      Close();
+    }
+  }
+  EveOptions options;
   Schema schema;
   Transaction tx;
   Flow flow;
@@ -269,11 +306,63 @@ TEST_F(Protocol, CompatChoosesTheForm) {
   EXPECT_EQ(Write(7)["toy"], (Json{{"old", true}}));
   EXPECT_EQ(Write(8)["toy"], (Json{{"new", true}}));
 }
-TEST_F(Protocol, EnumsAreNamesOrNumbers) {
+TEST_F(Protocol, AMergedGroupHasNoObjectOfItsOwn) {
+  Ask();
+  EXPECT_EQ(Write()["toy"], (Json{{"name", "both"}}));
+}
+
+TEST_F(Protocol, EachOfTheGroupsHasARecordAndInAlertsAnObject) {
+  Ask();
+  options.compat = 7;
+  std::istringstream lines(WriteLines());
+  std::string first, second;
+  ASSERT_TRUE(std::getline(lines, first) && std::getline(lines, second));
+  EXPECT_EQ(Json::parse(first)["toy"], (Json{{"name", "first"}, {"kind", "one"}}));
+  EXPECT_EQ(Json::parse(second)["toy"], (Json{{"name", "second"}, {"kind", "two"}}));
+  EXPECT_EQ(WriteAlert()["toy"]["ask"].size(), 2u);
+}
+
+TEST_F(Protocol, ARecordMayHaveAnOlderFormThanItsAlert) {
+  Ask();
+  options.records["toy2"].compat = 7;
+  const std::string lines = WriteLines();
+  EXPECT_EQ(std::ranges::count(lines, '\n'), 2);
+  EXPECT_EQ(WriteAlert()["toy"], (Json{{"name", "both"}}));
+}
+
+TEST_F(Protocol, AListChoosesRecordsByTheirValues) {
+  Ask();
+  options.records["toy2"].compat = 7;
+  options.records["toy2"].lists["kinds"] = {"two"};
+  EXPECT_EQ(Json::parse(WriteLines())["toy"]["name"], "second");
+  options.records["toy2"].lists["kinds"] = {"other"};
+  EXPECT_EQ(WriteLines(), "");
+  EXPECT_EQ(WriteAlert()["toy"], (Json{{"name", "both"}}));
+}
+
+TEST_F(Protocol, AListChoosesFieldsByTheirNames) {
+  Set(0, "n");
+  Set(14, "s");
+  EXPECT_EQ(Write()["toy"], (Json{{"name", "n"}, {"short", "s"}}));
+  EXPECT_EQ(WriteAlert()["toy"], (Json{{"name", "n"}}));
+  options.records["toy2"].lists["forms"] = {"long"};
+  EXPECT_EQ(Write()["toy"], (Json{{"name", "n"}}));
+}
+
+TEST_F(Protocol, RequestsOrResponsesMayBeLeftOut) {
+  Set(0, "n");
+  tx.directions = SLUICE_DIR_TO_CLIENT;
+  options.records["toy2"].requests = false;
+  EXPECT_NE(WriteLines(), "");
+  options.records["toy2"].responses = false;
+  EXPECT_EQ(WriteLines(), "");
+}
+
+TEST_F(Protocol, EnumsAreNamesOrDigits) {
   Set(10, "", 1);
   EXPECT_EQ(Write()["toy"]["kind"], "one");
   tx.values[0].number = 9;
-  EXPECT_EQ(Write()["toy"]["kind"], 9);
+  EXPECT_EQ(Write()["toy"]["kind"], "9");
 }
 TEST_F(Protocol, AGroupLeftOpenStillGivesValidJson) {
   Set(4, "", 1);
