@@ -169,6 +169,9 @@ Explanation ExplanationCollector::Explain(const PacketContext& context, const Ru
         line.what = "protocol " + rule.header.app_protocol;
         const bool known = context.flow != nullptr && context.flow->app != nullptr;
         line.found = known ? std::string(context.flow->app->name) : "not recognised";
+      } else if (std::holds_alternative<RuleLook::OneFile>(step.about)) {
+        line.what = "one file has all of this";
+        for (const FileTest& test : rule.file_tests) line.what += "; " + printer_.File(test);
       } else if (const auto* fast = std::get_if<RuleLook::FastPattern>(&step.about)) {
         line.what = "fast pattern";
         line.found = fmt::format("{} {}", step.outcome == Outcome::kHolds ? "found in" : "not found in",

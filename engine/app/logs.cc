@@ -126,15 +126,27 @@ Result<Logs> Logs::Open(const Options& options) {
     if (!output) return std::unexpected(output.error());
     logs.outputs_.push_back(std::move(*output));
   }
+  if (!options.file_store.enabled) return logs;
+  FileStoreOptions store;
+  store.directory = BaseSpec(options, options.file_store.directory).path;
+  store.max_open_files = options.file_store.max_open_files;
+  auto opened = FileStore::Open(store);
+  if (!opened) return std::unexpected(opened.error());
+  logs.store_ = opened->get();
+  logs.outputs_.push_back(std::move(*opened));
   return logs;
 }
 
 WorkerSinks Logs::SinksOf(const std::vector<RecordSink*>& all) const {
   WorkerSinks sinks;
   sinks.eve = all;
-  if (!has_fast_) return sinks;
-  sinks.fast = all.back();
-  sinks.eve.pop_back();
+  const auto take = [&sinks] {
+    RecordSink* last = sinks.eve.back();
+    sinks.eve.pop_back();
+    return last;
+  };
+  if (store_ != nullptr) sinks.store = take();
+  if (has_fast_) sinks.fast = take();
   return sinks;
 }
 
@@ -179,6 +191,16 @@ void Logs::Finish() {
   for (const auto& output : outputs_) output->Flush();
 }
 
+void Logs::CollectStoreCounters(NamedCounters* out) const {
+  const FileStoreStats& s = store_->stats();
+  for (const auto& [name, value] :
+       {std::pair{"stored", &s.stored}, {"known", &s.known}, {"dropped", &s.dropped},
+        {"incomplete", &s.incomplete}, {"evicted", &s.evicted}, {"fs_errors", &s.fs_errors},
+        {"open_files", &s.open_files}, {"open_files_max_hit", &s.open_files_max_hit}}) {
+    out->emplace_back(fmt::format("file_store.{}", name), value->load(std::memory_order_relaxed));
+  }
+}
+
 void Logs::CollectCounters(const Catalog& catalog, NamedCounters* out) const {
   uint64_t lines = 0, lost = 0;
   for (const auto& output : outputs_) {
@@ -187,6 +209,7 @@ void Logs::CollectCounters(const Catalog& catalog, NamedCounters* out) const {
   }
   out->emplace_back("log.lines", lines);
   out->emplace_back("log.lines_lost", lost);
+  if (store_ != nullptr) CollectStoreCounters(out);
   if (producers_.empty()) return;
   for (size_t type = 0; type < producers_[0].queue->num_types(); ++type) {
     const size_t protocol = type - static_cast<size_t>(RecordType::kProtocol);

@@ -13,6 +13,7 @@
 #include "engine/app/worker.h"
 #include "engine/config/options.h"
 #include "engine/dissect/catalog.h"
+#include "engine/output/file_store.h"
 #include "engine/output/log_writer.h"
 
 namespace sluice {
@@ -43,8 +44,12 @@ class Logs {
   };
   WorkerSinks SinksOf(const std::vector<RecordSink*>& all) const;
 
-  std::vector<std::unique_ptr<LogOutput>> outputs_;  // EVE logs, then fast.log if it is on
+  void CollectStoreCounters(NamedCounters* out) const;
+
+  // EVE logs, then fast.log if it is on, then the file store if it is.
+  std::vector<std::unique_ptr<LogOutput>> outputs_;
   bool has_fast_ = false;
+  const FileStore* store_ = nullptr;
   std::vector<Producer> producers_;
   std::unique_ptr<LogWriter> writer_;
 };

@@ -149,6 +149,7 @@ int RunReplay(const CommandLine& line) {
   (*worker)->CollectCounters(&counters);
   AddThreadCounters(0, NamedCounters(counters), &counters);
   runtime.rules.CollectCounters(&counters);
+  runtime.logs.CollectCounters(*runtime.catalog, &counters);
   std::ranges::sort(counters);
   const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(last - first).count();
   (*worker)->eve().Stats(last, static_cast<uint64_t>(std::max<int64_t>(0, uptime)), counters);

@@ -168,12 +168,14 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.raw_chunk[1] = o.stream_chunk_to_client;
   w.stream.memcap = o.stream_memcap;
   w.stream.overlap = ParseOverlap(o.overlap_policy);
-  w.dissect.hash_md5 = o.hash_md5;
-  w.dissect.hash_sha1 = o.hash_sha1;
-  w.dissect.hash_sha256 = o.hash_sha256;
+  w.dissect.files = {.md5 = o.hash_md5, .sha1 = o.hash_sha1, .sha256 = o.hash_sha256, .magic = o.file_magic};
   w.detect.max_alerts = o.max_alerts;
   w.eve = Logs::MakeEveOptions(o);
   w.stream_bypass = o.stream_bypass;
+  w.keep_files.all = o.file_store.all;
+  w.keep_files.write_records = o.file_store.records;
+  if (!w.eve.empty()) w.keep_files.eve = w.eve.front();
+  w.keep_depth = o.file_store.depth == UINT64_MAX ? o.stream_depth : o.file_store.depth;
   w.inline_verdicts = o.simulate_ips;
   w.exceptions = ResolveExceptionPolicies(ExceptionsOf(o)).value_or(ExceptionPolicies{});  // checked by BuildOptions()
   return w;
@@ -209,6 +211,7 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
   CompileOptions compile;
   compile.keywords = catalog.keywords();
   compile.datasets = datasets;
+  compile.data_dir = options.data_dir;
   const auto order = ActionOrder(options.action_order);
   if (!order) return std::unexpected(order.error());
   compile.action_order = *order;

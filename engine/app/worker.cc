@@ -34,11 +34,13 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
                std::shared_ptr<const RuleProgram> program, const WorkerSinks& sinks,
                VerdictSink* verdicts)
     : options_(options),
+      deep_stream_(options.stream),
       catalog_(catalog),
       table_(std::move(table)),
       defrag_(options.defrag),
       segments_(options.stream.memcap),
-      dissector_(catalog, options.dissect),
+      keeper_(options.keep_files, sinks.store),
+      dissector_(catalog, options.dissect, keeper_.enabled() ? &keeper_ : nullptr),
       detector_(program, DetectorOptionsOf(options)),
       eve_writer_(options_.eve, sinks.eve),
       fast_(sinks.fast),
@@ -48,6 +50,8 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       text_limit_(TextLimit(options_.eve)),
       verdicts_(verdicts),
       alerts_by_rule_(program->rules().rules.size(), 0) {
+  if (options.keep_depth == 0 || options.keep_depth > deep_stream_.depth) deep_stream_.depth = options.keep_depth;
+  dissector_.WantOfFiles(WantsOf(*program));
   const auto community = std::ranges::find_if(options_.eve, &EveOptions::community_id);
   if (community != options_.eve.end()) community_seed_ = community->community_id_seed;
   for (auto& apps : stats_.apps) apps.resize(catalog.schemas().size());
@@ -68,8 +72,16 @@ Result<std::unique_ptr<Worker>> Worker::Create(const WorkerOptions& options,
       new Worker(options, std::move(*table), catalog, std::move(program), sinks, verdicts));
 }
 
+// Files that are kept are named by their hash.
+FileWants Worker::WantsOf(const RuleProgram& program) const {
+  FileWants wants = program.wants_of_files();
+  wants.sha256 |= keeper_.enabled() && (wants.keep || keeper_.all());
+  return wants;
+}
+
 void Worker::SetProgram(std::shared_ptr<const RuleProgram> program) {
   alerts_by_rule_.assign(program->rules().rules.size(), 0);
+  dissector_.WantOfFiles(WantsOf(*program));
   detector_.SetProgram(std::move(program));
   dissector_.TakeWanted();
 }
@@ -212,7 +224,7 @@ bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direc
   const auto lost = [this] { return stream_stats_.segment_memcap + stream_stats_.waiting_limit; };
   const uint64_t lost_before = lost();
   const TcpSession::Outcome outcome = state.session.OnPacket(
-      packet, direction, options_.stream, segments_, stream_stats_, sink);
+      packet, direction, StreamOf(state), segments_, stream_stats_, sink);
   if (outcome.reuse) return false;
   *in_stream = outcome.in_stream;
   UpdateFlow(packet, flow, direction);
@@ -238,6 +250,8 @@ FlowDissection& Worker::DissectionOf(Flow& flow, FlowWork& state) {
     facts.client_address = Slice(flow.tuple.source.bytes.data(), len);
     facts.server_address = Slice(flow.tuple.destination.bytes.data(), len);
     state.dissection = dissector_.Open(facts);
+    state.keeps_files = keeper_.enabled() && keeper_.all();
+    if (state.keeps_files) state.dissection->KeepFiles(3);
   }
   return *state.dissection;
 }
@@ -318,10 +332,13 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
       Transaction& tx = live->tx;
       if (tx.inspected[Index(direction)]) continue;
       detector_.InspectTransaction(tx, direction);
+      for (FileInfo& file : tx.files) file.inspected |= file.closed && file.direction == direction;
       tx.inspected[Index(direction)] = tx.complete[Index(direction)];
     }
   }
-  HandleResult(packet, flow, state, direction, detector_.EndPacket());
+  const PacketResult& result = detector_.EndPacket();
+  if (dissection != nullptr) dissection->KeepFiles(context.keep_files);
+  HandleResult(packet, flow, state, direction, result);
   if (stream_look) raw.Looked(options_.raw);  // rules read the runs until here
   guessed_ = nullptr;
 }

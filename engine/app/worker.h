@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/app/file_keeper.h"
 #include "engine/app/raw_window.h"
 #include "engine/decode/decode.h"
 #include "engine/decode/defrag.h"
@@ -35,6 +36,8 @@ struct WorkerOptions {
   DissectOptions dissect;
   DetectorOptions detect;
   std::vector<EveOptions> eve;      // of each EVE log
+  FileKeeperOptions keep_files;
+  uint64_t keep_depth = 1u << 20;   // as stream.depth, where files are kept
   bool track_recursion = true;      // the same ends inside and outside a tunnel: two flows
   bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
   ExceptionPolicies exceptions{};   // none drops unless verdicts are given
@@ -48,6 +51,7 @@ struct WorkerOptions {
 struct WorkerSinks {
   std::vector<RecordSink*> eve;     // as WorkerOptions::eve
   RecordSink* fast = nullptr;
+  RecordSink* store = nullptr;      // of files
 };
 
 // What happens because of a rule.  Live: kernel drop maps and resets.
@@ -143,6 +147,9 @@ class Worker {
   void ReportEvents(const Packet& packet);
   void ProcessInner(const Packet& outer);
   bool ProcessFragment(Packet& fragment);
+  FileWants WantsOf(const RuleProgram& program) const;
+  const StreamOptions& StreamOf(const FlowWork& state) const;
+  void CollectFileCounters(NamedCounters* out) const;
   void CollectDecoderCounters(NamedCounters* out) const;
   void ProcessInFlow(const Packet& packet);
   void ProcessWithoutFlow(const Packet& packet);
@@ -190,6 +197,7 @@ class Worker {
   void RecognitionAnomaly(const Packet& packet, const FlowView& view, const FlowEvent& event);
   void CountAnswer(const Transaction& tx);
   void FindSecrets(const FlowDissection& dissection);
+  bool LogFiles(const Packet& packet, const FlowView& view, LiveTransaction& live);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
   void HandleBudgets(Flow& flow, FlowWork& state, Direction direction);
   FlowView ViewOf(const Flow& flow, FlowWork& state);
@@ -198,11 +206,13 @@ class Worker {
   void LastLook(Flow& flow, FlowWork& state, Direction direction);
 
   const WorkerOptions options_;
+  StreamOptions deep_stream_;  // of flows whose files are kept
   const Catalog& catalog_;
   FlowTable table_;
   Defrag defrag_;
   SegmentPool segments_;
   StreamStats stream_stats_;
+  FileKeeper keeper_;
   Dissector dissector_;
   Detector detector_;
   EveLog eve_writer_;

@@ -87,6 +87,7 @@ void Worker::CollectCounters(NamedCounters* out) const {
     }
   }
   CollectAppCounters(out);
+  if (keeper_.enabled()) CollectFileCounters(out);
   CollectVerdictCounters(out);
 }
 
@@ -115,6 +116,17 @@ void Worker::CollectVerdictCounters(NamedCounters* out) const {
     add(fmt::format("ips.drop_reason.{}", NamesOf(static_cast<DropReason>(i)).counter),
         s.drop_reasons[i]);
   }
+}
+
+void Worker::CollectFileCounters(NamedCounters* out) const {
+  const FileKeeperStats& s = keeper_.stats();
+  out->emplace_back("file_store.kept", s.kept);
+  out->emplace_back("file_store.not_wanted", s.dropped);
+  out->emplace_back("file_store.lost.gap", s.lost_gap);
+  out->emplace_back("file_store.lost.window", s.lost_window);
+  out->emplace_back("file_store.lost.flow", s.lost_flow);
+  out->emplace_back("file_store.lost.queue", s.lost_queue);
+  out->emplace_back("file_store.lost.hash", s.lost_hash);
 }
 
 // A dissector of both transports has its counters apart: app_layer.flow.x_udp.

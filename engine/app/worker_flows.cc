@@ -144,7 +144,7 @@ void Worker::FlushFlow(Flow& flow, FlowWork& state) {
   state.stream_events.clear();
   StreamSink sink(*this, flow, state);
   if (flow.tuple.ip_protocol == kTcp) {
-    state.session.Flush(options_.stream, segments_, stream_stats_, sink);
+    state.session.Flush(StreamOf(state), segments_, stream_stats_, sink);
   }
   FlowDissection* dissection = state.dissection;
   if (dissection != nullptr) dissector_.Finish(*dissection, now_);
@@ -203,6 +203,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     state->stream_events.clear();
     state->counted = nullptr;
     state->errors = 0;
+    state->keeps_files = state->files_wait = false;
     state->dropped_by_exception = false;
     state->quiet_transactions = state->quiet_flow = false;
     free_states_.push_back(std::move(state));

@@ -63,7 +63,7 @@ void Worker::CountProtocol(const Flow& flow, FlowWork& state) {
 
 void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state) {
   FlowDissection* dissection = state.dissection;
-  if (dissection == nullptr || !dissection->changed()) return;
+  if (dissection == nullptr || (!dissection->changed() && !state.files_wait)) return;
   const FlowView view = ViewOf(flow, state);
   for (const FlowEvent& event : dissection->events()) {
     if (event.schema != nullptr) {
@@ -72,8 +72,11 @@ void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& stat
       RecognitionAnomaly(packet, view, event);
     }
   }
+  if (keeper_.enabled()) state.keeps_files |= dissector_.StoreFiles(*dissection);
+  state.files_wait = false;
   for (LiveTransaction* live : dissection->transactions()) {
     live->tx.quiet |= state.quiet_transactions;
+    state.files_wait |= !LogFiles(packet, view, *live);
     if (!live->tx.logged) LogTransaction(packet, view, live->tx);
   }
 }
@@ -88,14 +91,25 @@ void Worker::CountAnswer(const Transaction& tx) {
   }
 }
 
-void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx) {
-  for (FileInfo& file : tx.files) {
-    if (file.logged || (!file.closed && !tx.done())) continue;
+// Those that are whole, once rules have had their look: they may want them kept.  False:
+// some wait for that.
+bool Worker::LogFiles(const Packet& packet, const FlowView& view, LiveTransaction& live) {
+  if (live.tx.done()) dissector_.CloseFiles(live);
+  bool all = true;
+  for (FileInfo& file : live.tx.files) {
+    if (file.logged || !file.closed) continue;
+    if (!file.inspected && !live.tx.inspected[Index(file.direction)]) {
+      all = false;
+      continue;
+    }
+    if (keeper_.enabled()) keeper_.End(packet, view, live.tx, file);
     file.logged = true;
-    file.truncated |= !file.closed;
-    file.closed = true;
-    eve_writer_.FileRecord(packet, view, tx, file);
+    eve_writer_.FileRecord(packet, view, live.tx, file);
   }
+  return all;
+}
+
+void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx) {
   if (!tx.done()) return;
   tx.logged = true;
   if (!tx.session) ++AppStats(*view.flow, *tx.schema).transactions;

@@ -42,6 +42,8 @@ struct Worker::FlowWork {
   MacSet macs[2];  // by Direction of the sender
   std::vector<StreamEvent> stream_events;  // of the current packet, each once
   const Schema* counted = nullptr;         // the protocol already in flows_by_schema
+  bool keeps_files = false;                // its stream goes deeper
+  bool files_wait = false;                 // for rules, before they are logged
   uint32_t errors = 0;                     // of its dissectors, that were told
   bool dropped_by_exception = false;       // Flow::dropped, but by no rule
   bool quiet_transactions = false, quiet_flow = false;  // rules ask for no records
@@ -71,5 +73,9 @@ struct Worker::StreamSink final : TcpSession::Sink {
   Flow& flow;
   FlowWork& state;
 };
+
+inline const StreamOptions& Worker::StreamOf(const FlowWork& state) const {
+  return state.keeps_files ? deep_stream_ : options_.stream;
+}
 
 }  // namespace sluice

@@ -138,7 +138,15 @@ struct Options {
   std::string sensor_name;
   uint64_t sensor_id = 0;
   uint64_t stats_interval = 0;  // seconds; 0: only at the end
-  bool hash_md5 = false, hash_sha1 = false, hash_sha256 = false;
+  bool hash_md5 = false, hash_sha1 = false, hash_sha256 = false;  // of files
+  bool file_magic = false;
+  struct FileStore {
+    bool enabled = false, all = false, records = false;
+    std::string directory = "filestore";  // below log_dir
+    uint64_t depth = UINT64_MAX;          // of streams whose files are kept; 0: all; max: as others
+    uint32_t max_open_files = 128;
+    bool operator==(const FileStore&) const = default;
+  } file_store;
 
   bool simulate_ips = false;
   std::vector<std::string> ignored;  // keys of an imported file that mean nothing here

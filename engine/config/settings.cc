@@ -274,6 +274,57 @@ std::string DefaultCacheDirectory() {
   return home && *home == '/' ? std::string(home) + "/.cache/sluice" : "";
 }
 
+// A setting of a group of options that has a kind of its own for single ones.
+template <typename G, typename T>
+Kind InGroup(G Options::*group, T G::*member, Result<T> (*parse)(const std::string&), std::string range,
+             std::string (*show)(T)) {
+  return {[=](Options& o, const std::string& v) -> Result<void> {
+            auto value = parse(v);
+            if (!value) return std::unexpected(value.error());
+            o.*group.*member = std::move(*value);
+            return {};
+          },
+          std::move(range), [=](const Options& o) { return show(o.*group.*member); }};
+}
+
+void AddFileStoreSettings(std::vector<Setting>* s) {
+  using Store = Options::FileStore;
+  const std::string old = "outputs.file-store.";
+  const auto add = [&](const char* name, std::string suricata, const char* help, Kind kind) {
+    s->push_back({name, std::move(suricata), help, std::move(kind.range), std::move(kind.apply), std::move(kind.show), {}});
+  };
+  const auto flag = [](bool Store::*member) {
+    return InGroup<Store, bool>(&Options::file_store, member, ParseBool, "true, false",
+                                [](bool on) { return std::string(on ? "true" : "false"); });
+  };
+  add("file-store.enabled", old + "enabled", "keep files that rules ask for", flag(&Store::enabled));
+  add("file-store.all", old + "force-filestore", "... and all others", flag(&Store::all));
+  add("file-store.records", old + "write-fileinfo", "the record of each beside it, as JSON", flag(&Store::records));
+  add("file-store.directory", old + "dir", "where; relative to log.directory",
+      {[](Options& o, const std::string& v) -> Result<void> {
+         o.file_store.directory = v;
+         return {};
+       },
+       "path", [](const Options& o) { return o.file_store.directory; }});
+  add("file-store.stream-depth", old + "stream-depth", "stream.depth of flows whose files are kept, 0: all; unset: the same",
+      {[](Options& o, const std::string& v) -> Result<void> {
+         if (v == "no") return {};
+         const auto size = ParseSize(v);
+         if (!size) return std::unexpected(size.error());
+         o.file_store.depth = *size;
+         return {};
+       },
+       "size", [](const Options& o) { return o.file_store.depth == UINT64_MAX ? "" : ShowSize(o.file_store.depth); }});
+  add("file-store.max-open-files", old + "max-open-files", "files written to at a time, 0: the default",
+      {[](Options& o, const std::string& v) -> Result<void> {
+         const auto size = ParseSize(v);
+         if (!size || *size > 65536) return Fail(Errc::kInvalidArgument, "{}: must be a number from 0 to 65536", v);
+         o.file_store.max_open_files = *size == 0 ? Options::FileStore{}.max_open_files : static_cast<uint32_t>(*size);
+         return {};
+       },
+       "0 .. 65536", [](const Options& o) { return fmt::format("{}", o.file_store.max_open_files); }});
+}
+
 std::vector<Setting> MakeSettings() {
   std::vector<Setting> s;
   using O = Options;
@@ -401,6 +452,8 @@ std::vector<Setting> MakeSettings() {
          return {};
        },
        "list of md5, sha1, sha256", [](const Options&) { return std::string("[]"); }});
+  AddFileStoreSettings(&s);
+  add("files.magic", "outputs.eve-log.types.files.force-magic", "the kind of each file, as libmagic describes it", Bool(&O::file_magic));
   return s;
 }
 

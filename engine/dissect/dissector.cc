@@ -71,9 +71,13 @@ void Arena::Release(BlockPool& pool) noexcept {
   size_ = 0;
 }
 
-Dissector::Dissector(const Catalog& catalog, const DissectOptions& options)
-    : catalog_(catalog), options_(options), plugin_stats_(catalog.schemas().size()) {
+Dissector::Dissector(const Catalog& catalog, const DissectOptions& options, FileSink* sink)
+    : catalog_(catalog),
+      options_(options),
+      plugin_stats_(catalog.schemas().size()),
+      file_sink_(sink) {
   TakeWanted();
+  WantOfFiles({});
 }
 Dissector::~Dissector() = default;
 
@@ -137,6 +141,9 @@ LiveTransaction* Dissector::NewTransaction(FlowDissection& flow, uint32_t flags)
 
 void Dissector::Free(LiveTransaction* live) {
   std::unique_ptr<LiveTransaction> owned(live);
+  for (const FileInfo& file : live->tx.files) {
+    if (file.store_id != 0 && !file.logged) file_sink_->GiveUp(file.store_id, KeepFailure::kFlow);
+  }
   live->arena.Release(blocks_);
   for (uint32_t i = 0; i < live->num_windows; ++i) live->windows[i].bytes.clear();
   live->num_windows = 0;
@@ -150,6 +157,7 @@ void Dissector::Free(LiveTransaction* live) {
   tx.number = tx.id = 0;
   tx.schema = nullptr;
   tx.no_log = tx.quiet = tx.logged = tx.session = false;
+  tx.keep_files = 0;
   for (int d = 0; d < 2; ++d) {
     tx.stage[d] = 0;
     tx.complete[d] = tx.inspected[d] = false;
@@ -286,7 +294,12 @@ bool Dissector::TellGap(FlowDissection& flow, Direction direction, uint64_t byte
   ++stats_.gaps;
   for (LiveTransaction* live : flow.live_) {
     for (FileInfo& file : live->tx.files) {
-      if (!file.closed && file.direction == direction) file.has_gap = true;
+      if (file.closed || file.direction != direction) continue;
+      file.has_gap = true;
+      if (file_sink_ != nullptr && (file.keep || file.store_id != 0) && !file.unstorable) {
+        file_sink_->GiveUp(file.store_id, KeepFailure::kGap);
+      }
+      file.unstorable = true;
     }
   }
   const Plugin::GapAnswer answer =

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "engine/dissect/catalog.h"
+#include "engine/dissect/file_magic.h"
+#include "engine/dissect/file_sink.h"
 #include "engine/dissect/flow_dissection.h"
 
 namespace sluice {
@@ -31,7 +33,8 @@ class BlockPool {
 
 class Dissector {
  public:
-  Dissector(const Catalog& catalog, const DissectOptions& options);
+  // `sink`: where files are kept, null: nowhere.  It outlives the dissector.
+  Dissector(const Catalog& catalog, const DissectOptions& options, FileSink* sink = nullptr);
   ~Dissector();
   Dissector(const Dissector&) = delete;
   Dissector& operator=(const Dissector&) = delete;
@@ -45,12 +48,19 @@ class Dissector {
   void End(FlowDissection& flow, Direction direction, Nanos now);
   // Ends both directions and completes all transactions, for a last look.
   void Finish(FlowDissection& flow, Nanos now);
+  // Hands the sink what is there of files that were not to be kept before; after rules.
+  // Whether any is to be kept.
+  bool StoreFiles(FlowDissection& flow);
+  // Closes files that their dissector has left open, as cut off; for transactions at their end.
+  void CloseFiles(LiveTransaction& live);
   // Frees transactions that are logged and inspected both ways; forgets events and requests.
   void Retire(FlowDissection& flow);
   void Close(FlowDissection* flow);
 
   // The catalogue's latest word on which fields are wanted; between packets.
   void TakeWanted() { wanted_ = catalog_.wanted(); }
+  // What rules want to know of files; between packets.
+  void WantOfFiles(const FileWants& wants) { file_wants_ = options_.files | wants; }
 
   const DissectStats& stats() const { return stats_; }
   const std::vector<PluginStats>& plugin_stats() const { return plugin_stats_; }  // by schema
@@ -80,6 +90,11 @@ class Dissector {
   void Stop(FlowDissection& flow, Direction direction);
   void KeepPending(FlowDissection& flow, Direction direction, Slice rest);
   void CompleteAll(FlowDissection& flow);
+  // files.cc
+  void CloseFile(LiveTransaction::Window& window, FileInfo& file, bool truncated);
+  void FindMagic(LiveTransaction::Window& window, FileInfo& file);
+  bool BeginStoring(FileInfo& file, Slice window);
+
   LiveTransaction* NewTransaction(FlowDissection& flow, uint32_t flags);
   void Free(LiveTransaction* live);
 
@@ -88,6 +103,9 @@ class Dissector {
   DissectStats stats_;
   std::vector<PluginStats> plugin_stats_;  // by schema
   std::shared_ptr<const WantedFields> wanted_;
+  FileWants file_wants_;
+  FileMagic magic_;
+  FileSink* const file_sink_;
   std::vector<uint8_t> work_;  // scratch: the bytes of the parse call that runs
   BlockPool blocks_;
   std::vector<std::unique_ptr<FlowDissection>> free_flows_;

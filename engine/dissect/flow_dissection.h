@@ -40,7 +40,7 @@ struct DissectOptions {
   uint32_t max_calls_per_packet = 4096;   // parse calls for one piece of data
   uint32_t max_group_depth = 16;          // open groups of a transaction
   uint32_t pooled_flows = 4096;           // flow states kept for reuse
-  bool hash_md5 = true, hash_sha1 = false, hash_sha256 = false;  // of files
+  FileWants files{.md5 = true};           // besides what rules want
 };
 
 // Totals since start; written by one worker.
@@ -111,7 +111,9 @@ struct LiveTransaction {
     uint32_t owner = 0;  // index into tx.values or tx.files
     bool file = false;
     std::vector<uint8_t> bytes;
-    EVP_MD_CTX* digests[3] = {nullptr, nullptr, nullptr};  // md5, sha1, sha256
+    EVP_MD_CTX* digests[3] = {nullptr, nullptr, nullptr};  // md5, sha1, sha256; kept for reuse
+    bool hashed[3] = {false, false, false};                // those in use
+    bool magic = false;                                    // wanted and not yet known
   };
   std::vector<Window> windows;  // the first num_windows are in use
   uint32_t num_windows = 0;
@@ -158,6 +160,8 @@ class FlowDissection {
     return budgets_[Index(d)];
   }
   uint64_t num_transactions() const { return next_tx_; }
+  // All further files of the directions (a bit each) are to be kept.
+  void KeepFiles(uint8_t directions) { keep_files_ |= directions; }
   bool changed() const { return changed_; }  // something to inspect or log since Retire()
 
  private:
@@ -194,7 +198,7 @@ class FlowDissection {
   size_t memory_ = 0;
   uint64_t next_tx_ = 0;
   uint64_t first_tx_ = 0;  // number of the current dissector's first
-  uint32_t next_file_ = 0;
+  uint8_t keep_files_ = 0;  // bit per Direction
   std::vector<LiveTransaction*> live_;
   size_t oldest_open_ = 0;  // index into live_: none before it is open
   std::vector<FlowEvent> events_;

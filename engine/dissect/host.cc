@@ -18,17 +18,6 @@ struct InitContext {
 };
 InitContext* init_context = nullptr;  // main thread only, see HostOptions
 
-constexpr char kHex[] = "0123456789abcdef";
-
-std::string Hex(const uint8_t* bytes, size_t len) {
-  std::string out;
-  for (size_t i = 0; i < len; ++i) {
-    out += kHex[bytes[i] >> 4];
-    out += kHex[bytes[i] & 15];
-  }
-  return out;
-}
-
 }  // namespace
 
 HostOptions::HostOptions(const PluginOptions& options, std::string plugin) {
@@ -333,19 +322,24 @@ struct HostCalls {
     }
     const auto index = static_cast<uint32_t>(live->tx.files.size());
     FileInfo& file = live->tx.files.emplace_back();
-    file.id = flow.next_file_++;
     file.direction = static_cast<Direction>(direction);
     file.name = *live->arena.Copy(name, flow.owner_->blocks_);
-    LiveTransaction::Window& window = NewWindow(*live, index, true);
-    const bool wanted[3] = {options.hash_md5, options.hash_sha1, options.hash_sha256};
+    file.keep = (flow.keep_files_ | live->tx.keep_files) & 1u << direction;
+    StartDigests(flow.owner_->file_wants_, NewWindow(*live, index, true));
+    flow.changed_ = true;
+    return static_cast<int64_t>(((number + 1) << kFileBits) | index);
+  }
+
+  static void StartDigests(const FileWants& wants, LiveTransaction::Window& window) {
+    const bool wanted[3] = {wants.md5, wants.sha1, wants.sha256};
     const EVP_MD* kinds[3] = {EVP_md5(), EVP_sha1(), EVP_sha256()};
+    window.magic = wants.magic;
     for (int i = 0; i < 3; ++i) {
+      window.hashed[i] = wanted[i];
       if (!wanted[i]) continue;
       if (window.digests[i] == nullptr) window.digests[i] = EVP_MD_CTX_new();
       EVP_DigestInit_ex(window.digests[i], kinds[i], nullptr);
     }
-    flow.changed_ = true;
-    return static_cast<int64_t>(((number + 1) << kFileBits) | index);
   }
 
   static FileInfo* FindFile(FlowDissection& flow, int64_t handle, LiveTransaction** live,
@@ -366,14 +360,29 @@ struct HostCalls {
     LiveTransaction::Window* window;
     FileInfo* file = FindFile(flow, handle, &live, &window);
     if (file == nullptr) return Bad(flow);
+    Spill(flow, *window, *file, bytes);
     Keep(flow, *live, *window, bytes);
     file->data = window->bytes;
     file->size += bytes.size();
-    for (EVP_MD_CTX* digest : window->digests) {
-      if (digest != nullptr) EVP_DigestUpdate(digest, bytes.data(), bytes.size());
+    for (int i = 0; i < 3; ++i) {
+      if (window->hashed[i]) EVP_DigestUpdate(window->digests[i], bytes.data(), bytes.size());
     }
+    flow.owner_->FindMagic(*window, *file);
     flow.changed_ = true;
     return 0;
+  }
+
+  // Hands the store the bytes that come behind those in the window: of files that are to
+  // be kept, and where rules may still ask for them, of those that outgrow their window.
+  static void Spill(FlowDissection& flow, LiveTransaction::Window& window, FileInfo& file, Slice bytes) {
+    Dissector& owner = *flow.owner_;
+    if (owner.file_sink_ == nullptr || file.unstorable) return;
+    if (file.store_id == 0) {
+      const bool outgrows = window.bytes.size() + bytes.size() > owner.options_.chunk_window;
+      if (!file.keep && !(owner.file_wants_.keep && outgrows)) return;
+      if (!owner.BeginStoring(file, window.bytes)) return;
+    }
+    if (!owner.file_sink_->Data(file.store_id, file.size, bytes)) file.unstorable = true;
   }
 
   static int32_t FileClose(FlowDissection& flow, int64_t handle, uint32_t flags) {
@@ -381,16 +390,7 @@ struct HostCalls {
     LiveTransaction::Window* window;
     FileInfo* file = FindFile(flow, handle, &live, &window);
     if (file == nullptr) return Bad(flow);
-    file->closed = true;
-    file->truncated = flags & SLUICE_FILE_TRUNCATED;
-    std::string* out[3] = {&file->md5, &file->sha1, &file->sha256};
-    for (int i = 0; i < 3; ++i) {
-      if (window->digests[i] == nullptr || file->truncated) continue;
-      uint8_t digest[EVP_MAX_MD_SIZE];
-      unsigned int len = 0;
-      EVP_DigestFinal_ex(window->digests[i], digest, &len);
-      *out[i] = Hex(digest, len);
-    }
+    flow.owner_->CloseFile(*window, *file, flags & SLUICE_FILE_TRUNCATED);
     flow.changed_ = true;
     return 0;
   }

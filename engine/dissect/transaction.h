@@ -6,6 +6,8 @@
 // Threads: confined to the flow's worker.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -35,18 +37,41 @@ struct TransactionEvent {
   Direction direction = Direction::kToServer;
 };
 
-// A file carried by a transaction; engine/dissect computes size and hashes.
+// What must be known of files: of each that begins from now on.
+struct FileWants {
+  bool md5 = false, sha1 = false, sha256 = false, magic = false;
+  bool keep = false;  // some may have to be kept when their content is known
+  FileWants operator|(const FileWants& o) const {
+    return {md5 || o.md5, sha1 || o.sha1, sha256 || o.sha256, magic || o.magic, keep || o.keep};
+  }
+};
+
+// A file carried by a transaction; engine/dissect computes size, hashes and magic.
 struct FileInfo {
-  uint32_t id = 0;  // in the flow, from 0
+  static constexpr size_t kMagicBytes = 512;  // known once so many are there, or all
+  static constexpr size_t kMaxSids = 8;
   Direction direction = Direction::kToServer;
   Slice name;
   uint64_t size = 0;        // bytes seen
   bool closed = false;
   bool truncated = false;
   bool has_gap = false;
+  bool inspected = false;   // rules have had their look at all of it
   bool logged = false;      // its record is written
   Slice data;               // inspection window: first bytes up to the limit
   std::string md5, sha1, sha256;  // lower-case hex once closed, if computed
+  std::string magic;        // "" not known yet, or not wanted
+  bool keep = false;        // some rule, or the configuration, wants it stored
+  uint64_t store_id = 0;    // of the file store; 0: nothing of it was stored yet
+  bool unstorable = false;  // bytes are missing, or the store could not take them
+  bool stored = false;      // all of it was
+  std::array<uint32_t, kMaxSids> sids{};  // rules that had it kept
+  uint8_t num_sids = 0;
+  void KeepFor(uint32_t sid) {
+    keep = true;
+    const auto end = sids.begin() + num_sids;
+    if (num_sids < kMaxSids && std::find(sids.begin(), end, sid) == end) sids[num_sids++] = sid;
+  }
 };
 
 // Scratch that engine/match keeps with a transaction: what was scanned and
@@ -58,13 +83,16 @@ struct InspectionState {
     uint32_t owner = 0;
     uint32_t scanned = 0;  // bytes of its window through the prefilter
     bool final = false;
+    bool magic = false;    // a file's magic too
   };
   uint32_t num_scanned[2] = {0, 0};  // values already through the prefilter or in `growing`
   uint32_t num_files[2] = {0, 0};    // files in `growing`
   uint64_t seen[2] = {0, 0};         // what was there at the last look, as a fingerprint
   std::vector<Growing> growing;
   std::vector<uint32_t> candidates;  // rule indices, sorted, unique
-  std::vector<uint32_t> matched;     // rule index and direction: must not fire again
+  // Rule index and direction, and in the upper half which file + 1 if the rule is on
+  // each file: must not fire again.
+  std::vector<uint64_t> matched;
   void Clear() {
     num_scanned[0] = num_scanned[1] = num_files[0] = num_files[1] = 0;
     seen[0] = seen[1] = 0;
@@ -83,6 +111,7 @@ struct Transaction {
   bool complete[2] = {false, false};
   bool no_log = false;              // its dissector asks for no record
   bool quiet = false;               // a rule asks for none
+  uint8_t keep_files = 0;           // bit per Direction: all its files are to be kept
   bool session = false;             // the flow itself: SLUICE_TX_SESSION
   bool logged = false;              // its record is written, or it has none
   bool inspected[2] = {false, false};  // rules had their last look, by Direction

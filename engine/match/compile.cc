@@ -234,6 +234,7 @@ class Compiler {
       c.directions &= static_cast<uint8_t>(1u << rule.header.hook->direction);
     }
     if (auto done = AddInspections(rule, &c); !done) return done;
+    if (auto done = AddFileTests(rule, &c); !done) return done;
     for (const NumberInspection& n : rule.numbers) {
       if (!c.transactional) c.directions &= KeywordDirections(n.keyword);
       Want(n.keyword);
@@ -290,6 +291,41 @@ class Compiler {
       (payload ? c->payload : c->fields).push_back(std::move(ci));
     }
     return {};
+  }
+
+  Result<void> AddFileTests(const Rule& rule, CompiledRule* c) {
+    c->on_files = rule.OnFiles();
+    out_.wants_of_files.keep |= rule.file_keep.has_value();
+    for (const CompiledInspection& f : c->fields) {
+      out_.wants_of_files.magic |= f.kind == BufferKind::kFileMagic;
+    }
+    for (const FileTest& test : rule.file_tests) {
+      CompiledFileTest& compiled = c->file_tests.emplace_back();
+      compiled.test = &test;
+      const auto* hash = std::get_if<FileHashTest>(&test);
+      if (!hash) continue;
+      auto list = HashListOf(*hash, std::filesystem::path(rule.place.file).parent_path());
+      if (!list) return std::unexpected(list.error());
+      compiled.list = *list;
+      FileWants& wants = out_.wants_of_files;
+      (hash->hash == FileHash::kMd5    ? wants.md5
+       : hash->hash == FileHash::kSha1 ? wants.sha1
+                                       : wants.sha256) = true;
+    }
+    return {};
+  }
+
+  // Beside the rule file, else below data_dir.
+  Result<const HashList*> HashListOf(const FileHashTest& test, const std::filesystem::path& directory) {
+    std::error_code failure;
+    std::filesystem::path path = directory / test.list;
+    if (!std::filesystem::exists(path, failure)) path = std::filesystem::path(options_.data_dir) / test.list;
+    const auto key = std::pair(path.string(), test.hash);
+    const auto known = out_.hash_lists.find(key);
+    if (known != out_.hash_lists.end()) return &known->second;
+    auto list = HashList::Load(key.first, test.hash);
+    if (!list) return std::unexpected(list.error());
+    return &out_.hash_lists.emplace(key, std::move(*list)).first->second;
   }
 
   Result<void> AddOps(const Inspection& inspection, ConfirmProgram* program,
@@ -382,7 +418,7 @@ class Compiler {
   }
 
   void Classify(const Rule& rule, CompiledRule* c) {
-    if (!c->fields.empty() || !rule.numbers.empty() || c->has_event || c->has_state) {
+    if (!c->fields.empty() || !rule.numbers.empty() || c->has_event || c->has_state || c->on_files) {
       c->kind = RuleClass::kFields;
       return;
     }
@@ -509,6 +545,10 @@ class Compiler {
           !(c.fields[best.inspection].directions & 1 << d)) {
         continue;
       }
+      if (best.literal.empty() && c.on_files) {
+        out_.new_file_rules[d].push_back(rank);
+        continue;
+      }
       if (best.literal.empty()) {
         const std::vector<uint16_t> schemas = SchemasOf(c);
         if (schemas.empty()) out_.always_files[d].push_back(rank);
@@ -533,8 +573,10 @@ class Compiler {
   }
 
   FieldGroup& Group(const CompiledInspection& inspection, int d) {
-    std::vector<uint16_t>* ids = &out_.file_groups[d];
-    if (inspection.kind == BufferKind::kField) {
+    std::vector<uint16_t>* ids;
+    if (IsFileBuffer(inspection.kind)) {
+      ids = &out_.file_groups[FileBufferIndex(inspection.kind)][d];
+    } else {
       if (inspection.keyword >= out_.groups_of[d].size())
         out_.groups_of[d].resize(inspection.keyword + 1u);
       ids = &out_.groups_of[d][inspection.keyword];
@@ -728,6 +770,7 @@ const RuleProgram::Summary& RuleProgram::summary() const { return impl_->summary
 uint32_t RuleProgram::generation() const { return impl_->generation; }
 uint64_t RuleProgram::hash() const { return impl_->hash; }
 bool RuleProgram::wants_stream() const { return impl_->wants_stream; }
+const FileWants& RuleProgram::wants_of_files() const { return impl_->wants_of_files; }
 
 RuleProgram::EngineChoice RuleProgram::EngineOf(const Rule& rule) const {
   const uint32_t rank = impl_->rank_of[rule.index];

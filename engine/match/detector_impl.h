@@ -1,7 +1,7 @@
 // engine/match/detector_impl.h
 // The state of a Detector, and its steps by subject: conditions.cc (header, flow and
 // packet conditions), packet_rules.cc (payload and stream), transaction_rules.cc
-// (fields and files), detector.cc (matches to decisions), explain.cc (watching).
+// (fields), file_rules.cc (files), detector.cc (matches to decisions), explain.cc (watching).
 //
 // Threads: confined to the Detector's worker.
 #pragma once
@@ -49,6 +49,7 @@ struct Detector::Impl {
     confirm.max_bytes = options.max_confirm_bytes;
     confirm.base64.reserve(kMaxTransformBytes + 4);
     queue.reserve(kQueue);
+    file_hits.reserve(DissectOptions{}.max_files);
     alerts.reserve(options.max_alerts);
     Use(std::move(p));
   }
@@ -241,7 +242,32 @@ struct Detector::Impl {
 
   Look TryField(const CompiledInspection& inspection, const Transaction& tx, uint8_t sides);
 
+  static bool HasMatched(const InspectionState& st, uint32_t once, uint32_t file);
+  Look FireOnTransaction(const CompiledRule& r, uint32_t once, Transaction& tx, Direction direction);
+  // What a match is remembered by: once in each direction, for fields that both have; once
+  // for a transactional rule, and one on an event that names no direction.
+  uint32_t Once(const CompiledRule& r, Direction direction) const {
+    const auto rank = static_cast<uint32_t>(&r - rp->compiled.data());
+    const bool one = r.transactional || (r.has_event && !r.flow_direction);
+    return rank << 1 | (one ? 0 : static_cast<uint32_t>(Index(direction)));
+  }
+
+  // ----------------------------------------------------------------- files
+  static Slice FileBuffer(const FileInfo& file, BufferKind kind);
+  static bool FileBufferIsWhole(const FileInfo& file, BufferKind kind);
+  void ScanNewFile(const FileInfo& file, size_t i);
+  // True if there is something new to look at.
+  bool ScanGrowingFile(Growing& g, const FileInfo& file, size_t i);
+  Look TryFileBuffer(const CompiledInspection& inspection, const Transaction& tx, uint32_t index);
+  // Any file of these sides.
   Look TryFiles(const CompiledInspection& inspection, const Transaction& tx, uint8_t sides);
+  static Look TryFileSize(const FileSizeTest& test, const FileInfo& file);
+  static Look TryFileHash(const FileHashTest& test, const HashList& list, const FileInfo& file);
+  // All that the rule says of files, on one of them.
+  Look TryFile(const CompiledRule& r, const Transaction& tx, uint32_t index);
+  // ... on each that it has not matched yet; those that match are in file_hits.
+  Look TryEachFile(const CompiledRule& r, uint32_t once, const Transaction& tx, uint8_t sides);
+  void KeepFiles(const CompiledRule& r, Transaction& tx, Direction direction);
 
   void InspectFlowEvents(std::span<const FlowEvent> events);
 
@@ -301,6 +327,7 @@ struct Detector::Impl {
   Memo addresses, ports;
   std::vector<RuleCost> costs;  // by rank
   uint32_t cost_clock = 0;
+  std::vector<uint32_t> file_hits;  // scratch of TryEachFile(): indices into Transaction::files
   std::vector<Queued> queue;
   std::vector<Alert> alerts;
   PacketResult result;

@@ -111,12 +111,13 @@ void AddFields(RuleLook* look, Detector::Impl& impl, const CompiledRule& r, cons
   }
   for (const CompiledInspection& f : r.fields) {
     const uint8_t sides = r.transactional ? f.directions : side;
-    const bool files = f.kind == BufferKind::kFileData;
+    const bool files = IsFileBuffer(f.kind);
     RuleLook::Step step{f.inspection, Outcome::kFails, {}, {}};
     if (files) {
       for (const FileInfo& file : tx.files) {
         if (Detector::Impl::Counts(sides, file.direction))
-          step.buffers.push_back(LookAtBuffer(impl, f, file.data, !file.closed));
+          step.buffers.push_back(LookAtBuffer(impl, f, Detector::Impl::FileBuffer(file, f.kind),
+                                              !Detector::Impl::FileBufferIsWhole(file, f.kind)));
       }
     } else {
       for (const FieldValue& value : tx.values) {
@@ -126,6 +127,10 @@ void AddFields(RuleLook* look, Detector::Impl& impl, const CompiledRule& r, cons
     }
     step.outcome = FromLook(files ? impl.TryFiles(f, tx, sides) : impl.TryField(f, tx, sides));
     look->steps.push_back(std::move(step));
+  }
+  if (r.on_files) {
+    Add(look, RuleLook::OneFile{},
+        FromLook(impl.TryEachFile(r, impl.Once(r, look->direction), tx, r.transactional ? uint8_t{3} : side)));
   }
 }
 

@@ -54,10 +54,11 @@ struct RuleLook {
   struct Addresses {};
   struct Ports {};
   struct Application {};
+  struct OneFile {};  // some file has all that the rule says of files
   struct FastPattern {
     const Inspection* inspection = nullptr;
   };
-  using About = std::variant<Protocol, Addresses, Ports, Application, FastPattern,
+  using About = std::variant<Protocol, Addresses, Ports, Application, OneFile, FastPattern,
                              const FlowCondition*, const PacketTest*, const NumberInspection*,
                              const Inspection*>;
   struct Step {

@@ -49,6 +49,7 @@ struct CompileOptions {
   uint32_t pcre_depth_limit = 2'000;
   // Databases of earlier starts; null: none.  Borrowed for the call.
   class DatabaseCache* cache = nullptr;
+  std::string data_dir = ".";  // where lists of hashes are that are not beside the rule file
   class DatasetRegistry* datasets = nullptr;  // null: rules with datasets are problems
 };
 
@@ -89,6 +90,7 @@ class RuleProgram {
   // Keywords that rules use, by KeywordId: for Catalog::SetWanted().
   std::vector<bool> WantedKeywords(size_t num_keywords) const;
   bool wants_stream() const;  // some rule looks at reassembled raw bytes
+  const FileWants& wants_of_files() const;  // what rules must know of files
   // Distinguishes programs, counting up.
   uint32_t generation() const;
   // Of the rules' texts in the order in which they are evaluated: the same for two
@@ -124,6 +126,7 @@ struct FlowContext {
   const Schema* app_sides[2] = {nullptr, nullptr};  // what a direction's own bytes are
   uint64_t id = 0;                       // by_flow thresholds
   FlowVars* vars = nullptr;              // never null
+  uint8_t keep_files = 0;                // out: bit per Direction: from now on all are to be kept
 };
 
 struct PacketContext {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/match/confirm.h"
+#include "engine/match/hash_list.h"
 #include "engine/match/match.h"
 #include "engine/match/prefilter.h"
 #include "engine/match/transform.h"
@@ -40,6 +41,11 @@ struct CompiledInspection {
   ConfirmProgram confirm;
 };
 
+struct CompiledFileTest {
+  const FileTest* test = nullptr;  // in the rule
+  const HashList* list = nullptr;  // FileHashTest: what it names
+};
+
 struct CompiledRule {
   const Rule* rule = nullptr;
   RuleClass kind = RuleClass::kPacket;
@@ -56,7 +62,9 @@ struct CompiledRule {
   uint32_t sources = 0, destinations = 0;            // address sets
   uint32_t source_ports = 0, destination_ports = 0;  // port sets
   std::vector<CompiledInspection> payload;           // kPayload and kHeader
-  std::vector<CompiledInspection> fields;            // kField and kFileData
+  std::vector<CompiledInspection> fields;            // kField and those of files
+  std::vector<CompiledFileTest> file_tests;
+  bool on_files = false;                             // Rule::OnFiles()
   std::vector<uint16_t> events;                      // packet event ids asked for
   std::string fast_pattern;
   const Inspection* fast_in = nullptr;  // where it is looked for
@@ -110,7 +118,15 @@ enum Transport : uint8_t {
   kNumTransports
 };
 
-// One field (or file data) in one direction through one transform chain.
+inline bool IsFileBuffer(BufferKind kind) {
+  return kind == BufferKind::kFileData || kind == BufferKind::kFileName || kind == BufferKind::kFileMagic;
+}
+inline constexpr size_t kNumFileBuffers = 3;
+inline size_t FileBufferIndex(BufferKind kind) {
+  return kind == BufferKind::kFileData ? 0 : kind == BufferKind::kFileName ? 1 : 2;
+}
+
+// One field (or part of files) in one direction through one transform chain.
 struct FieldGroup {
   uint16_t chain = 0;
   LiteralDatabase literals;
@@ -125,6 +141,7 @@ struct RuleProgram::Impl {
   std::vector<std::unique_ptr<ConfirmProgram>> decoded;  // of base64_decode
   std::vector<TransformChain> chains;                    // [0] is empty
   std::vector<std::shared_ptr<Dataset>> datasets;
+  std::map<std::pair<std::string, FileHash>, HashList> hash_lists;  // by path
   std::vector<AddressSet> address_sets;
   std::vector<PortSet> port_sets;
 
@@ -134,10 +151,11 @@ struct RuleProgram::Impl {
   PayloadGroup stream[2];
   std::vector<FieldGroup> field_groups;
   std::vector<std::vector<uint16_t>> groups_of[2];  // by direction, KeywordId: field groups
-  std::vector<uint16_t> file_groups[2];
+  std::vector<uint16_t> file_groups[kNumFileBuffers][2];  // by FileBufferIndex(), direction
   std::vector<std::vector<uint32_t>>
       always_fields[2];                   // by direction, schema: rules without literal
   std::vector<uint32_t> always_files[2];  // no keyword, no protocol
+  std::vector<uint32_t> new_file_rules[2];  // on files, without literal: tried when one begins
   std::vector<uint8_t> keyword_stage[2];   // by KeywordId
   std::vector<uint8_t> keyword_directions;  // by KeywordId
   std::vector<uint64_t> xbit_keys;        // by xbit name index: the same after a reload
@@ -145,6 +163,7 @@ struct RuleProgram::Impl {
   std::vector<bool> wanted;
   bool wants_stream = false;
   bool has_tags = false;
+  FileWants wants_of_files;
   uint32_t generation = 0;
   uint64_t hash = 0;
   uint32_t max_literal = 0;

@@ -1,4 +1,4 @@
-// Rules on the fields and files of a transaction: scan, candidates, confirm.
+// Rules on the fields of a transaction: scan, candidates, confirm.
 #include "engine/match/detector_impl.h"
 
 #include <algorithm>
@@ -40,19 +40,20 @@ bool Detector::Impl::ScanTransaction(Transaction& tx, size_t i) {
     const FieldValue& value = tx.values[v];
     if (Index(value.direction) != i || value.keyword == kNoKeyword) continue;
     if (value.type == FieldType::kChunks)
-      st.growing.push_back({v, 0, false});
+      st.growing.push_back({.owner = v});
     else if (value.type == FieldType::kBytes || value.type == FieldType::kAddress)
       ScanField(value.keyword, i, value.bytes);
   }
   for (uint32_t& f = st.num_files[i]; f < tx.files.size(); ++f) {
-    if (Index(tx.files[f].direction) == i) st.growing.push_back({f | Growing::kFile, 0, false});
+    if (Index(tx.files[f].direction) != i) continue;
+    st.growing.push_back({.owner = f | Growing::kFile});
+    ScanNewFile(tx.files[f], i);
   }
   bool grown = false;
   for (Growing& g : st.growing) {
     if (g.owner & Growing::kFile) {
       const FileInfo& file = tx.files[g.owner & ~Growing::kFile];
-      if (Index(file.direction) != i || !Due(g, file.data.size(), file.closed, i)) continue;
-      ScanGroups(rp->file_groups[i], file.data);
+      if (Index(file.direction) != i || !ScanGrowingFile(g, file, i)) continue;
     } else {
       const FieldValue& value = tx.values[g.owner];
       if (Index(value.direction) != i || !Due(g, value.bytes.size(), value.complete, i)) continue;
@@ -120,26 +121,38 @@ void Detector::Impl::EvaluateCandidates(Transaction& tx, Direction direction) {
   size_t kept = 0;
   for (size_t c = 0; c < st.candidates.size(); ++c) {
     const uint32_t candidate = st.candidates[c], rank = candidate >> 1;
+    const CompiledRule& r = rp->compiled[rank];
     Look look = Look::kWait;
-    if ((candidate & 1) == Index(direction) || rp->compiled[rank].transactional) {
-      // Once in each direction, for fields that both have; a transactional rule once, and
-      // one on an event that names no direction.
-      const CompiledRule& r = rp->compiled[rank];
-      const bool one = r.transactional || (r.has_event && !r.flow_direction);
-      const uint32_t once = one ? rank << 1 : candidate;
-      const bool done = std::find(st.matched.begin(), st.matched.end(), once) != st.matched.end();
+    if ((candidate & 1) == Index(direction) || r.transactional) {
+      const uint32_t once = Once(r, direction);
+      const bool done = HasMatched(st, once, 0);
       const bool watch = !done && Watches(rank);
       if (watch) [[unlikely]] LookAtTransaction(tx, direction, true);
       look = done ? Look::kNever : Costed(rank, [&] { return TryFieldRule(r, tx, direction); });
-      if (look == Look::kMatch) {
-        st.matched.push_back(once);
-        Fire(rank, &tx, direction, false);
-      }
-      if (watch) [[unlikely]] EndLook(look == Look::kMatch);
+      const bool matched = look == Look::kMatch;
+      if (matched) look = FireOnTransaction(r, once, tx, direction);
+      if (watch) [[unlikely]] EndLook(matched);
     }
     if (look == Look::kWait) st.candidates[kept++] = candidate;
   }
   st.candidates.resize(kept);
+}
+
+bool Detector::Impl::HasMatched(const InspectionState& st, uint32_t once, uint32_t file) {
+  return std::ranges::find(st.matched, uint64_t{file} << 32 | once) != st.matched.end();
+}
+
+// kWait: further files may match too.
+Look Detector::Impl::FireOnTransaction(const CompiledRule& r, uint32_t once, Transaction& tx,
+                                       Direction direction) {
+  Fire(once >> 1, &tx, direction, false);
+  if (!r.on_files) {
+    tx.inspection.matched.push_back(once);
+    return Look::kMatch;
+  }
+  for (const uint32_t f : file_hits) tx.inspection.matched.push_back(uint64_t{f + 1} << 32 | once);
+  if (r.rule->file_keep) KeepFiles(r, tx, direction);
+  return tx.complete[Index(direction)] && !r.transactional ? Look::kMatch : Look::kWait;
 }
 
 Look Detector::Impl::TryFieldRule(const CompiledRule& r, const Transaction& tx, Direction direction) {
@@ -156,11 +169,16 @@ Look Detector::Impl::TryFieldRule(const CompiledRule& r, const Transaction& tx, 
     if (look == Look::kWait) all = look;
   }
   for (const CompiledInspection& f : r.fields) {
+    const bool of_file = IsFileBuffer(f.kind);
+    if (of_file && r.on_files) continue;  // below, of one file
     const uint8_t sides = r.transactional ? f.directions : side;
-    const Look look =
-        f.kind == BufferKind::kFileData ? TryFiles(f, tx, sides) : TryField(f, tx, sides);
+    const Look look = of_file ? TryFiles(f, tx, sides) : TryField(f, tx, sides);
     if (look == Look::kNever) return look;
     if (look == Look::kWait) all = look;
+  }
+  if (r.on_files) {
+    const Look look = TryEachFile(r, Once(r, direction), tx, r.transactional ? uint8_t{3} : side);
+    if (look != Look::kMatch) return look;
   }
   if (all != Look::kMatch) return all;
   if (!ConditionsHold(r, direction) || !PacketTestsHold(r)) return Look::kWait;
@@ -260,22 +278,6 @@ Look Detector::Impl::TryField(const CompiledInspection& inspection, const Transa
     if (BufferMatches(inspection, value.bytes)) return Look::kMatch;
   }
   return WhenAbsent(inspection, seen, !growing && IsOver(tx, inspection.keyword, sides));
-}
-
-Look Detector::Impl::TryFiles(const CompiledInspection& inspection, const Transaction& tx, uint8_t sides) {
-  bool growing = false, seen = false;
-  for (uint32_t f = 0; f < tx.files.size(); ++f) {
-    const FileInfo& file = tx.files[f];
-    if (!Counts(sides, file.direction)) continue;
-    if (inspection.absent == Inspection::Absent::kMatches) return Look::kNever;
-    seen = true;
-    if (!file.closed) {
-      growing = true;
-      if (inspection.confirm.needs_end || !Ready(tx.inspection, f | Growing::kFile)) continue;
-    }
-    if (!file.data.empty() && BufferMatches(inspection, file.data)) return Look::kMatch;
-  }
-  return WhenAbsent(inspection, seen, !growing && Complete(tx, sides));
 }
 
 namespace {

@@ -745,15 +745,7 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
   RuleObject(alert, packet);
   if (alert.tx != nullptr && options_.app_layer) {
     ProtocolObject(*alert.tx, true);
-    if (!alert.tx->files.empty()) {
-      json_.OpenArray("files");
-      for (const FileInfo& file : alert.tx->files) {
-        json_.OpenObject();
-        FileObject(file, alert.tx->id, true);
-        json_.CloseObject();
-      }
-      json_.CloseArray();
-    }
+    AlertFiles(*alert.tx);
   }
   AppProto(flow);
   if (flow.flow != nullptr) {
@@ -856,17 +848,38 @@ void EveWriter::Drop(const Packet& packet, const FlowView& flow, const DropView&
   End();
 }
 
+// Those that have had their own record are done with.
+void EveWriter::AlertFiles(const Transaction& tx) {
+  if (std::ranges::all_of(tx.files, &FileInfo::logged)) return;
+  json_.OpenArray("files");
+  for (const FileInfo& file : tx.files) {
+    if (file.logged) continue;
+    json_.OpenObject();
+    FileObject(file, tx.id, true);
+    json_.CloseObject();
+  }
+  json_.CloseArray();
+}
+
 void EveWriter::FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert) {
   json_.Field("filename", AsText(file.name));
   json_.FlagField("gaps", file.has_gap);
   json_.Field("state", !file.closed       ? "UNKNOWN"
                        : file.truncated ? "TRUNCATED"
                                         : "CLOSED");
+  if (!file.magic.empty()) json_.Field("magic", file.magic);
   if (!file.md5.empty()) json_.Field("md5", file.md5);
   if (!file.sha1.empty()) json_.Field("sha1", file.sha1);
-  if (!file.sha256.empty()) json_.Field("sha256", file.sha256);
-  json_.FlagField("stored", false);
-  if (in_alert) json_.FlagField("storing", false);
+  // A part has no hash, except as the name that it is stored by.
+  if (!file.sha256.empty() && (!file.truncated || file.stored)) json_.Field("sha256", file.sha256);
+  if (file.num_sids > 0) {
+    json_.OpenArray("sid");
+    for (size_t i = 0; i < file.num_sids; ++i) json_.Number(uint64_t{file.sids[i]});
+    json_.CloseArray();
+  }
+  json_.FlagField("stored", file.stored);
+  if (file.stored) json_.Field("file_id", file.store_id);
+  if (in_alert) json_.FlagField("storing", file.keep && file.store_id != 0 && !file.unstorable);
   json_.Field("size", file.size);
   json_.Field("tx_id", tx_id);
 }

@@ -232,6 +232,7 @@ class EveWriter {
   void PacketDump(const Packet& packet, const FlowView& flow);
   void VerdictObject(const VerdictView& verdict);
   void FlowObject(const Flow& flow, bool with_ends);
+  void AlertFiles(const Transaction& tx);
   void FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert);
   void TcpFlags(const Flow& flow);
   void Bypassed(const Flow& flow);

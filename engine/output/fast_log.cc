@@ -47,7 +47,8 @@ void AppendFastLog(const Packet& packet, const Rule& rule, std::string_view tag,
   std::strftime(date, sizeof(date), "%m/%d/%Y-%H:%M:%S", &parts);
   fmt::format_to(std::back_inserter(*out),
                  "{}.{:06}  {}[**] [{}:{}:{}] {} [**] [Classification: {}] [Priority: {}] ", date,
-                 micros % 1'000'000, tag, rule.gid, rule.sid, rule.rev, rule.message,
+                 micros % 1'000'000, tag, rule.gid, rule.sid, rule.rev,
+                 rule.message.empty() ? "(null)" : rule.message,
                  rule.classification.empty() ? "(null)" : rule.classification, rule.priority);
   packet.ip_version != 0 ? AppendEnds(packet, out) : AppendRaw(packet, out);
 }

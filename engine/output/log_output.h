@@ -20,7 +20,10 @@ namespace sluice {
 
 class LogOutput : public RecordSink {
  public:
-  void Put(RecordType, std::string_view record) final { Write(record); }
+  bool Put(RecordType, std::string_view record) final {
+    Write(record);
+    return true;
+  }
   // One line, with its newline.
   virtual void Write(std::string_view line) = 0;
   virtual void Flush() {}

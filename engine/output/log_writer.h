@@ -70,7 +70,7 @@ class RecordQueue {
 class QueueSink final : public RecordSink {
  public:
   QueueSink(RecordQueue* queue, uint16_t output) : queue_(queue), output_(output) {}
-  void Put(RecordType type, std::string_view record) override { queue_->Push(output_, type, record); }
+  bool Put(RecordType type, std::string_view record) override { return queue_->Push(output_, type, record); }
 
  private:
   RecordQueue* queue_;

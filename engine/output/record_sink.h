@@ -13,7 +13,7 @@ namespace sluice {
 // What a record is, for counting losses.  kProtocol + Schema::id: a dissector's.
 enum class RecordType : uint16_t {
   kAlert, kAnomaly, kArp, kDrop, kFile, kFlow, kNetflow, kPacket, kStats, kFast, kCapture,
-  kEnforcement, kProtocol
+  kEnforcement, kStored, kProtocol
 };
 inline RecordType ProtocolRecord(uint16_t schema) {
   return static_cast<RecordType>(static_cast<uint16_t>(RecordType::kProtocol) + schema);
@@ -21,15 +21,15 @@ inline RecordType ProtocolRecord(uint16_t schema) {
 // "alert", "flow" ...; "" for a dissector's.
 constexpr std::string_view RecordTypeName(RecordType type) {
   constexpr std::string_view kNames[] = {"alert",   "anomaly", "arp",    "drop",  "fileinfo", "flow",
-                                         "netflow", "packet",  "stats",  "fast",  "pcap",     "enforcement"};
+                                         "netflow", "packet",  "stats",  "fast",  "pcap",     "enforcement", "stored"};
   return type < RecordType::kProtocol ? kNames[static_cast<size_t>(type)] : std::string_view();
 }
 
 class RecordSink {
  public:
   virtual ~RecordSink() = default;
-  // A whole record; text with its newline.
-  virtual void Put(RecordType type, std::string_view record) = 0;
+  // A whole record; text with its newline.  False: it was lost on the way.
+  virtual bool Put(RecordType type, std::string_view record) = 0;
 };
 
 }  // namespace sluice

@@ -10,21 +10,6 @@ std::unexpected<Error> Bad(std::string message) {
   return std::unexpected(Error{Errc::kInvalidArgument, std::move(message)});
 }
 
-// "!"value"" -> negated and the text between the quotes.
-enum class Quotes { kRequired, kOptional };
-
-Result<std::string_view> Unquote(std::string_view value, bool* negated,
-                                 Quotes quotes = Quotes::kRequired) {
-  value = Trim(value);
-  *negated = value.starts_with('!');
-  if (*negated) value = Trim(value.substr(1));
-  if (quotes == Quotes::kOptional && !value.starts_with('"')) return value;
-  if (value.size() < 2 || value.front() != '"' || value.back() != '"') {
-    return Fail(Errc::kInvalidArgument, "the value must stand in double quotes");
-  }
-  return value.substr(1, value.size() - 2);
-}
-
 KeywordResult Content(RuleContext& c, std::string_view value, std::string_view) {
   ContentTest test;
   const auto quoted = Unquote(value, &test.negated);
@@ -440,17 +425,15 @@ KeywordResult Base64DecodeKeyword(RuleContext& c, std::string_view value, std::s
   return {};
 }
 
-KeywordResult OwnBuffer(RuleContext& c, std::string_view value, std::string_view name) {
+KeywordResult Base64Data(RuleContext& c, std::string_view value, std::string_view name) {
   Inspection inspection;
   inspection.name = name;
   if (auto ok = ParseSide(c, value, &inspection.side); !ok) return ok;
-  inspection.kind = name == "base64_data" ? BufferKind::kBase64 : BufferKind::kFileData;
-  if (name == "base64_data") {
-    const bool decoded = std::ranges::any_of(c.rule.inspections, [](const Inspection& i) {
-      return std::ranges::any_of(i.tests, [](const BufferTest& t) { return std::holds_alternative<Base64Decode>(t); });
-    });
-    if (!decoded) return Bad("base64_data needs a base64_decode before it");
-  }
+  inspection.kind = BufferKind::kBase64;
+  const bool decoded = std::ranges::any_of(c.rule.inspections, [](const Inspection& i) {
+    return std::ranges::any_of(i.tests, [](const BufferTest& t) { return std::holds_alternative<Base64Decode>(t); });
+  });
+  if (!decoded) return Bad("base64_data needs a base64_decode before it");
   c.UseBuffer(std::move(inspection));
   return {};
 }
@@ -558,9 +541,7 @@ const KeywordEntry kContentKeywords[] = {
     {"urilen", UriLen, "size of the URI"},
     {"absent", Absent, "the sticky buffer is not there; absent: or_else allows that"},
     {"base64_decode", Base64DecodeKeyword, "decodes for base64_data"},
-    {"base64_data", OwnBuffer, "sticky buffer: what base64_decode gave"},
-    {"file.data", OwnBuffer, "sticky buffer: the file's content"},
-    {"file_data", OwnBuffer, "old name of file.data"},
+    {"base64_data", Base64Data, "sticky buffer: what base64_decode gave"},
     {"pkt_data", PktData, "back to the payload"},
     {"frame", Frame, "sticky buffer: a frame of a dissector, bytes as they were sent"},
     {"ipv4.hdr", HeaderBufferKeyword, "sticky buffer: IPv4 header"},

@@ -33,8 +33,9 @@ struct RuleContext {
   int Target(bool relative);
   int Payload();  // the payload's inspection, made on first use
   int Field(const FieldKeyword& field, bool fresh, uint8_t side = 3);
-  // A buffer of the engine becomes the sticky one; named again it goes on.
-  void UseBuffer(Inspection inspection);
+  // A buffer of the engine becomes the sticky one; named again it goes on, unless each
+  // naming may mean another value (`fresh`).
+  void UseBuffer(Inspection inspection, bool fresh = false);
   void Add(int inspection, BufferTest test);
   bool LastIsContent();
   ContentTest* LastContent();
@@ -59,7 +60,13 @@ extern const KeywordEntry kContentKeywords[];
 extern const KeywordEntry kPacketKeywords[];
 extern const KeywordEntry kFlowKeywords[];
 extern const KeywordEntry kDatasetKeywords[];
+extern const KeywordEntry kFileKeywords[];
 extern const KeywordEntry kUnsupportedKeywords[];
+
+// A value in double quotes, a `!` before it told apart.
+enum class Quotes : uint8_t { kRequired, kOptional };
+Result<std::string_view> Unquote(std::string_view value, bool* negated,
+                                 Quotes quotes = Quotes::kRequired);
 
 // What may follow a sticky buffer: nothing, or its side in a transactional rule.
 KeywordResult ParseSide(const RuleContext& c, std::string_view value, uint8_t* side);

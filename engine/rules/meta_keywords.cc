@@ -202,10 +202,7 @@ const KeywordEntry kMetaKeywords[] = {
 const KeywordEntry kUnsupportedKeywords[] = {
     {"lua", nullptr, ""}, {"luajit", nullptr, ""}, {"asn1", nullptr, ""},
     {"geoip", nullptr, ""}, {"iprep", nullptr, ""}, 
-    {"filestore", nullptr, ""}, {"file.name", nullptr, ""},
-    {"file.magic", nullptr, ""}, {"filemagic", nullptr, ""}, {"filename", nullptr, ""},
-    {"fileext", nullptr, ""}, {"filesize", nullptr, ""}, {"filemd5", nullptr, ""},
-    {"filesha1", nullptr, ""}, {"filesha256", nullptr, ""}, {"replace", nullptr, ""},
+    {"replace", nullptr, ""},
     {"ftpbounce", nullptr, ""}, {"rpc", nullptr, ""}, {"nfq_set_mark", nullptr, ""},
     {"rate_filter", nullptr, ""},
     {"engine-event", nullptr, ""}, {"l3_proto", nullptr, ""},

@@ -24,7 +24,7 @@ const KeywordMap& Keywords() {
   static const KeywordMap map = [] {
     KeywordMap out;
     for (const KeywordEntry* table :
-         {kMetaKeywords, kContentKeywords, kPacketKeywords, kFlowKeywords, kDatasetKeywords,
+         {kMetaKeywords, kContentKeywords, kPacketKeywords, kFlowKeywords, kDatasetKeywords, kFileKeywords,
           kUnsupportedKeywords}) {
       for (const KeywordEntry* entry = table; entry->name != nullptr; ++entry) {
         out.emplace(entry->name, entry);
@@ -181,6 +181,18 @@ KeywordResult CheckContents(RuleContext& c) {
   return {};
 }
 
+// What is said of one file cannot ask for there being none.
+KeywordResult CheckFiles(const Rule& rule) {
+  for (const Inspection& inspection : rule.inspections) {
+    const bool of_file = inspection.kind == BufferKind::kFileData || inspection.kind == BufferKind::kFileName ||
+                         inspection.kind == BufferKind::kFileMagic;
+    if (of_file && rule.OnFiles() && inspection.absent != Inspection::Absent::kMismatches) {
+      return Bad(fmt::format("{}: absent, while other options of the rule ask for a file", inspection.name));
+    }
+  }
+  return {};
+}
+
 // What only the whole rule shows.
 KeywordResult Validate(RuleContext& c) {
   Rule& rule = c.rule;
@@ -198,6 +210,7 @@ KeywordResult Validate(RuleContext& c) {
     }
   }
   if (auto ok = CheckContents(c); !ok) return ok;
+  if (auto ok = CheckFiles(rule); !ok) return ok;
   if (rule.header.transactional) return {};  // fields of both directions are what it is for
   uint8_t directions = 3;
   const auto narrow = [&](std::string_view name) -> bool {
@@ -283,6 +296,17 @@ void ParseRule(std::string_view text, const Place& place, const RuleOptions& opt
 }
 
 
+Result<std::string_view> Unquote(std::string_view value, bool* negated, Quotes quotes) {
+  value = Trim(value);
+  *negated = value.starts_with('!');
+  if (*negated) value = Trim(value.substr(1));
+  if (quotes == Quotes::kOptional && !value.starts_with('"')) return value;
+  if (value.size() < 2 || value.front() != '"' || value.back() != '"') {
+    return Fail(Errc::kInvalidArgument, "the value must stand in double quotes");
+  }
+  return value.substr(1, value.size() - 2);
+}
+
 // ------------------------------------------------------------------ context
 
 int RuleContext::Payload() {
@@ -320,9 +344,9 @@ int RuleContext::Field(const FieldKeyword& field, bool fresh, uint8_t side) {
   return static_cast<int>(rule.inspections.size()) - 1;
 }
 
-void RuleContext::UseBuffer(Inspection inspection) {
+void RuleContext::UseBuffer(Inspection inspection, bool fresh) {
   const auto known = std::ranges::find_if(rule.inspections, [&](const Inspection& i) {
-    return i.kind == inspection.kind && i.side == inspection.side && i.header == inspection.header && i.transforms.empty();
+    return !fresh && i.kind == inspection.kind && i.side == inspection.side && i.header == inspection.header && i.transforms.empty();
   });
   current = static_cast<int>(known - rule.inspections.begin());
   if (known == rule.inspections.end()) rule.inspections.push_back(std::move(inspection));

@@ -489,6 +489,21 @@ std::string RulePrinter::Condition(const FlowCondition& condition) const {
       condition);
 }
 
+std::string RulePrinter::File(const FileTest& test) const {
+  if (const auto* size = std::get_if<FileSizeTest>(&test)) return "filesize:" + PrintUintTest(size->test);
+  static constexpr std::string_view kHashes[] = {"filemd5", "filesha1", "filesha256"};
+  const auto& hash = std::get<FileHashTest>(test);
+  return fmt::format("{}:{}{}", kHashes[static_cast<size_t>(hash.hash)], hash.negated ? "!" : "", hash.list);
+}
+
+std::string RulePrinter::Keep(const FileKeep& keep) const {
+  static constexpr std::string_view kSides[] = {"", "to_server", "to_client", "both"};
+  static constexpr std::string_view kScopes[] = {"", ",tx", ",flow"};
+  if (keep.side == FileKeep::Side::kRule) return "filestore";
+  return fmt::format("filestore:{}{}", kSides[static_cast<size_t>(keep.side)],
+                     kScopes[static_cast<size_t>(keep.scope)]);
+}
+
 std::string RulePrinter::Options(const Rule& rule) const {
   std::string out;
   const auto add = [&out](const std::string& option) { out += option + "; "; };
@@ -496,6 +511,8 @@ std::string RulePrinter::Options(const Rule& rule) const {
   for (const FlowCondition& condition : rule.flow_conditions) add(Condition(condition));
   for (const PacketTest& test : rule.packet_tests) add(Packet(test));
   for (const NumberInspection& number : rule.numbers) add(Number(number));
+  for (const FileTest& test : rule.file_tests) add(File(test));
+  if (rule.file_keep) add(Keep(*rule.file_keep));
   bool first = true;
   for (const Inspection& inspection : rule.inspections) {
     // The payload needs no word before any buffer.

@@ -31,6 +31,8 @@ class RulePrinter {
   std::string Number(const NumberInspection& number) const;
   std::string Packet(const PacketTest& test) const;
   std::string Condition(const FlowCondition& condition) const;
+  std::string File(const FileTest& test) const;
+  std::string Keep(const FileKeep& keep) const;
 
  private:
   const RuleSet& set_;

@@ -228,6 +228,8 @@ enum class BufferKind : uint8_t {
   kFileData,  // file.data
   kBase64,    // base64_data: output of Base64Decode in the buffer before
   kHeader,    // a header keyword: ipv4.hdr, tcp.hdr ... (HeaderBuffer)
+  kFileName,   // file.name
+  kFileMagic,  // file.magic: what libmagic says of the first bytes
 };
 enum class HeaderBuffer : uint8_t {
   kNone, kIpv4, kIpv6, kTcp, kUdp, kIcmpv4, kIcmpv6, kEther, kIgmp, kSctp, kArp,
@@ -373,6 +375,28 @@ struct AppStateTest {  // "app-layer-state": the number of the transaction's sta
 using FlowCondition = std::variant<FlowTest, FlowbitTest, FlowintTest, XbitTest, StreamSizeTest,
                                    FlowNumberTest, AppProtocolTest, AppEventTest, AppStateTest>;
 
+// --------------------------------------------------------------- files
+
+struct FileSizeTest {
+  UintTest test;
+  bool operator==(const FileSizeTest&) const = default;
+};
+enum class FileHash : uint8_t { kMd5, kSha1, kSha256 };
+struct FileHashTest {  // "filemd5: [!]list"
+  FileHash hash = FileHash::kMd5;
+  bool negated = false;
+  std::string list;  // a file, as written
+  bool operator==(const FileHashTest&) const = default;
+};
+using FileTest = std::variant<FileSizeTest, FileHashTest>;
+
+// "filestore": what is kept because the rule matched.
+struct FileKeep {
+  enum class Side : uint8_t { kRule, kToServer, kToClient, kBoth } side = Side::kRule;
+  enum class Scope : uint8_t { kFile, kTransaction, kFlow } scope = Scope::kFile;
+  bool operator==(const FileKeep&) const = default;
+};
+
 // ------------------------------------------------------------ thresholds
 
 struct Threshold {
@@ -451,6 +475,9 @@ struct Rule {
 
   std::vector<Inspection> inspections;
   std::vector<NumberInspection> numbers;
+  std::vector<FileTest> file_tests;   // all on one file, as are its buffers then
+  std::optional<FileKeep> file_keep;
+  bool OnFiles() const { return !file_tests.empty() || file_keep; }  // looks at each file
   std::vector<PacketTest> packet_tests;
   std::vector<FlowCondition> flow_conditions;
   std::optional<Threshold> threshold;         // alert suppression

@@ -202,7 +202,7 @@ TEST(Allocation, NoneInSteadyStateOfTheWholePath) {
   options.eve.resize(1);
   EveOptions& eve = options.eve[0];
   eve.ethernet = eve.payload = eve.payload_printable = eve.packet = eve.raw_rule = true;
-  options.dissect.hash_md5 = false;  // off unless asked for: OpenSSL allocates for each digest
+  options.dissect.files = {};  // off unless asked for: OpenSSL allocates for each digest
   Lab lab(kRules, options, SLUICE_PLUGINS);
   constexpr uint16_t kWarmUp = 60, kMeasured = 40;
   constexpr uint64_t kPluginsPerRound = 40;

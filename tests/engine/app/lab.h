@@ -22,9 +22,10 @@ sluice_plugin MakeLinePlugin();  // line.cc
 
 class MemorySink final : public RecordSink {
  public:
-  void Put(RecordType, std::string_view record) override {
+  bool Put(RecordType, std::string_view record) override {
     if (keep) records.emplace_back(record);
     ++count;
+    return true;
   }
   bool keep = true;
   std::vector<std::string> records;

@@ -124,7 +124,10 @@ const CommunityCase kCommunity[] = {
 INSTANTIATE_TEST_SUITE_P(Version1, Community, ::testing::ValuesIn(kCommunity));
 
 struct StringSink final : RecordSink {
-  void Put(RecordType, std::string_view record) override { text += record; }
+  bool Put(RecordType, std::string_view record) override {
+    text += record;
+    return true;
+  }
   std::string text;
 };
 

@@ -1,0 +1,74 @@
+// Files of a transaction: their end, their kind, their way into the store.
+#include <openssl/evp.h>
+
+#include "engine/dissect/dissector.h"
+
+namespace sluice {
+namespace {
+
+std::string Hex(const uint8_t* bytes, size_t len) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (size_t i = 0; i < len; ++i) {
+    out += kHex[bytes[i] >> 4];
+    out += kHex[bytes[i] & 15];
+  }
+  return out;
+}
+
+}  // namespace
+
+// A part has no hash but the one that it is stored by.
+void Dissector::CloseFile(LiveTransaction::Window& window, FileInfo& file, bool truncated) {
+  file.closed = true;
+  file.truncated = truncated || file.has_gap;
+  std::string* out[3] = {&file.md5, &file.sha1, &file.sha256};
+  for (size_t i = 0; i < 3; ++i) {
+    const bool names_store = file_sink_ != nullptr && i == 2 && !file.has_gap;
+    if (!window.hashed[i] || (file.truncated && !names_store)) continue;
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned int len = 0;
+    EVP_DigestFinal_ex(window.digests[i], digest, &len);
+    *out[i] = Hex(digest, len);
+  }
+  FindMagic(window, file);
+}
+
+void Dissector::FindMagic(LiveTransaction::Window& window, FileInfo& file) {
+  if (!window.magic || (!file.closed && file.data.size() < FileInfo::kMagicBytes)) return;
+  window.magic = false;
+  file.magic = magic_.Describe(file.data);
+}
+
+// `window` has the first file.size bytes, or not all of them: then it is too late.
+bool Dissector::BeginStoring(FileInfo& file, Slice window) {
+  if (window.size() < file.size) {
+    file.unstorable = true;
+    if (file.keep) file_sink_->GiveUp(0, KeepFailure::kWindow);
+    return false;
+  }
+  file.store_id = file_sink_->Begin();
+  file.unstorable = !file_sink_->Data(file.store_id, 0, window);
+  return !file.unstorable;
+}
+
+bool Dissector::StoreFiles(FlowDissection& flow) {
+  bool any = false;
+  for (LiveTransaction* live : flow.live_) {
+    for (FileInfo& file : live->tx.files) {
+      any |= file.keep;
+      if (file.keep && file.store_id == 0 && !file.unstorable && !file.logged) BeginStoring(file, file.data);
+    }
+  }
+  return any;
+}
+
+void Dissector::CloseFiles(LiveTransaction& live) {
+  for (uint32_t i = 0; i < live.num_windows; ++i) {
+    LiveTransaction::Window& window = live.windows[i];
+    if (!window.file || live.tx.files[window.owner].closed) continue;
+    CloseFile(window, live.tx.files[window.owner], true);
+  }
+}
+
+}  // namespace sluice
