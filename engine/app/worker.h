@@ -190,6 +190,7 @@ class Worker {
                   const PacketResult& result, Slice payload);
   WorkerStats::App& AppStats(const Flow& flow, const Schema& schema);
   void CountProtocol(const Flow& flow, FlowWork& state);
+  void CollectRuleCosts(NamedCounters* out) const;
   void CollectAppCounters(NamedCounters* out) const;
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
   void AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema, uint32_t index,

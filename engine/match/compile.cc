@@ -514,6 +514,7 @@ class Compiler {
     if (c.kind == RuleClass::kPacket) Consider(c.payload, true, &best, &score);
     c.fast_pattern = best.literal;
     c.fast_nocase = best.nocase;
+    c.fast_head = best.head;
     if (!best.literal.empty()) {
       c.fast_in = (c.kind == RuleClass::kFields ? c.fields : c.payload)[best.inspection].inspection;
     }

@@ -20,6 +20,7 @@ double ExpectedHits(const CompiledRule& r, double bytes) {
   if (r.fast_pattern.empty()) return 1;  // tried on each packet or transaction
   double chance = 1;
   for (const char c : r.fast_pattern) chance *= ByteChance(static_cast<uint8_t>(c)) * (r.fast_nocase ? 2 : 1);
+  if (r.fast_head > 0) bytes = std::min(bytes, static_cast<double>(r.fast_head));
   // Bytes are not independent: long words come up more often than their letters say.
   return std::max(chance * bytes, 1e-5 / static_cast<double>(r.fast_pattern.size()));
 }

@@ -69,6 +69,7 @@ struct CompiledRule {
   std::string fast_pattern;
   const Inspection* fast_in = nullptr;  // where it is looked for
   bool fast_nocase = false;
+  uint32_t fast_head = 0;  // > 0: it lies within so many first bytes
   RegexEngine engine = RegexEngine::kNone;
   std::string engine_reason;
 };

@@ -31,6 +31,32 @@ UintTest Uint(CompareOp op, uint64_t a, uint64_t b = 0) {
   return t;
 }
 
+// ------------------------------------------------------------------- cost
+
+TEST(Costs, EachCheckCountsAndEach64thIsTimed) {
+  Bench bench(CompileRules({PayloadRule(1, {Content("evil"), Content("z")})}));
+  for (uint32_t i = 0; i < 10 * kCostSample; ++i) bench.Send(i % 2 == 0 ? "evil z" : "evil");
+  const RuleCost& cost = bench.detector.costs()[0];
+  EXPECT_EQ(cost.checks, 10u * kCostSample);
+  EXPECT_EQ(cost.matches, 5u * kCostSample);
+  EXPECT_EQ(cost.sampled, 10u);
+  EXPECT_GT(cost.EstimatedCycles(), 0u);
+}
+
+TEST(Costs, PredictionRanksWhatIsTriedMore) {
+  PcreTest expression;
+  expression.pattern = "a.*b";
+  ContentTest at_start = Content("GET ");
+  at_start.depth = Num(4);
+  const auto program = CompileRules({PayloadRule(1, {Content("user-agent-of-one-malware")}), PayloadRule(2, {at_start}),
+                                     PayloadRule(3, {Content("ab")}), PayloadRule(4, {expression})});
+  double before = 0;
+  for (const Rule& rule : program->rules().rules) {
+    EXPECT_GT(program->PredictedCost(rule), before) << rule.sid;
+    before = program->PredictedCost(rule);
+  }
+}
+
 // ------------------------------------------------------------------- tags
 
 Rule Tagged(uint32_t sid, Tag tag) {
