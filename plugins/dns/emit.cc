@@ -88,6 +88,7 @@ void Emitter::EachRecord(Section section, bool with_name, Visit visit) {
 // -------------------------------------------------------------------- for rules
 
 void Emitter::Rules() {
+  if (Wanted(kPdu)) Text(kPdu, message_);
   flow_.SetUint(tx_, kOpcode, header_.opcode());
   flow_.SetUint(tx_, kRcode, header_.rcode());
   const bool query = !response_ && Wanted(kQueryName), any = Wanted(kAnyQueryName);

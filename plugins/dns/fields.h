@@ -28,7 +28,7 @@ enum Field : uint32_t {
   kGroupSoa, kGroupSrv, kGroupSshfp,
   // For rules.
   kOpcode, kRcode, kRrType, kQueryName, kAnyQueryName, kAnswerName, kAuthorityName, kAdditionalName,
-  kResponseName, kUnsolicited,
+  kResponseName, kUnsolicited, kPdu,
   kNumFields
 };
 
@@ -164,6 +164,8 @@ inline constexpr sluice_field kFields[] = {
     Keyword("dns.response.rrname", nullptr, "every name in an answer, also in data of CNAME, MX, NS, PTR, SOA",
             SLUICE_BYTES, SLUICE_REPEATED),
     Keyword("dns.unsolicited", nullptr, "an answer to no query of its flow", SLUICE_BOOL),
+    Keyword("dns.pdu", nullptr, "a message as it was sent, without the length before it over TCP", SLUICE_BYTES,
+            SLUICE_FRAME),
 };
 static_assert(std::size(kFields) == kNumFields);
 

@@ -46,6 +46,14 @@ TEST(Dns, NamesOfAQueryAreSeenFromBothSidesByTheNewKeywordAlone) {
   EXPECT_EQ(c.Values(1, "dns.query", kS), Names{});
 }
 
+TEST(Dns, AMessageAsItWasSentIsTheSameOverBothTransports) {
+  Conversation udp(SLUICE_UDP, 53), tcp(SLUICE_TCP, 53);
+  udp.Client(kQuery);
+  tcp.Client(Framed(kQuery));
+  EXPECT_EQ(udp.Value(0, "dns.pdu"), kQuery);
+  EXPECT_EQ(tcp.Value(0, "dns.pdu"), kQuery);
+}
+
 TEST(Dns, EveryNameOfAnAnswer) {
   Conversation c(SLUICE_UDP, 53);
   c.Client(kQuery);
