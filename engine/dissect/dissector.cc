@@ -328,9 +328,11 @@ void Dissector::Feed(FlowDissection& flow, Direction direction, Slice bytes) {
   }
   std::vector<uint8_t>& pending = flow.pending_[d];
   if (flow.plugin_ == nullptr) {
-    if (flow.probed_no_[d]) return;
+    if (!flow.first_) flow.first_ = direction;
+    if (flow.probed_no_[d]) return KeepUnknown(flow, direction, bytes);
     KeepPending(flow, direction, bytes);
-    if (Probe(flow, direction, pending)) StartParsing(flow);
+    if (Probe(flow, direction, pending)) return StartParsing(flow);
+    if (flow.probed_no_[d]) KeepUnknown(flow, direction, {});  // within its bound
     return;
   }
   if (flow.sides_[d] == nullptr) CheckSide(flow, direction, bytes);
@@ -379,12 +381,25 @@ void Dissector::KeepPending(FlowDissection& flow, Direction direction, Slice res
   pending.insert(pending.end(), rest.begin(), rest.end());
 }
 
-// After a dissector was found: what both directions have kept, in wire order as
-// far as it is known (the initiator first).
+// Of a side that no dissector knows by its first bytes: the other side's may tell whose they
+// are.  More than a probe may ask for is not kept.
+void Dissector::KeepUnknown(FlowDissection& flow, Direction direction, Slice bytes) {
+  const size_t d = Index(direction);
+  std::vector<uint8_t>& pending = flow.pending_[d];
+  if (flow.failed_) return;
+  if (flow.withheld_[d] == 0 && pending.size() + bytes.size() <= options_.max_probe_bytes) {
+    return KeepPending(flow, direction, bytes);
+  }
+  flow.withheld_[d] += pending.size() + bytes.size();  // a gap, should it come to parsing
+  pending.clear();
+}
+
+// After a dissector was found: what both directions have kept, first who spoke first.
 void Dissector::StartParsing(FlowDissection& flow) {
+  const Direction first = flow.first_.value_or(Direction::kToServer);
   for (int round = 0; round < 4; ++round) {  // hand-over chains are bounded
     bool again = false;
-    for (Direction direction : {Direction::kToServer, Direction::kToClient}) {
+    for (Direction direction : {first, Opposite(first)}) {
       const size_t d = Index(direction);
       if (flow.opaque_ || flow.stopped_[d] || flow.pending_[d].empty()) continue;
       flow.current_ = direction;
@@ -455,8 +470,9 @@ bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
   }
   if (undecided) ++stats_.probe_undecided;
   flow.probed_no_[d] = true;
-  flow.pending_[d].clear();
   if (flow.probed_no_[0] && flow.probed_no_[1]) {
+    flow.pending_[0].clear();
+    flow.pending_[1].clear();
     flow.failed_ = true;
     ++stats_.undissected;
   }

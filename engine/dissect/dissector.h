@@ -89,6 +89,7 @@ class Dissector {
   void ParsePending(FlowDissection& flow, Direction direction);
   void Stop(FlowDissection& flow, Direction direction);
   void KeepPending(FlowDissection& flow, Direction direction, Slice rest);
+  void KeepUnknown(FlowDissection& flow, Direction direction, Slice bytes);
   void CompleteAll(FlowDissection& flow);
   // files.cc
   void CloseFile(LiveTransaction::Window& window, FileInfo& file, bool truncated);

@@ -180,6 +180,7 @@ class FlowDissection {
   bool failed_ = false, opaque_ = false, encrypted_ = false, changed_ = false, dead_ = false;
   const Schema* sides_[2] = {nullptr, nullptr};
   bool probed_no_[2] = {false, false};
+  std::optional<Direction> first_;  // who spoke first
   uint32_t parse_errors_ = 0, gap_stops_ = 0;
   bool stopped_[2] = {false, false};  // ERROR or gap: not parsed again
   bool ended_[2] = {false, false};

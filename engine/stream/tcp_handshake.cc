@@ -244,7 +244,14 @@ bool TcpSession::Begun(Pass& pass) {
     if (!pass.options.async_oneside && !midstream_) return none(false);
     Open(sender, pass.packet.tcp.seq);
   }
-  if (state_ == TcpState::kSynSent && pass.d == Direction::kToServer && pass.options.async_oneside) {
+  const bool unanswered = state_ == TcpState::kSynSent && pass.d == Direction::kToServer;
+  if (unanswered && !pass.options.async_oneside && !pass.options.inline_mode) {
+    // Passive, without the server's side there is no telling what it took: rules look at
+    // the packets alone, unless streams of one side are asked for.
+    pass.outcome.accepted = true;
+    return false;
+  }
+  if (unanswered && pass.options.async_oneside) {
     if (Unwrap(sender, pass.packet.tcp.seq) != sender.next) pass.Raise(StreamEvent::k3whsAsyncWrongSeq);
     state_ = TcpState::kEstablished;
     established_ = true;

@@ -98,6 +98,45 @@ TEST_F(DissectorTest, TheServersSideAloneFindsTheProtocol) {
   dissector.Close(flow);
 }
 
+// A request that no probe knows is one all the same if the answer says so.
+TEST_F(DissectorTest, WhatASideSaidIsParsedOnceTheOtherTellsTheProtocol) {
+  FlowDissection* flow = Open();
+  Send(flow, "DO it");
+  Send(flow, "\n");
+  EXPECT_EQ(flow->schema(), nullptr);
+  Send(flow, "200\n", Direction::kToClient);
+  ASSERT_EQ(flow->transactions().size(), 1u);
+  EXPECT_EQ(AsText(flow->transactions()[0]->tx.values[0].bytes), "DO");
+  dissector.Close(flow);
+}
+
+// Found by fuzzing: which side was parsed first depended on how the other was cut.
+TEST_F(DissectorTest, WhoSpokeFirstIsParsedFirst) {
+  const std::string request = "do it\n";
+  for (const size_t cut : {size_t{0}, size_t{4}}) {
+    FlowDissection* flow = Open();
+    Send(flow, "100\n", Direction::kToClient);  // no answer that a probe knows, nor to anything
+    Send(flow, request.substr(0, cut));
+    Send(flow, request.substr(cut));
+    ASSERT_EQ(flow->transactions().size(), 1u) << "cut=" << cut;
+    EXPECT_FALSE(flow->transactions()[0]->tx.complete[1]) << "cut=" << cut;
+    dissector.Close(flow);
+  }
+}
+
+TEST_F(DissectorTest, OfAnUnknownSideNoMoreIsKeptThanAProbeMayAskFor) {
+  const std::string input = "DO it\n" + std::string(options.max_probe_bytes, 'x');
+  for (const size_t cut : {size_t{0}, size_t{6}, input.size()}) {
+    FlowDissection* flow = Open();
+    Send(flow, input.substr(0, cut));
+    Send(flow, input.substr(cut));
+    Send(flow, "200\n", Direction::kToClient);
+    EXPECT_NE(flow->schema(), nullptr);
+    EXPECT_TRUE(flow->transactions().empty()) << "cut=" << cut;
+    dissector.Close(flow);
+  }
+}
+
 TEST_F(DissectorTest, ExceptionStopsThatDirectionOnly) {
   FlowDissection* flow = Open();
   Send(flow, "do x\nthrow\ndo y\n");

@@ -122,6 +122,19 @@ TEST_F(Session, EarlyDataThatWasIgnoredIsLookedAtAgain) {
   }
 }
 
+// Passive, nobody can tell what a server took that is never seen.
+TEST_F(Session, WithoutTheServersSideNothingIsHandedOnUnlessAsked) {
+  for (const bool oneside : {false, true}) {
+    session.Reset(pool);
+    to = SessionRecorder{};
+    options.async_oneside = oneside;
+    Send(kC, kTcpSyn, 1000, 0);
+    Send(kC, kTcpAck, 1001, 5001, "GET");
+    Flush();
+    EXPECT_EQ(to.data[0], oneside ? "GET" : "");
+  }
+}
+
 // The states are the server's.
 TEST_F(Session, TheServerWaitsWhenTheClientClosesFirst) {
   Handshake();
