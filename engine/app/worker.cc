@@ -247,6 +247,7 @@ FlowDissection& Worker::DissectionOf(Flow& flow, FlowWork& state) {
     facts.ip_version = flow.tuple.source.version;
     facts.client_port = flow.tuple.source_port;
     facts.server_port = flow.tuple.destination_port;
+    facts.midstream = state.session.midstream();
     facts.client_address = Slice(flow.tuple.source.bytes.data(), len);
     facts.server_address = Slice(flow.tuple.destination.bytes.data(), len);
     state.dissection = dissector_.Open(facts);

@@ -382,11 +382,12 @@ void Dissector::KeepPending(FlowDissection& flow, Direction direction, Slice res
 }
 
 // Of a side that no dissector knows by its first bytes: the other side's may tell whose they
-// are.  More than a probe may ask for is not kept.
+// are.  More than a probe may ask for is not kept, nor what did not begin the stream.
 void Dissector::KeepUnknown(FlowDissection& flow, Direction direction, Slice bytes) {
   const size_t d = Index(direction);
   std::vector<uint8_t>& pending = flow.pending_[d];
   if (flow.failed_) return;
+  if (flow.facts_.midstream) return pending.clear();  // half a message would be read as a whole one
   if (flow.withheld_[d] == 0 && pending.size() + bytes.size() <= options_.max_probe_bytes) {
     return KeepPending(flow, direction, bytes);
   }

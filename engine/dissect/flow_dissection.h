@@ -130,6 +130,7 @@ struct FlowFacts {  // what a dissector may ask about its flow
   uint8_t ip_version = 4;
   uint16_t client_port = 0, server_port = 0;
   Slice client_address, server_address;  // borrowed for the flow's life
+  bool midstream = false;  // the first bytes were not seen
 };
 
 class FlowDissection {

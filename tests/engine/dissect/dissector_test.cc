@@ -36,8 +36,9 @@ std::string Snapshot(const FlowDissection& flow) {
 
 class DissectorTest : public ::testing::Test {
  protected:
-  FlowDissection* Open(uint32_t transport = SLUICE_TCP) {
+  FlowDissection* Open(uint32_t transport = SLUICE_TCP, bool midstream = false) {
     FlowFacts facts;
+    facts.midstream = midstream;
     facts.transport = transport;
     return dissector.Open(facts);
   }
@@ -107,6 +108,15 @@ TEST_F(DissectorTest, WhatASideSaidIsParsedOnceTheOtherTellsTheProtocol) {
   Send(flow, "200\n", Direction::kToClient);
   ASSERT_EQ(flow->transactions().size(), 1u);
   EXPECT_EQ(AsText(flow->transactions()[0]->tx.values[0].bytes), "DO");
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, MidstreamTheRestOfAMessageIsNotTakenForOne) {
+  FlowDissection* flow = Open(SLUICE_TCP, true);
+  Send(flow, "o it\n");
+  Send(flow, "200\n", Direction::kToClient);
+  EXPECT_NE(flow->schema(), nullptr);
+  EXPECT_TRUE(flow->transactions().empty());
   dissector.Close(flow);
 }
 
