@@ -174,7 +174,7 @@ struct PacketResult {
 };
 
 struct DetectorOptions {
-  bool inline_stream = false;              // each packet is judged with the bytes before it
+  bool inline_stream = false;              // all of a window is new to each packet: may fire again
   uint32_t max_alerts = 15;                // per packet, 1 .. 255
   uint32_t max_recursion = 3000;           // test evaluations for one rule and buffer
   uint64_t max_confirm_bytes = 16u << 20;  // searched for one rule and buffer
@@ -232,8 +232,8 @@ class Detector {
   // reassembled stream, so plain content rules wait for InspectStream().
   void InspectPayload(bool in_stream);
   // `window`: contiguous bytes of one direction, the newest last; `at`: the
-  // stream offset of its first byte.  May repeat bytes already shown; a rule
-  // fires only on what is new.  Call before the transactions of the packet.
+  // stream offset of its first byte.  May repeat bytes already shown; a rule fires
+  // only on new ones (but inline_stream).  Call before the packet's transactions.
   void InspectStream(Direction direction, Slice window, uint64_t at);
   void InspectFlowEvents(std::span<const FlowEvent> events);
   // Rules on fields, once per transaction each.  Cheap where nothing has
