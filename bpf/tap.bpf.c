@@ -26,6 +26,7 @@ struct work {			/* one packet's way through the classifier */
 	__u32 side;
 	__u32 hash;
 	__u32 direction;
+	__u32 link;		/* enum tap_link */
 	__u32 drop_generation;
 	__u32 is_new;
 };
@@ -241,7 +242,8 @@ __noinline int slice(struct __sk_buff *skb, struct work *w, struct tap_flow *f,
 		e.tag_proto = bpf_ntohs(skb->vlan_proto);
 		e.tag_tci = skb->vlan_tci;
 	}
-	e.flags = (p->fragment ? TAP_REC_FRAGMENT : 0) | (w->is_new ? TAP_REC_NEW_FLOW : 0);
+	e.flags = (p->fragment ? TAP_REC_FRAGMENT : 0) | (w->is_new ? TAP_REC_NEW_FLOW : 0) |
+		  (w->link == TAP_LINK_RAW ? TAP_REC_RAW : 0);
 	e.cut = take < p->payload_len;
 	e.slack = p->slack;
 	e.has_l4 = p->has_l4;
@@ -286,7 +288,7 @@ __noinline int blocked(struct work *w, struct tap_flow *f)
 	return TAP_COUNTER_MAX;
 }
 
-static __always_inline int classify(struct __sk_buff *skb, __u32 direction)
+static __always_inline int classify(struct __sk_buff *skb, __u32 direction, __u32 link)
 {
 	__u32 zero = 0, exit;
 	struct tap_config *config = bpf_map_lookup_elem(&tap_config, &zero);
@@ -299,7 +301,7 @@ static __always_inline int classify(struct __sk_buff *skb, __u32 direction)
 		return pass(TAP_EXIT_NO_CONFIG);
 	if (config->bypass_mark && skb->mark == config->bypass_mark)
 		return pass(TAP_EXIT_MARKED);
-	switch (parse_packet(skb, &w.p)) {
+	switch (parse_packet(skb, link, &w.p)) {
 	case PARSE_NOT_IP:
 		return pass(TAP_EXIT_NOT_IP);
 	case PARSE_MALFORMED:
@@ -314,6 +316,7 @@ static __always_inline int classify(struct __sk_buff *skb, __u32 direction)
 	w.now = bpf_ktime_get_ns();
 	w.len = skb->len + (w.p.hw_tag ? 4 : 0);
 	w.direction = direction;
+	w.link = link;
 	w.drop_generation = control->generation;
 
 	f = bpf_map_lookup_elem(&tap_flows, &w.key);
@@ -345,13 +348,25 @@ static __always_inline int classify(struct __sk_buff *skb, __u32 direction)
 SEC("tc")
 int tap_ingress(struct __sk_buff *skb)
 {
-	return classify(skb, TAP_INGRESS);
+	return classify(skb, TAP_INGRESS, TAP_LINK_ETHERNET);
 }
 
 SEC("tc")
 int tap_egress(struct __sk_buff *skb)
 {
-	return classify(skb, TAP_EGRESS);
+	return classify(skb, TAP_EGRESS, TAP_LINK_ETHERNET);
+}
+
+SEC("tc")
+int tap_raw_ingress(struct __sk_buff *skb)
+{
+	return classify(skb, TAP_INGRESS, TAP_LINK_RAW);
+}
+
+SEC("tc")
+int tap_raw_egress(struct __sk_buff *skb)
+{
+	return classify(skb, TAP_EGRESS, TAP_LINK_RAW);
 }
 
 /* ---- run by user space ---------------------------------------------------- */

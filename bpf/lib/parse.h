@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* bpf/lib/parse.h - from the Ethernet header to the transport payload.
+/* bpf/lib/parse.h - from the link header to the transport payload.
  *
  * Agrees with the user-space decoder on every packet (tests/bpf checks it).
  * Bounds: 3 VLAN tags, TAP_MAX_EXT_HEADERS extension headers. */
@@ -310,14 +310,32 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct tap_pkt *p)
 	return parse_l4(skb, p, w.end);
 }
 
+/* An interface without a link header: IP at once. */
+static __always_inline int parse_raw(struct __sk_buff *skb, struct tap_pkt *p)
+{
+	__u8 version;
+
+	if (READ(skb, 0, &version))
+		return PARSE_NOT_IP;
+	p->l3_off = 0;
+	switch (version >> 4) {
+	case 4:
+		return parse_ipv4(skb, p);
+	case 6:
+		return parse_ipv6(skb, p);
+	}
+	return PARSE_NOT_IP;
+}
+
 static __always_inline int is_vlan(__u32 proto)
 {
 	return proto == ETH_P_8021Q || proto == ETH_P_8021AD || proto == ETH_P_QINQ1;
 }
 
-/* `p` is zeroed by the caller.  Not static: the verifier then checks it once, on
- * its own, not once per path that leads here (hence the null check). */
-__noinline int parse_packet(struct __sk_buff *skb, struct tap_pkt *p)
+/* `p` is zeroed by the caller; `link` is an enum tap_link.  Not static: the verifier
+ * then checks it once, on its own, not once per path that leads here (hence the null
+ * check). */
+__noinline int parse_packet(struct __sk_buff *skb, __u32 link, struct tap_pkt *p)
 {
 	struct { __be16 w[7]; } eth;
 	struct { __be16 tci, proto; } tag;
@@ -325,6 +343,8 @@ __noinline int parse_packet(struct __sk_buff *skb, struct tap_pkt *p)
 
 	if (!p)
 		return PARSE_NOT_IP;
+	if (link == TAP_LINK_RAW)
+		return parse_raw(skb, p);
 	if (READ(skb, 0, &eth))
 		return PARSE_NOT_IP;
 	proto = bpf_ntohs(eth.w[6]);

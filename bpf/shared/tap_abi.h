@@ -133,11 +133,13 @@ enum {	/* tap_record.flags */
 	TAP_REC_FRAGMENT = 4,	/* IP fragment */
 	TAP_REC_NEW_FLOW = 8,	/* first packet of its flow entry */
 	TAP_REC_CUT = 16,	/* payload was left out: past the budget */
+	TAP_REC_RAW = 32,	/* data begins with the IP header: no link header */
 };
 
 enum { TAP_INGRESS = 0, TAP_EGRESS = 1 };
 
-/* A PACKET's data parses like a captured Ethernet frame: bytes from offset 0,
+/* A PACKET's data parses like a captured Ethernet frame (with RAW, a captured IP
+ * packet): bytes from offset 0,
  * with the hardware VLAN tag put back where the wire had it.  The pieces of a
  * split skb each carry the headers; sequence number, IP and UDP length, and
  * FIN/PSH are those of the piece, so it looks like a segment of its own.  So does

@@ -12,6 +12,11 @@ union tap_addr {		/* network order, IPv4 mapped */
 	__u64 q[2];
 };
 
+enum tap_link {			/* what an interface's packets begin with */
+	TAP_LINK_ETHERNET = 0,
+	TAP_LINK_RAW,		/* IP: tun, WireGuard, IP tunnels */
+};
+
 enum { FRAG_NONE = 0, FRAG_FIRST, FRAG_LATER };
 
 struct tap_pkt {

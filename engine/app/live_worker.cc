@@ -68,7 +68,7 @@ void LiveWorker::Handle(const tap_record& record, Nanos offset) {
   const Slice bytes(tap_record_data(&record), record.cap_len);
   if (record.type == TAP_RECORD_PACKET) {
     const Nanos time = Nanos{static_cast<int64_t>(record.time_ns)} + offset;
-    worker_->Process(LinkType::kEthernet, bytes, time, 0, record.wire_len);
+    worker_->Process(LinkTypeOf(record), bytes, time, 0, record.wire_len);
   } else if (record.type == TAP_RECORD_FLOW_END && bytes.size() >= sizeof(tap_flow_end)) {
     const auto* end = reinterpret_cast<const tap_flow_end*>(bytes.data());
     const uint8_t client = end->flow.initiator;

@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
+#include <linux/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -89,12 +90,21 @@ void AdoptSize(bpf_map* map, const std::string& path) {
   }
 }
 
-bool IsLoopback(const std::string& name) {
+// Fills in what the interface is; an error if its packets begin with what the programs do not know.
+Result<void> ReadLinkType(InterfaceStatus& status) {
   const FileDescriptor socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
-  std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
-  return ioctl(socket_fd.get(), SIOCGIFFLAGS, &request) == 0 &&
-         (request.ifr_flags & IFF_LOOPBACK) != 0;
+  std::strncpy(request.ifr_name, status.name.c_str(), IFNAMSIZ - 1);
+  if (ioctl(socket_fd.get(), SIOCGIFHWADDR, &request) != 0) {
+    return Fail(ErrnoCode(errno), "{}: its link type cannot be read: {}", status.name, ErrnoText(errno));
+  }
+  const unsigned type = request.ifr_hwaddr.sa_family;
+  constexpr unsigned kRaw[] = {ARPHRD_NONE, ARPHRD_RAWIP, ARPHRD_TUNNEL, ARPHRD_TUNNEL6, ARPHRD_SIT, ARPHRD_IPGRE};
+  status.loopback = type == ARPHRD_LOOPBACK;
+  status.raw = std::ranges::find(kRaw, type) != std::end(kRaw);
+  if (type == ARPHRD_ETHER || status.loopback || status.raw) return {};
+  return Fail(Errc::kInvalidArgument, "{}: link type {} is not supported; Ethernet and IP without a link header are",
+              status.name, type);
 }
 
 uint32_t IfIndex(const std::string& name) { return if_nametoindex(name.c_str()); }
@@ -188,12 +198,14 @@ struct LiveTap::Impl {
   Result<void> SetPolicies(const std::vector<TapPolicy>& policies);
   Result<void> Attach();
   Result<void> AttachOne(const std::string& name);
-  Result<bool> AttachTcx(uint32_t ifindex, bool egress, bool& adopted);
+  Result<bool> AttachTcx(InterfaceStatus& status, bool egress);
   Result<void> AttachClsact(const InterfaceStatus& status);
   void RemoveStale();
   void UndoAttach();
-  bpf_program* program(bool egress) const {
-    return egress ? skeleton->progs.tap_egress : skeleton->progs.tap_ingress;
+  bpf_program* program(bool egress, bool raw) const {
+    const auto& all = skeleton->progs;
+    if (raw) return egress ? all.tap_raw_egress : all.tap_raw_ingress;
+    return egress ? all.tap_egress : all.tap_ingress;
   }
 };
 
@@ -336,13 +348,14 @@ Result<void> LiveTap::Impl::OpenRings() {
 }
 
 // False: this kernel has no TCX.
-Result<bool> LiveTap::Impl::AttachTcx(uint32_t ifindex, bool egress, bool& adopted) {
+Result<bool> LiveTap::Impl::AttachTcx(InterfaceStatus& status, bool egress) {
+  const uint32_t ifindex = status.ifindex;
   const std::string pin = fmt::format("{}/link_{}_{}", path, ifindex, egress ? "egress" : "ingress");
-  const int prog = bpf_program__fd(program(egress));
+  const int prog = bpf_program__fd(program(egress, status.raw));
   FileDescriptor link(bpf_obj_get(pin.c_str()));
   if (link) {
     if (bpf_link_update(link.get(), prog, nullptr) == 0) {
-      adopted = true;
+      status.adopted = true;
       links.emplace_back(ifindex, std::move(link));
       return true;
     }
@@ -373,7 +386,7 @@ Result<void> LiveTap::Impl::AttachClsact(const InterfaceStatus& status) {
       return Fail(ErrnoCode(-created), "{}: clsact cannot be made: {}", name, ErrnoText(-created));
     }
     hook.attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS;
-    LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = bpf_program__fd(program(egress)),
+    LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = bpf_program__fd(program(egress, status.raw)),
                 .flags = BPF_TC_F_REPLACE, .handle = kClsactHandle, .priority = kClsactPriority);
     if (const int error = bpf_tc_attach(&hook, &filter); error != 0) {
       return Fail(ErrnoCode(-error), "{}: clsact attach failed: {}", name, ErrnoText(-error));
@@ -389,13 +402,13 @@ Result<void> LiveTap::Impl::AttachOne(const std::string& name) {
   if (status.ifindex == 0) {
     return Fail(Errc::kNotFound, "{}: no such interface; `ip link` lists them", name);
   }
-  status.loopback = IsLoopback(name);
+  if (auto known = ReadLinkType(status); !known) return known;
   if (!options.force_clsact) {
-    auto ingress = AttachTcx(status.ifindex, false, status.adopted);
+    auto ingress = AttachTcx(status, false);
     if (!ingress) return std::unexpected(ingress.error());
     status.tcx = *ingress;
     if (*ingress && !status.loopback) {
-      auto egress = AttachTcx(status.ifindex, true, status.adopted);
+      auto egress = AttachTcx(status, true);
       if (!egress) return std::unexpected(egress.error());
       status.tcx = *egress;
     }
@@ -510,7 +523,7 @@ const std::vector<InterfaceStatus>& LiveTap::interfaces() const noexcept {
   return impl_->interfaces;
 }
 int LiveTap::program_fd(int direction) const noexcept {
-  return bpf_program__fd(impl_->program(direction == TAP_EGRESS));
+  return bpf_program__fd(impl_->program(direction == TAP_EGRESS, false));
 }
 const std::string& LiveTap::pin_path() const noexcept { return impl_->path; }
 
@@ -529,6 +542,10 @@ Result<bool> TcxAvailable() {
   if (bpf_prog_query(static_cast<int>(IfIndex("lo")), kTcxIngress, 0, &flags, nullptr, &count) == 0) return true;
   if (errno == EINVAL) return false;
   return Fail(ErrnoCode(errno), "{}", ErrnoText(errno));
+}
+
+LinkType LinkTypeOf(const tap_record& record) noexcept {
+  return record.flags & TAP_REC_RAW ? LinkType::kRawIp : LinkType::kEthernet;
 }
 
 const char* TapCounterName(tap_counter counter) noexcept {

@@ -22,6 +22,7 @@
 #include "bpf/shared/tap_abi.h"
 #include "engine/base/result.h"
 #include "engine/base/types.h"
+#include "engine/decode/packet.h"
 #include "engine/tap/drop_maps.h"
 #include "engine/tap/flow_control.h"
 
@@ -74,7 +75,11 @@ struct InterfaceStatus {
   bool tcx = false;      // else clsact
   bool adopted = false;  // the link was there before us
   bool loopback = false; // ingress only: each packet passes twice there
+  bool raw = false;      // no link header: tun, WireGuard, IP tunnels
 };
+
+// How the data of a packet's record begins.
+LinkType LinkTypeOf(const tap_record& record) noexcept;
 
 // Reads one ring.  Records are delivered in the kernel's order, at least once: after a crash those
 // not yet consumed come again.

@@ -122,7 +122,7 @@ class BpfTest : public ::testing::Test {
   // Whatever was cut or split: user space finds a well-formed packet.
   static void ExpectDecodes(const Record& record) {
     Packet packet;
-    Decode(LinkType::kEthernet, record.data, {.verify_checksums = false}, &packet);
+    Decode(LinkTypeOf(record.header), record.data, {.verify_checksums = false}, &packet);
     EXPECT_FALSE(packet.stopped);
     EXPECT_EQ(packet.payload.size(), record.data.size() - record.header.payload_offset);
     EXPECT_LE(record.header.cap_len, record.header.wire_len);

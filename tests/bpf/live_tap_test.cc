@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <linux/if_tun.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -18,14 +20,16 @@
 namespace sluice::testing {
 namespace {
 
-sockaddr_in6 Endpoint(bool v6, int host, uint16_t port) {
+sockaddr_in6 EndpointAt(const std::string& text, uint16_t port) {
   sockaddr_in6 address{};
   address.sin6_family = AF_INET6;
   address.sin6_port = htons(port);
-  const std::string text =
-      v6 ? fmt::format("fd09::{}", host) : fmt::format("::ffff:10.9.0.{}", host);
   inet_pton(AF_INET6, text.c_str(), &address.sin6_addr);
   return address;
+}
+
+sockaddr_in6 Endpoint(bool v6, int host, uint16_t port) {
+  return EndpointAt(v6 ? fmt::format("fd09::{}", host) : fmt::format("::ffff:10.9.0.{}", host), port);
 }
 
 // Bytes that TCP sent again, told by the processes that own the sockets.
@@ -100,8 +104,7 @@ int Ask(const sockaddr_in6& server, int connections, size_t up, size_t down,
 }
 
 // Datagrams from the client's namespace; the kernel of the other side need not want them.
-int SendDatagrams(bool v6, uint16_t port, int count) {
-  const sockaddr_in6 to = Endpoint(v6, 2, port);
+int SendDatagrams(const sockaddr_in6& to, int count) {
   const int fd = socket(AF_INET6, SOCK_DGRAM, 0);
   for (int i = 0; i < count; ++i) {
     sendto(fd, "datagram", 8, 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to));
@@ -246,8 +249,7 @@ struct BudgetCase {
 };
 class Streams : public LiveTapTest, public ::testing::WithParamInterface<BudgetCase> {};
 
-// Reassembly in passive mode hands bytes on when they are acknowledged: it gets all that the budget
-// allows, in order, and nothing that is wrong.
+// Reassembly gets all that the budget allows, in order, and nothing that is wrong.
 TEST_P(Streams, AreReassembledUpToTheBudget) {
   constexpr size_t kUp = 900000, kDown = 700000;
   auto options = LiveOptions();
@@ -265,7 +267,7 @@ TEST_P(Streams, AreReassembledUpToTheBudget) {
   TcpSession session;
   for (const Record& record : Records()) {
     Packet packet;
-    Decode(LinkType::kEthernet, record.data, {.verify_checksums = false}, &packet);
+    Decode(LinkTypeOf(record.header), record.data, {.verify_checksums = false}, &packet);
     if (record.header.type != TAP_RECORD_PACKET || packet.l4 != L4::kTcp) continue;
     const Direction direction = record.header.side == record.header.initiator
                                     ? Direction::kToServer : Direction::kToClient;
@@ -291,6 +293,88 @@ const BudgetCase kBudgets[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Budget, Streams, ::testing::ValuesIn(kBudgets),
                          [](const auto& c) { return c.param.name; });
+
+// A tun device: its packets have no link header.  What is written comes in on it.
+class Tun {
+ public:
+  explicit Tun(const Namespace& space) {
+    space.Inside([&] {
+      fd_ = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+      ifreq request{};
+      std::strncpy(request.ifr_name, "tun0", IFNAMSIZ - 1);
+      request.ifr_flags = IFF_TUN | IFF_NO_PI;
+      if (fd_ >= 0 && ioctl(fd_, TUNSETIFF, &request) != 0) fd_ = -1;
+    });
+    up_ = fd_ >= 0 && space.Shell("ip addr add 10.8.0.2/24 dev tun0") &&
+          space.Shell("ip addr add fd08::2/64 dev tun0 nodad") && space.Shell("ip link set tun0 up");
+  }
+  ~Tun() { close(fd_); }
+  bool up() const { return up_; }
+  void Receive(const Frame& frame) {
+    const Bytes bytes = Build(frame);
+    constexpr size_t kEthernet = 14;
+    EXPECT_GT(write(fd_, bytes.data() + kEthernet, bytes.size() - kEthernet), 0);
+  }
+
+ private:
+  int fd_ = -1;
+  bool up_ = false;
+};
+
+class RawIp : public LiveTapTest, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(RawIp, PacketsWithoutALinkHeaderAreSeenInBothDirectionsAndDropped) {
+  Tun tun(pair_->server);
+  ASSERT_TRUE(tun.up());
+  auto options = LiveOptions();
+  options.interfaces = {"tun0"};
+  options.force_clsact = GetParam();
+  OpenLive(options);
+  EXPECT_TRUE(tap_->interfaces()[0].raw);
+  for (const bool v6 : {false, true}) {
+    const char* peer = v6 ? "fd08::1" : "10.8.0.1";
+    const Frame question{.source = peer, .destination = v6 ? "fd08::2" : "10.8.0.2", .dport = 7000,
+                         .protocol = 17, .payload = "question"};
+    ResetDelta();
+    tun.Receive(question);
+    pair_->server.Inside([&] { SendDatagrams(EndpointAt(v6 ? peer : "::ffff:10.8.0.1", 7000), 1); });
+    const std::vector<Record> records = Records();
+    ASSERT_GE(records.size(), 2u);
+    Packet packet;
+    Decode(LinkTypeOf(records[0].header), records[0].data, {.verify_checksums = false}, &packet);
+    EXPECT_EQ(AsText(packet.payload), "question");
+    EXPECT_EQ(packet.source, MakeAddress(peer));
+    EXPECT_EQ(records[0].header.direction, TAP_INGRESS);
+    EXPECT_EQ(records.back().header.direction, TAP_EGRESS);
+    EXPECT_EQ(records[0].header.wire_len, records[0].data.size());
+    ASSERT_TRUE(tap_->drops().AddSource(*ParsePrefix(peer), {}));
+    ResetDelta();
+    tun.Receive(question);
+    EXPECT_EQ(Exit(), "EXIT_DROP_SOURCE");
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Attach, RawIp, ::testing::Bool(),
+                         [](const auto& c) { return c.param ? "Clsact" : "Tcx"; });
+
+TEST_F(LiveTapTest, AnInterfaceOfAnotherLinkTypeIsRefusedByName) {
+  ASSERT_TRUE(pair_->server.Shell("ip tuntap add dev ppp0 mode tun"));
+  pair_->server.Inside([&] {
+    // A tun device says whatever type it is told.
+    const int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    ifreq request{};
+    std::strncpy(request.ifr_name, "ppp0", IFNAMSIZ - 1);
+    request.ifr_flags = IFF_TUN | IFF_NO_PI;
+    ASSERT_EQ(ioctl(fd, TUNSETIFF, &request), 0);
+    constexpr unsigned long kPpp = 512;  // ARPHRD_PPP
+    ASSERT_EQ(ioctl(fd, TUNSETLINK, kPpp), 0);
+    auto options = LiveOptions();
+    options.interfaces = {"ppp0"};
+    const auto tap = LiveTap::Create(options);
+    ASSERT_FALSE(tap);
+    EXPECT_EQ(tap.error().message, "ppp0: link type 512 is not supported; Ethernet and IP without a link header are");
+    close(fd);
+  });
+}
 
 TEST_F(LiveTapTest, TwoRingsKeepEachConnectionTogether) {
   auto options = LiveOptions();
@@ -347,9 +431,9 @@ TEST_P(Crash, DropsStayEnforcedAfterKillAndTheNextRunAdopts) {
 
   const auto before = ReadPinnedCounters(pins_.path());
   ASSERT_TRUE(before) << before.error().message;
-  ExitOf(pair_->client.Fork([&] { return SendDatagrams(v6, 9000, 20); }));
+  ExitOf(pair_->client.Fork([&] { return SendDatagrams(Endpoint(v6, 2, 9000), 20); }));
   // The other family is not blocked: its records wait in the ring.
-  ExitOf(pair_->client.Fork([&] { return SendDatagrams(!v6, 9001, 5); }));
+  ExitOf(pair_->client.Fork([&] { return SendDatagrams(Endpoint(!v6, 2, 9001), 5); }));
   const auto after = ReadPinnedCounters(pins_.path());
   ASSERT_TRUE(after);
   EXPECT_GE((*after)[TAP_EXIT_DROP_SOURCE] - (*before)[TAP_EXIT_DROP_SOURCE], 20u);
@@ -375,7 +459,7 @@ TEST_P(Crash, DropsStayEnforcedAfterKillAndTheNextRunAdopts) {
   EXPECT_GE(list->front().packets, 20u);
   ASSERT_TRUE(*tap_->drops().DeleteSource(*ParsePrefix(attacker)));
   ResetDelta();
-  ExitOf(pair_->client.Fork([&] { return SendDatagrams(v6, 9002, 3); }));
+  ExitOf(pair_->client.Fork([&] { return SendDatagrams(Endpoint(v6, 2, 9002), 3); }));
   EXPECT_EQ(Delta(TAP_EXIT_DROP_SOURCE), 0u);
   EXPECT_EQ(NumDatagrams(Records()), 3u);
 }
@@ -395,7 +479,7 @@ TEST_F(LiveTapTest, AnotherNumberOfWorkersReplacesTheTapAndKeepsTheDrops) {
   EXPECT_FALSE(std::filesystem::exists(old_path));
   EXPECT_FALSE(tap_->interfaces()[0].adopted);
   EXPECT_EQ(tap_->drops().List()->size(), 1u);
-  ExitOf(pair_->client.Fork([&] { return SendDatagrams(false, 9000, 4); }));
+  ExitOf(pair_->client.Fork([&] { return SendDatagrams(Endpoint(false, 2, 9000), 4); }));
   EXPECT_EQ(Delta(TAP_EXIT_DROP_SOURCE), 4u);  // once each: the old program is gone
 }
 
@@ -422,7 +506,7 @@ TEST_F(LiveTapTest, LoopbackPacketsAreSeenOnce) {
   options.interfaces = {"lo"};
   OpenLive(options);
   EXPECT_TRUE(tap_->interfaces()[0].loopback);
-  ExitOf(pair_->server.Fork([&] { return SendDatagrams(false, 9000, 4); }));  // to itself
+  ExitOf(pair_->server.Fork([&] { return SendDatagrams(Endpoint(false, 2, 9000), 4); }));  // to itself
   EXPECT_EQ(NumDatagrams(Records()), 8u);  // with the four errors that quote them
 }
 
@@ -432,7 +516,7 @@ TEST_F(LiveTapTest, DetachLeavesNothingRunning) {
   ASSERT_TRUE(tap_->Close(LiveTap::OnClose::kDetach));
   EXPECT_FALSE(std::filesystem::exists(path));
   ResetDelta();
-  ExitOf(pair_->client.Fork([&] { return SendDatagrams(false, 9000, 4); }));
+  ExitOf(pair_->client.Fork([&] { return SendDatagrams(Endpoint(false, 2, 9000), 4); }));
   EXPECT_EQ(Exit(), "none");
 }
 
@@ -441,11 +525,11 @@ TEST_F(LiveTapTest, ClsactServesKernelsWithoutTcx) {
   options.force_clsact = true;
   OpenLive(options);
   EXPECT_FALSE(tap_->interfaces()[0].tcx);
-  ExitOf(pair_->client.Fork([&] { return SendDatagrams(false, 9000, 4); }));
+  ExitOf(pair_->client.Fork([&] { return SendDatagrams(Endpoint(false, 2, 9000), 4); }));
   EXPECT_EQ(NumDatagrams(Records()), 4u);
   pair_->server.Inside([&] { ASSERT_TRUE(tap_->Close(LiveTap::OnClose::kDetach)); });
   ResetDelta();
-  ExitOf(pair_->client.Fork([&] { return SendDatagrams(false, 9000, 4); }));
+  ExitOf(pair_->client.Fork([&] { return SendDatagrams(Endpoint(false, 2, 9000), 4); }));
   EXPECT_EQ(Exit(), "none");
 }
 
@@ -489,7 +573,7 @@ TEST_F(LiveTapTest, ASleepingReaderIsWokenOnce) {
   ResetDelta();
   const pid_t client = pair_->client.Fork([&] {
     usleep(50000);  // lets the reader fall asleep
-    return SendDatagrams(false, 9000, 3);
+    return SendDatagrams(Endpoint(false, 2, 9000), 3);
   });
   size_t got = 0;
   for (int i = 0; i < 500 && got < 3; ++i) {

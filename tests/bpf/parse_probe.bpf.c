@@ -15,7 +15,7 @@ int parse_probe(struct __sk_buff *skb)
 {
 	struct tap_pkt p = {};
 
-	status = parse_packet(skb, &p);
+	status = parse_packet(skb, TAP_LINK_ETHERNET, &p);
 	result = p;
 	return 0;
 }

@@ -429,7 +429,7 @@ TEST_F(Classifier, AFinPastTheBudgetKeepsItsPlaceInTheSequence) {
   ASSERT_EQ(records.size(), 3u);
   const auto decode = [](const Record& record) {
     Packet packet;
-    Decode(LinkType::kEthernet, record.data, {.verify_checksums = false}, &packet);
+    Decode(LinkTypeOf(record.header), record.data, {.verify_checksums = false}, &packet);
     return packet;
   };
   EXPECT_EQ(decode(records[0]).payload.size(), 10u);  // the data, without FIN
