@@ -185,21 +185,24 @@ static __always_inline __s64 wanted(const struct work *w, const struct tap_flow 
 	const struct tap_pkt *p = &w->p;
 	__u64 left = budget_left(s);
 	__u32 control = p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
+	/* Only of a TCP segment with short headers can a part be sent. */
+	int can_cut = p->protocol == IPPROTO_TCP && p->has_l4 &&
+		      p->payload_off + (p->hw_tag ? 4 : 0) <= TAP_HEADER_ROOM;
+	__s64 least = can_cut ? 0 : p->payload_len;
 
 	if (f->verdict == TAP_BYPASS) {
 		*exit = f->flags & TAP_FLOW_VERDICT_SET ? TAP_EXIT_BYPASSED : TAP_EXIT_IGNORED;
 		/* A flow that user space knew: its end is told. */
-		return f->flags & TAP_FLOW_VERDICT_SET && control ? 0 : -1;
+		return f->flags & TAP_FLOW_VERDICT_SET && control ? least : -1;
 	}
 	/* A cut datagram would look like another one: whole or not at all. */
 	if (left && p->payload_len)
-		return p->protocol == IPPROTO_TCP && p->has_l4 && left < p->payload_len ?
-		       left : p->payload_len;
+		return can_cut && left < p->payload_len ? left : p->payload_len;
 	if (control)
-		return 0;
+		return least;
 	*exit = left ? TAP_EXIT_NOTHING : TAP_EXIT_PAST_BUDGET;
 	if (p->protocol == IPPROTO_TCP && p->has_l4)
-		return tells_ack(p, s, peer) ? 0 : -1;
+		return tells_ack(p, s, peer) ? least : -1;
 	return left ? 0 : -1;
 }
 
@@ -288,7 +291,8 @@ __noinline int blocked(struct work *w, struct tap_flow *f)
 	return TAP_COUNTER_MAX;
 }
 
-static __always_inline int classify(struct __sk_buff *skb, __u32 direction, __u32 link)
+/* Not static, as parse_packet: four programs share it. */
+__noinline int classify(struct __sk_buff *skb, __u32 direction, __u32 link)
 {
 	__u32 zero = 0, exit;
 	struct tap_config *config = bpf_map_lookup_elem(&tap_config, &zero);

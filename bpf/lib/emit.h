@@ -128,8 +128,6 @@ static __noinline int emit_whole(struct emit *e)
 		EMIT_CLASS(e, 4096, len);
 	if (len <= 8192)
 		EMIT_CLASS(e, 8192, len);
-	if (len > TAP_MAX_DATA)
-		len = TAP_MAX_DATA;
 	EMIT_CLASS(e, TAP_MAX_DATA, len);
 }
 
@@ -277,13 +275,10 @@ static __noinline __u32 emit(struct emit *e)
 	/* Lengths in the headers must be those of what the record holds. */
 	if (can_split && (e->cut || e->slack || e->take > e->chunk)) {
 		emit_pieces(e);
+	} else if (e->header_len + e->take > TAP_MAX_DATA) {
+		count_n(TAP_LOST_UNSPLIT_BYTES, e->take);
+		return TAP_EXIT_LOST_SIZE;
 	} else {
-		__u32 room = e->header_len < TAP_MAX_DATA ? TAP_MAX_DATA - e->header_len : 0;
-
-		if (e->take > room) {
-			count_n(TAP_LOST_UNSPLIT_BYTES, e->take - room);
-			e->take = room;
-		}
 		if (!e->take)
 			e->flags |= TAP_REC_HEADERS_ONLY;
 		count_record(e, emit_whole(e), e->take);

@@ -145,7 +145,8 @@ enum { TAP_INGRESS = 0, TAP_EGRESS = 1 };
  * FIN/PSH are those of the piece, so it looks like a segment of its own.  So does
  * a TCP segment that the budget cuts: its lengths are those of what is here, and
  * its FIN or RST follows in a record of its own, at its place in the sequence.
- * Datagrams and fragments are sent whole or not at all.
+ * Datagrams, fragments, and what has more than TAP_HEADER_ROOM bytes of headers, are
+ * sent whole or not at all.
  * Checksums are not to be trusted: of a piece never, of others because offload
  * has not filled them in yet. */
 struct tap_record {
@@ -346,6 +347,7 @@ struct tap_sweep_run {		/* context of tap_sweep */
 	X(EXIT_SENT, "passed: sent to user space")				\
 	X(EXIT_LOST_RING_FULL, "passed: record lost, user space too slow")	\
 	X(EXIT_LOST_LOAD, "passed: record lost, packet bytes unreadable")	\
+	X(EXIT_LOST_SIZE, "passed: record lost, too large for one and not to be split")\
 	X(EXIT_LOST_NO_FLOW, "passed: no flow entry to be had")			\
 	X(EXIT_NO_CONFIG, "passed: not configured")				\
 	X(EXIT_DROP_FLOW, "dropped: flow in drop_flows")			\
@@ -358,7 +360,7 @@ struct tap_sweep_run {		/* context of tap_sweep */
 	X(RECORD_BYTES, "bytes in records sent")				\
 	X(LOST_RECORDS, "records that did not fit the ring")			\
 	X(LOST_BYTES, "payload bytes in records that did not fit the ring")	\
-	X(LOST_UNSPLIT_BYTES, "payload bytes beyond the pieces of one packet")	\
+	X(LOST_UNSPLIT_BYTES, "payload bytes beyond the pieces of one packet, or of one not to be split") \
 	X(WAKEUPS, "wake-ups of a sleeping reader")				\
 	X(FLOWS_CREATED, "flow entries made")					\
 	X(FLOWS_REUSED, "flow entries begun again by a SYN")			\

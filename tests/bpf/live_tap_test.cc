@@ -510,6 +510,26 @@ TEST_F(LiveTapTest, LoopbackPacketsAreSeenOnce) {
   EXPECT_EQ(NumDatagrams(Records()), 8u);  // with the four errors that quote them
 }
 
+// An echo larger than a record, which only TCP and UDP can be split into.
+TEST_F(LiveTapTest, WhatFitsNoRecordIsCountedAsLost) {
+  auto options = LiveOptions();
+  options.interfaces = {"lo"};
+  options.policies = {{.kind = TapPolicy::Kind::kDefault, .action = TapPolicy::Action::kInspect}};
+  OpenLive(options);
+  pair_->server.Inside([&] {
+    const int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    Bytes echo_reply(30000);
+    EXPECT_GT(sendto(fd, echo_reply.data(), echo_reply.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+    close(fd);
+  });
+  EXPECT_EQ(Delta(TAP_EXIT_LOST_SIZE), 1u);
+  EXPECT_GT(Delta(TAP_LOST_UNSPLIT_BYTES), 29000u);
+  EXPECT_TRUE(Records().empty());
+}
+
 TEST_F(LiveTapTest, DetachLeavesNothingRunning) {
   OpenLive();
   const std::string path = tap_->pin_path();

@@ -453,6 +453,38 @@ TEST_F(Classifier, ADatagramIsSentWholeOrNotAtAll) {
   EXPECT_EQ(records[1].header.cap_len, 102u);
 }
 
+const Frame kLongHeaders{.source = "fd00::1", .destination = "fd00::2", .ext = {60}};
+
+// TCP behind destination options of 248 bytes.
+Bytes WithLongHeaders(size_t payload) {
+  Frame frame = kLongHeaders;
+  frame.payload = std::string(payload, 'a');
+  Bytes bytes = Build(frame);
+  constexpr size_t kIp = 14, kExt = kIp + 40, kMore = 240;
+  bytes.insert(bytes.begin() + kExt + 8, kMore, 0);  // Pad1
+  bytes[kExt + 1] = static_cast<uint8_t>(kMore / 8);
+  const size_t length = bytes.size() - kExt;
+  bytes[kIp + 4] = static_cast<uint8_t>(length >> 8);
+  bytes[kIp + 5] = static_cast<uint8_t>(length);
+  return bytes;
+}
+
+// Found by the law of cuts: such a packet was cut with its lengths as they were, and user space
+// refused it.
+TEST_F(Classifier, APacketWithHeadersTooLongToPatchIsSentWholeOrNotAtAll) {
+  auto options = Options();
+  options.policies = {Port(80, Action::kInspect, 10)};
+  Open(options);
+  EXPECT_EQ(Run(WithLongHeaders(60)), kPass);
+  const auto records = Records();
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].header.cap_len, records[0].header.wire_len);
+  EXPECT_EQ(Exit(), "EXIT_SENT");
+  Run(WithLongHeaders(60));
+  EXPECT_EQ(Exit(), "EXIT_PAST_BUDGET");
+  EXPECT_TRUE(Records().empty());
+}
+
 TEST_F(Classifier, BudgetIsRaisedAndLoweredPerDirection) {
   auto options = Options();
   options.policies = {Port(80, Action::kInspect, 0)};
