@@ -1,10 +1,14 @@
 // tests/engine/stream/model.h
 // Reassembly, slow and obvious: a map from position to byte.
+// Threads: one test's or fuzz target's.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "engine/stream/reassembly.h"
 
@@ -27,13 +31,24 @@ struct Recorder final : Reassembly::Sink {
   bool in_order = true;
 };
 
-// First copy of each position wins.
+// Each byte knows the piece it was kept in: what came in one segment and filled one hole.
+// A newer copy wins as the policy says of its segment and that piece.
 class ByteMap {
  public:
+  explicit ByteMap(OverlapPolicy policy = OverlapPolicy::kFirst) : policy_(policy) {}
+
   void Add(uint64_t offset, std::string_view bytes) {
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      if (offset + i >= delivered_) map_.try_emplace(offset + i, bytes[i]);
+    const uint64_t start = std::max(offset, delivered_), end = offset + bytes.size();
+    std::vector<uint64_t> filled;
+    for (uint64_t at = start; at < end; ++at) {
+      const auto [it, is_new] = map_.try_emplace(at, Byte{bytes[at - offset], 0, 0});
+      if (is_new) {
+        filled.push_back(at);
+      } else if (NewWins(start, end, it->second)) {
+        it->second.value = bytes[at - offset];
+      }
     }
+    NotePieces(filled);
   }
   // Everything below `limit`; with gaps, holes are told.
   void Deliver(uint64_t limit, bool gaps) {
@@ -45,7 +60,7 @@ class ByteMap {
         ++hole;
       } else {
         Flush(&hole);
-        out += it->second;
+        out += it->second.value;
       }
       ++delivered_;
     }
@@ -54,12 +69,35 @@ class ByteMap {
   std::string out;
 
  private:
+  struct Byte {
+    char value;
+    uint64_t start, end;  // of its piece, as it was kept
+  };
+  bool NewWins(uint64_t start, uint64_t end, const Byte& old) const {
+    const uint64_t old_start = std::max(old.start, delivered_);
+    switch (policy_) {
+      case OverlapPolicy::kFirst: return false;
+      case OverlapPolicy::kLast: return true;
+      case OverlapPolicy::kBsd: return start < old_start;
+      case OverlapPolicy::kLinux: return start < old_start || (start == old_start && end > old.end);
+      case OverlapPolicy::kSolaris: return end >= old.end;
+    }
+    return false;
+  }
+  void NotePieces(const std::vector<uint64_t>& filled) {
+    for (size_t first = 0, i = 0; i < filled.size(); ++i) {
+      if (i + 1 < filled.size() && filled[i + 1] == filled[i] + 1) continue;
+      for (size_t j = first; j <= i; ++j) map_[filled[j]].start = filled[first], map_[filled[j]].end = filled[i] + 1;
+      first = i + 1;
+    }
+  }
   void Flush(uint64_t* hole) {
     if (*hole > 0) out += "<" + std::to_string(*hole) + ">";
     *hole = 0;
   }
-  std::map<uint64_t, char> map_;
+  std::map<uint64_t, Byte> map_;
   uint64_t delivered_ = 0;
+  OverlapPolicy policy_;
 };
 
 }  // namespace sluice::testing
