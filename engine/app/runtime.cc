@@ -43,6 +43,13 @@ OverlapPolicy ParseOverlap(const std::string& name) {
   return OverlapPolicy::kBsd;
 }
 
+UrgentPolicy ParseUrgent(const std::string& name) {
+  if (name == "inline") return UrgentPolicy::kInline;
+  if (name == "gap") return UrgentPolicy::kGap;
+  if (name == "drop") return UrgentPolicy::kDrop;
+  return UrgentPolicy::kOutOfBand;
+}
+
 // SURICATA_EVE_<TYPE>_VERSION=2 asks for that record's form before version 8, where the
 // configuration does not say.
 void TakeFormsFromEnvironment(Options* options) {
@@ -168,6 +175,8 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.raw_chunk[1] = o.stream_chunk_to_client;
   w.stream.memcap = o.stream_memcap;
   w.stream.overlap = ParseOverlap(o.overlap_policy);
+  w.stream.urgent = ParseUrgent(o.urgent_policy);
+  w.stream.urgent_past_limit = ParseUrgent(o.urgent_past_limit);
   w.dissect.files = {.md5 = o.hash_md5, .sha1 = o.hash_sha1, .sha256 = o.hash_sha256, .magic = o.file_magic};
   w.detect.max_alerts = o.max_alerts;
   w.eve = Logs::MakeEveOptions(o);

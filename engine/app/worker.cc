@@ -234,6 +234,10 @@ bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direc
   } else if (state.session.established() && flow.state == FlowState::kNew) {
     table_.SetState(flow, FlowState::kEstablished);
   }
+  if (outcome.drop) {
+    Drop(packet, ViewOf(flow, state), &flow, direction, {.reason = DropReason::kStreamUrgent});
+    exempt_ = true;  // rules do not look at it
+  }
   if (outcome.midstream) OnException(ExceptionTarget::kMidstream, packet, &flow, &state, direction);
   if (lost() != lost_before) OnException(ExceptionTarget::kReassemblyMemcap, packet, &flow, &state, direction);
   return true;

@@ -35,6 +35,8 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("tcp.out_of_window", t.out_of_window);
   add("tcp.invalid_timestamp", t.invalid_timestamp);
   add("tcp.no_session", t.no_session);
+  add("tcp.urg", t.urgent);
+  add("tcp.urgent_oob_data", t.urgent_oob_bytes);
   add("tcp.reassembly_memuse", segments_.in_use());
   add("tcp.reassembly_hole_bytes", t.hole_bytes);
   for (size_t i = 0; i < kNumStreamEvents; ++i) {

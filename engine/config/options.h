@@ -125,6 +125,7 @@ struct Options {
   };
   std::vector<HostOs> host_os;  // overlap policy by receiver
   std::string overlap_policy = "windows";
+  std::string urgent_policy = "oob", urgent_past_limit = "drop";
 
   // Logs.
   std::string log_dir = ".";

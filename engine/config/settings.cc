@@ -396,6 +396,8 @@ std::vector<Setting> MakeSettings() {
   add("stream.memcap", "stream.reassembly.memcap", "bytes of waiting segments per worker", Size(&O::stream_memcap));
   add("stream.bypass", "stream.bypass", "nothing looks at a flow any more once a direction has reached stream.depth", Bool(&O::stream_bypass));
   add("stream.overlap", "", "which copy wins: windows, first, last, linux, solaris", OneOf(&O::overlap_policy, {"windows", "first", "last", "linux", "solaris"}));
+  add("stream.urgent", "stream.reassembly.urgent.policy", "a byte that TCP calls urgent: out of band, part of the stream, lost, or its packet dropped", OneOf(&O::urgent_policy, {"oob", "inline", "gap", "drop"}));
+  add("stream.urgent-past-limit", "stream.reassembly.urgent.oob-limit-policy", "... once 65,535 bytes of a direction were out of band", OneOf(&O::urgent_past_limit, {"inline", "gap", "drop"}));
   const auto exception = [&](const std::string& name, const std::string& suricata, const std::string& what, std::string O::*member) {
     add("exceptions." + name, suricata, what, OneOf(member, {"auto", "ignore", "pass-packet", "pass-flow", "bypass", "drop-packet", "drop-flow", "reject"}));
   };

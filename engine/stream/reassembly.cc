@@ -31,7 +31,7 @@ bool Reassembly::Add(uint64_t offset, Slice bytes, uint64_t limit, OverlapPolicy
   if (bytes.empty()) return true;
   if (segments_.empty() && offset == delivered_ && offset + bytes.size() <= limit) {
     delivered_ += bytes.size();
-    sink.OnBytes(bytes, offset);
+    sink.OnBytes(bytes, offset - skipped_);
     return true;
   }
   if (offset > delivered_ && (segments_.empty() || offset != segments_.back().end())) {
@@ -46,9 +46,7 @@ bool Reassembly::Insert(uint64_t offset, Slice bytes, OverlapPolicy policy, Segm
                         StreamStats& stats) {
   const uint64_t start = offset, end = offset + bytes.size();
   bool same = true;
-  // The first segment that ends behind our start; usually past the last one.
-  size_t i = segments_.size();
-  while (i > 0 && segments_[i - 1].end() > offset) --i;
+  size_t i = FirstEndingBehind(offset);
   uint64_t at = start;
   while (at < end) {
     if (i == segments_.size() || segments_[i].offset >= end) {
@@ -65,6 +63,11 @@ bool Reassembly::Insert(uint64_t offset, Slice bytes, OverlapPolicy policy, Segm
     }
     Segment& old = segments_[i];
     const uint64_t stop = std::min(end, old.end());
+    if (!old.buffer) {
+      at = stop;
+      ++i;
+      continue;
+    }
     uint8_t* theirs = old.data() + (at - old.offset);
     const uint8_t* ours = bytes.data() + (at - start);
     ++stats.overlaps;
@@ -77,6 +80,27 @@ bool Reassembly::Insert(uint64_t offset, Slice bytes, OverlapPolicy policy, Segm
     ++i;
   }
   return same;
+}
+
+void Reassembly::Skip(uint64_t offset, uint64_t limit, SegmentPool& pool, StreamStats& stats, Sink& sink) {
+  highest_ = std::max(highest_, offset + 1);
+  if (offset < delivered_) return;
+  const size_t i = FirstEndingBehind(offset);
+  if (i < segments_.size() && segments_[i].offset <= offset) return;
+  if (segments_.size() >= kMaxWaiting) {
+    ++stats.waiting_limit;
+    return;
+  }
+  segments_.insert(segments_.begin() + static_cast<ptrdiff_t>(i), Segment{.offset = offset, .skip = 0, .len = 1, .buffer = {}});
+  ++stats.urgent_oob_bytes;
+  Deliver(limit, false, pool, sink);
+}
+
+// Usually past the last one.
+size_t Reassembly::FirstEndingBehind(uint64_t offset) const {
+  size_t i = segments_.size();
+  while (i > 0 && segments_[i - 1].end() > offset) --i;
+  return i;
 }
 
 void Reassembly::Keep(size_t index, uint64_t offset, Slice bytes, SegmentPool& pool,
@@ -103,15 +127,21 @@ void Reassembly::Deliver(uint64_t limit, bool gaps, SegmentPool& pool, Sink& sin
     if (next > delivered_) {
       if (!gaps) break;
       const uint64_t lost = std::min(next, limit) - delivered_;
-      const uint64_t from = delivered_;
+      const uint64_t from = delivered_ - skipped_;
       delivered_ += lost;
       sink.OnGap(from, lost);
       continue;
     }
     Segment& segment = segments_[done];
+    if (!segment.buffer) {
+      ++delivered_;
+      ++skipped_;
+      ++done;
+      continue;
+    }
     const auto take = static_cast<uint32_t>(std::min<uint64_t>(segment.len, limit - delivered_));
     const Slice bytes(segment.data(), take);
-    const uint64_t from = delivered_;
+    const uint64_t from = delivered_ - skipped_;
     delivered_ += take;
     sink.OnBytes(bytes, from);
     if (take < segment.len) {
@@ -133,7 +163,7 @@ void Reassembly::Clear(SegmentPool& pool) noexcept {
 
 void Reassembly::Reset(SegmentPool& pool) noexcept {
   Clear(pool);
-  delivered_ = highest_ = 0;
+  delivered_ = skipped_ = highest_ = 0;
 }
 
 }  // namespace sluice

@@ -1,7 +1,8 @@
 // engine/stream/reassembly.h
 // One direction's segments -> in-order bytes and gaps.
 //
-// Positions are 64-bit stream offsets: 0 is the first byte after the SYN.
+// Positions are 64-bit offsets in the sequence space: 0 is the first byte after the SYN.
+// Offsets that the sink is told count what is in the stream: urgent bytes taken out are not.
 // Threads: confined to the flow's worker.
 // Memory: in-order bytes are handed on without a copy; what must wait is copied
 //   into the pool, at most `max_waiting` segments.
@@ -40,6 +41,8 @@ struct StreamStats {  // totals since start; written by one worker
   uint64_t invalid_checksum = 0;
   uint64_t out_of_window = 0;
   uint64_t invalid_timestamp = 0;   // older than the last one taken
+  uint64_t urgent = 0;              // packets with the URG flag
+  uint64_t urgent_oob_bytes = 0;    // bytes taken out of a stream
   std::array<uint64_t, kNumStreamEvents> events{};  // packets with the event
 };
 
@@ -59,6 +62,8 @@ class Reassembly {
   // Returns false if its overlap carried different bytes.
   bool Add(uint64_t offset, Slice bytes, uint64_t limit, OverlapPolicy policy, SegmentPool& pool,
            StreamStats& stats, Sink& sink);
+  // The byte at `offset` is urgent and no part of the stream.  One that is there stays.
+  void Skip(uint64_t offset, uint64_t limit, SegmentPool& pool, StreamStats& stats, Sink& sink);
   // Delivers what may be: everything in order below `limit`; with `gaps`, missing
   // bytes below it are reported lost.
   void Deliver(uint64_t limit, bool gaps, SegmentPool& pool, Sink& sink);
@@ -75,15 +80,17 @@ class Reassembly {
   struct Segment {
     uint64_t offset = 0;  // of bytes[skip]
     uint32_t skip = 0, len = 0;
-    SegmentPool::Buffer buffer;
+    SegmentPool::Buffer buffer;  // none: an urgent byte
     uint64_t end() const { return offset + len; }
     uint8_t* data() { return buffer.bytes.get() + skip; }
   };
   bool Insert(uint64_t offset, Slice bytes, OverlapPolicy policy, SegmentPool& pool,
               StreamStats& stats);
   void Keep(size_t index, uint64_t offset, Slice bytes, SegmentPool& pool, StreamStats& stats);
+  size_t FirstEndingBehind(uint64_t offset) const;
 
   uint64_t delivered_ = 0;
+  uint64_t skipped_ = 0;  // urgent bytes below delivered_
   uint64_t highest_ = 0;
   std::vector<Segment> segments_;  // sorted, disjoint
 };

@@ -76,7 +76,8 @@ namespace sluice {
   X(kReassemblyOverlapDifferentData, "reassembly_overlap_different_data")          \
   X(kReassemblyDepthReached, "reassembly_depth_reached")                           \
   X(kReassemblyInsertMemcap, "reassembly_insert_memcap")                           \
-  X(kReassemblyInsertLimit, "reassembly_insert_limit")
+  X(kReassemblyInsertLimit, "reassembly_insert_limit")                             \
+  X(kReassemblyUrgentOobLimitReached, "reassembly_urgent_oob_limit_reached")
 
 enum class StreamEvent : uint8_t {
 #define SLUICE_STREAM_EVENT(enumerator, name) enumerator,

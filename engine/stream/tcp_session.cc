@@ -65,6 +65,7 @@ TcpSession::Outcome TcpSession::OnPacket(const Packet& packet, Direction d,
     return pass.outcome;
   }
   if (pass.Has(kTcpRst)) ++stats.rst;
+  if (pass.Has(kTcpUrg)) ++stats.urgent;
   CheckFlags(pass);
   const bool syn = pass.Has(kTcpSyn) && !pass.Has(kTcpRst);
   if (!syn) {
@@ -247,6 +248,7 @@ void TcpSession::HandlePayload(Pass& pass) {
   Side& side = side_[Index(pass.d)];
   Slice bytes = pass.packet.payload;
   uint64_t offset = Unwrap(side, pass.packet.tcp.seq + (pass.Has(kTcpSyn) ? 1 : 0));
+  const uint64_t payload_at = offset;
   if (static_cast<int64_t>(offset) < 0) {  // begins before the start: keep-alive or old
     const uint64_t before = 0 - offset;
     if (bytes.size() > 1) pass.Raise(Event::kReassemblySegmentBeforeBaseSeq);
@@ -275,15 +277,49 @@ void TcpSession::HandlePayload(Pass& pass) {
     if (offset >= depth) return;
     bytes = bytes.first(depth - offset);
   }
-  AddBytes(pass, offset, bytes);
+  AddPayload(pass, offset, bytes, payload_at);
+}
+
+UrgentPolicy TcpSession::PolicyOfUrgent(Pass& pass) const {
+  const TcpView& tcp = pass.packet.tcp;
+  if (!pass.Has(kTcpUrg) || tcp.urgent == 0 || tcp.urgent > pass.packet.payload.size()) return UrgentPolicy::kInline;
+  const UrgentPolicy policy = pass.options.urgent;
+  if (policy != UrgentPolicy::kOutOfBand || side_[Index(pass.d)].num_urgent < kMaxUrgent) return policy;
+  pass.Raise(Event::kReassemblyUrgentOobLimitReached);
+  return pass.options.urgent_past_limit;
+}
+
+// `bytes` at `offset` are what is left of a payload that began at `payload_at`.
+void TcpSession::AddPayload(Pass& pass, uint64_t offset, Slice bytes, uint64_t payload_at) {
+  Side& side = side_[Index(pass.d)];
+  const UrgentPolicy policy = PolicyOfUrgent(pass);
+  if (policy == UrgentPolicy::kDrop && pass.options.inline_mode) {
+    pass.outcome.drop = true;
+    return;
+  }
+  const uint64_t urgent = payload_at + pass.packet.tcp.urgent - 1;
+  const bool apart = policy == UrgentPolicy::kOutOfBand || policy == UrgentPolicy::kGap;
+  if (!apart || urgent < offset || urgent >= offset + bytes.size()) return AddBytes(pass, offset, bytes);
+  const size_t before = urgent - offset;
+  if (before > 0) AddBytes(pass, offset, bytes.first(before));
+  if (policy == UrgentPolicy::kOutOfBand) {
+    SideSink to(side, pass.d, pass.stats, pass.sink, &pass);
+    ++side.num_urgent;
+    side.data.Skip(urgent, Limit(pass, side), pass.pool, pass.stats, to);
+  }
+  if (before + 1 < bytes.size()) AddBytes(pass, urgent + 1, bytes.subspan(before + 1));
+}
+
+// How far bytes may be handed on with this packet.
+uint64_t TcpSession::Limit(const Pass& pass, const Side& side) {
+  return pass.options.inline_mode || pass.options.async_oneside ? UINT64_MAX : side.acked;
 }
 
 void TcpSession::AddBytes(Pass& pass, uint64_t offset, Slice bytes) {
   Side& side = side_[Index(pass.d)];
   SideSink to(side, pass.d, pass.stats, pass.sink, &pass);
   const uint64_t memcap = pass.stats.segment_memcap, waiting = pass.stats.waiting_limit;
-  const uint64_t limit = pass.options.inline_mode || pass.options.async_oneside ? UINT64_MAX : side.acked;
-  if (!side.data.Add(offset, bytes, limit, pass.options.overlap, pass.pool, pass.stats, to)) {
+  if (!side.data.Add(offset, bytes, Limit(pass, side), pass.options.overlap, pass.pool, pass.stats, to)) {
     pass.Raise(Event::kReassemblyOverlapDifferentData);
   }
   if (pass.stats.segment_memcap != memcap) pass.Raise(Event::kReassemblyInsertMemcap);

@@ -21,6 +21,15 @@
 
 namespace sluice {
 
+// What becomes of the byte that a segment calls urgent (the one before the pointer, as hosts
+// have it: RFC 6093 §3.1).
+enum class UrgentPolicy : uint8_t {
+  kOutOfBand,  // no part of the stream: what a host's read() gives by default
+  kInline,     // part of it: SO_OOBINLINE
+  kGap,        // lost
+  kDrop,       // inline, the whole packet is dropped; else as kInline
+};
+
 struct StreamOptions {
   bool inline_mode = false;
   bool midstream = false;          // take up connections whose handshake was not seen
@@ -28,6 +37,8 @@ struct StreamOptions {
   uint64_t depth = 1u << 20;       // bytes per direction, 0: no limit
   size_t memcap = 256u << 20;      // bytes of waiting segments per worker
   OverlapPolicy overlap = OverlapPolicy::kBsd;
+  UrgentPolicy urgent = UrgentPolicy::kOutOfBand;
+  UrgentPolicy urgent_past_limit = UrgentPolicy::kDrop;  // not kOutOfBand
 };
 
 enum class TcpState : uint8_t {
@@ -54,6 +65,7 @@ class TcpSession {
     bool midstream = false; // of a connection whose handshake was not seen
     bool reuse = false;     // a SYN of another connection: end this flow, begin anew
     bool in_stream = false; // its payload went into the stream
+    bool drop = false;      // an urgent packet that is not to go on
   };
   Outcome OnPacket(const Packet& packet, Direction direction, const StreamOptions& options,
                    SegmentPool& pool, StreamStats& stats, Sink& sink);
@@ -98,6 +110,7 @@ class TcpSession {
     uint64_t acked = 0;      // by the other side
     uint64_t claimed = 0;    // by the other side, whether we saw it or not
     uint64_t fin_at = 0;
+    uint32_t num_urgent = 0; // bytes taken out
     Reassembly data;
     void NoteTimestamp(uint32_t value, Nanos at) { ts_recent = value, ts_time = at; }
   };
@@ -118,6 +131,7 @@ class TcpSession {
   };
   static constexpr size_t kMaxSyns = 10, kMaxSynacks = 5;  // kept of one handshake
   struct Pass;  // a packet on its way through
+  static constexpr uint32_t kMaxUrgent = 65535;  // bytes of a direction that are taken out of its stream
 
   uint64_t Unwrap(const Side& side, uint32_t seq) const;
   void Open(Side& side, uint32_t base_seq);
@@ -144,7 +158,10 @@ class TcpSession {
   void CheckRepeats(Pass& pass) const;
   void Acknowledge(Pass& pass, uint64_t ack);
   void HandlePayload(Pass& pass);
+  UrgentPolicy PolicyOfUrgent(Pass& pass) const;
+  void AddPayload(Pass& pass, uint64_t offset, Slice bytes, uint64_t payload_at);
   void AddBytes(Pass& pass, uint64_t offset, Slice bytes);
+  static uint64_t Limit(const Pass& pass, const Side& side);
   bool ResetHolds(const Side& sender, uint32_t seq) const;
   void HandleFin(Pass& pass);
   void HandleReset(Pass& pass);

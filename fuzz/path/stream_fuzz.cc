@@ -42,6 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.async_oneside = in.ConsumeBool();
   options.depth = in.ConsumeIntegralInRange<uint64_t>(0, 4096);
   options.overlap = static_cast<OverlapPolicy>(in.ConsumeIntegralInRange(0, 4));
+  options.urgent = static_cast<UrgentPolicy>(in.ConsumeIntegralInRange(0, 3));
   constexpr size_t kMemcap = 64 * 1024;
   SegmentPool pool(kMemcap);
   StreamStats stats;
@@ -54,6 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     // Small numbers around a base that wraps: collisions are what matters.
     packet.tcp.seq = 0xfffffff0u + in.ConsumeIntegral<uint8_t>();
     packet.tcp.ack = 0xfffffff0u + in.ConsumeIntegral<uint8_t>();
+    packet.tcp.urgent = in.ConsumeIntegralInRange<uint16_t>(0, 64);
     packet.tcp.window = in.ConsumeIntegral<uint16_t>();
     const std::string payload = in.ConsumeRandomLengthString(64);
     packet.payload = AsSlice(payload);

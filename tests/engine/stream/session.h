@@ -37,6 +37,18 @@ class Session : public ::testing::Test {
     packet.payload = AsSlice(payload);
     return SendPacket(packet, d);
   }
+  // `pointer`: just behind the urgent byte, from the payload's start.
+  TcpSession::Outcome SendUrgent(Direction d, uint32_t seq, uint32_t ack, std::string_view payload, uint16_t pointer) {
+    Packet packet;
+    packet.l4 = L4::kTcp;
+    packet.tcp.flags = kTcpAck | kTcpUrg;
+    packet.tcp.seq = seq;
+    packet.tcp.ack = ack;
+    packet.tcp.window = 65535;
+    packet.tcp.urgent = pointer;
+    packet.payload = AsSlice(payload);
+    return SendPacket(packet, d);
+  }
   TcpSession::Outcome SendPacket(const Packet& packet, Direction d) {
     return session.OnPacket(packet, d, options, pool, stats, to);
   }

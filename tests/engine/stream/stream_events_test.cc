@@ -19,6 +19,7 @@ class Scenes : public Session {
   void TestBody() override {}
   using Session::Handshake;
   using Session::Send;
+  using Session::SendUrgent;
   using Session::SendPacket;
   using Session::Flush;
   using Session::options;
@@ -175,6 +176,12 @@ const EventCase kCases[] = {
      [](Scenes& s) {
        s.Handshake();
        for (uint32_t i = 0; i <= Reassembly::kMaxWaiting; ++i) s.Send(kC, kA, 1003 + 2 * i, 5001, "x");
+     }},
+    {E::kReassemblyUrgentOobLimitReached,
+     [](Scenes& s) {
+       s.options.inline_mode = true;
+       s.Handshake();
+       for (uint32_t i = 0; i <= 65535; ++i) s.SendUrgent(kC, 1001 + i, 5001, "!", 1);
      }},
 };
 

@@ -365,6 +365,60 @@ TEST_F(Timestamps, WithoutNegotiationTheyMeanNothing) {
   EXPECT_EQ(to.data[0], "GOOD");
 }
 
+struct UrgentCase {
+  const char* name;
+  UrgentPolicy policy;
+  std::string payload;
+  uint16_t pointer;
+  std::string expected;  // between "<" and ">", which are sent around it
+};
+class Urgent : public Session, public ::testing::WithParamInterface<UrgentCase> {};
+
+TEST_P(Urgent, IsWhatThePolicySaysInAnyOrder) {
+  const UrgentCase& c = GetParam();
+  const auto end = static_cast<uint32_t>(1002 + c.payload.size());
+  for (const bool inline_mode : {false, true}) {
+    for (const bool last_first : {false, true}) {
+      session.Reset(pool);
+      to = SessionRecorder{};
+      options.inline_mode = inline_mode;
+      options.urgent = c.policy;
+      Handshake();
+      if (last_first) Send(kC, kTcpAck, end, 5001, "]");
+      Send(kC, kTcpAck, 1001, 5001, "[");
+      SendUrgent(kC, 1002, 5001, c.payload, c.pointer);
+      SendUrgent(kC, 1002, 5001, c.payload, c.pointer);
+      if (!last_first) Send(kC, kTcpAck, end, 5001, "]");
+      Send(kS, kTcpAck, 5001, end + 1);
+      EXPECT_EQ(to.data[0], "[" + c.expected + "]") << inline_mode << last_first;
+      EXPECT_EQ(pool.in_use(), 0u);
+    }
+  }
+}
+const UrgentCase kUrgentCases[] = {
+    {"OneByteAlone", UrgentPolicy::kOutOfBand, "X", 1, ""},
+    {"TheLastByte", UrgentPolicy::kOutOfBand, "abX", 3, "ab"},
+    {"ByteInTheMiddle", UrgentPolicy::kOutOfBand, "aXb", 2, "ab"},
+    {"PointerPastTheSegmentMeansNothing", UrgentPolicy::kOutOfBand, "ab", 3, "ab"},
+    {"PointerZeroMeansNothing", UrgentPolicy::kOutOfBand, "ab", 0, "ab"},
+    {"InlineIsKept", UrgentPolicy::kInline, "aXb", 2, "aXb"},
+    {"GapIsLost", UrgentPolicy::kGap, "aXb", 2, "a<1>b"},
+};
+INSTANTIATE_TEST_SUITE_P(Rfc6093, Urgent, ::testing::ValuesIn(kUrgentCases),
+                         [](const auto& c) { return c.param.name; });
+
+TEST_F(Session, UrgentPacketsAreDroppedWhereTheyCanBe) {
+  options.urgent = UrgentPolicy::kDrop;
+  options.inline_mode = true;
+  Handshake();
+  EXPECT_TRUE(SendUrgent(kC, 1001, 5001, "X", 1).drop);
+  EXPECT_EQ(to.data[0], "");
+  options.inline_mode = false;
+  EXPECT_FALSE(SendUrgent(kC, 1001, 5001, "X", 1).drop);
+  Send(kS, kTcpAck, 5001, 1002);
+  EXPECT_EQ(to.data[0], "X");
+}
+
 // Any cut and any order of the segments gives the same bytes, both ways to hand on.
 TEST_F(Session, EveryCutAndOrderGivesTheSameBytes) {
   std::mt19937 random(11);
