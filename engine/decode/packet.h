@@ -59,6 +59,7 @@ struct TcpView {
   uint8_t header_len = 0;  // bytes, 20 .. 60
   // Options: present only when the has_ flag is set.
   bool has_mss = false, has_wscale = false, has_timestamp = false, has_sack_permitted = false;
+  bool has_fast_open = false;  // RFC 7413: a request or a cookie
   uint8_t wscale = 0;
   uint16_t mss = 0;
   uint32_t ts_value = 0, ts_echo = 0;

@@ -73,6 +73,7 @@ void TakeTcpOption(Slice option, TcpView* tcp) {
       tcp->wscale = std::min<uint8_t>(option[2], 14);  // RFC 7323 §2.3
       return;
     case 4: tcp->has_sack_permitted = true; return;
+    case 34: tcp->has_fast_open = true; return;
     case 8:
       tcp->has_timestamp = true;
       tcp->ts_value = Be32(&option[2]);
@@ -80,6 +81,11 @@ void TakeTcpOption(Slice option, TcpView* tcp) {
       return;
     default: return;
   }
+}
+
+// Before it had a number of its own, fast open went by one for experiments (RFC 6994, RFC 7413 §4.1.1).
+bool IsExperimentalFastOpen(Slice option) {
+  return (option[0] == 253 || option[0] == 254) && option.size() >= 4 && Be16(&option[2]) == 0xf989;
 }
 
 // The first of a kind counts; kinds nobody knows are skipped.
@@ -94,6 +100,7 @@ void CheckTcpOption(Slice option, uint32_t* seen, Packet* packet) {
     *seen |= 1u << i;
     return TakeTcpOption(option, &packet->tcp);
   }
+  packet->tcp.has_fast_open |= IsExperimentalFastOpen(option);
 }
 
 // RFC 9293 §3.2; a bad option ends the walk, the segment itself stands.

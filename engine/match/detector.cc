@@ -122,7 +122,7 @@ bool Detector::Impl::Decide(const Queued& q) {
   }
   if (action == Action::kPass) {
     result.pass = !result.drop;
-    result.pass_flow = q.alert.apply_to_flow && !result.drop_flow;
+    result.pass_flow = q.alert.apply_to_flow && !result.drop;
     if (rule.always_alert && !rated) Report(q, action);
     return false;
   }

@@ -1,4 +1,6 @@
 // How a session begins: three segments, four, or in the middle.
+#include <utility>
+
 #include "engine/stream/tcp_pass.h"
 
 namespace sluice {
@@ -153,8 +155,13 @@ void TcpSession::Agree(Pass& pass) {
 void TcpSession::SettleFastOpen(Pass& pass) {
   Side& client = side_[Index(Opposite(pass.d))];
   if (client.next == 0) return;
-  if (pass.packet.tcp.ack != client.base_seq) return;
-  pass.Raise(StreamEvent::k3whsSynackTfoDataIgnored);
+  const bool fast_open = !std::exchange(client.tentative, false);
+  const uint64_t taken = Unwrap(client, pass.packet.tcp.ack);
+  if (taken != 0) {
+    if (!fast_open) Acknowledge(pass, taken);
+    return;
+  }
+  if (fast_open) pass.Raise(StreamEvent::k3whsSynackTfoDataIgnored);
   Restart(pass, Opposite(pass.d));
 }
 

@@ -71,7 +71,11 @@ TcpSession::Outcome TcpSession::OnPacket(const Packet& packet, Direction d,
   if (!syn) {
     if (Begun(pass)) HandleSegment(pass);
   } else if (HandleSyn(pass) && !packet.payload.empty() && !pass.Has(kTcpAck)) {
-    HandlePayload(pass);  // fast open (RFC 7413)
+    // A host may take the bytes of a SYN without fast open (RFC 9293 §3.4) and most do not: they
+    // are of the stream once the answer says so, and looked at for themselves until then.
+    if (state_ == TcpState::kSynSent) side_[Index(d)].tentative = !packet.tcp.has_fast_open;
+    HandlePayload(pass);
+    if (!packet.tcp.has_fast_open) pass.outcome.in_stream = false;
   }
   return pass.outcome;
 }
@@ -312,7 +316,8 @@ void TcpSession::AddPayload(Pass& pass, uint64_t offset, Slice bytes, uint64_t p
 
 // How far bytes may be handed on with this packet.
 uint64_t TcpSession::Limit(const Pass& pass, const Side& side) {
-  return pass.options.inline_mode || pass.options.async_oneside ? UINT64_MAX : side.acked;
+  const bool at_once = (pass.options.inline_mode || pass.options.async_oneside) && !side.tentative;
+  return at_once ? UINT64_MAX : side.acked;
 }
 
 void TcpSession::AddBytes(Pass& pass, uint64_t offset, Slice bytes) {
@@ -360,7 +365,8 @@ void TcpSession::DeliverAll(Direction d, const StreamOptions& options, SegmentPo
                             StreamStats& stats, Sink& sink) {
   Side& side = side_[Index(d)];
   if (!side.open || side.ended) return;
-  if (!side.stopped) {
+  if (side.tentative) side.data.Clear(pool);
+  if (!side.stopped && !side.tentative) {
     const uint64_t claimed = side.fin ? std::min(side.claimed, side.fin_at) : side.claimed;
     const uint64_t depth = options.depth != 0 ? options.depth : UINT64_MAX;
     SideSink to(side, d, stats, sink, nullptr);

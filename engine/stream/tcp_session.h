@@ -99,6 +99,7 @@ class TcpSession {
     bool gap = false;
     bool fin = false;        // seen; fin_at is its offset
     bool ended = false;      // OnEnd was called
+    bool tentative = false;  // its bytes came with a SYN that was not answered yet
     uint8_t wscale = 0;
     uint32_t base_seq = 0;   // sequence number of offset 0
     bool timestamps = false; // it sent one in its SYN

@@ -806,6 +806,7 @@ TEST(Order, PassBehindADropDoesNotLiftIt) {
   EXPECT_EQ(bench.Send("evil"), Sids{1}) << "the pass still ends the look at further rules";
   EXPECT_TRUE(bench.last.drop);
   EXPECT_FALSE(bench.last.pass);
+  EXPECT_FALSE(bench.last.pass_flow) << "nor the looks at the packets that follow";
 }
 
 TEST(Order, RejectBehindADropIsCarriedOutToo) {

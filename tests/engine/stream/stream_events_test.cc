@@ -90,7 +90,16 @@ const EventCase kCases[] = {
      [](Scenes& s) {
        for (uint32_t i = 0; i < 12; ++i) s.Send(kC, kTcpSyn, 1000 + i, 0);
      }},
-    {E::k3whsSynackTfoDataIgnored, [](Scenes& s) { s.Send(kC, kTcpSyn, 1000, 0, "early"), s.SynAck(); }},
+    {E::k3whsSynackTfoDataIgnored,
+     [](Scenes& s) {
+       Packet packet;
+       packet.l4 = L4::kTcp;
+       packet.tcp.flags = kTcpSyn;
+       packet.tcp.seq = 1000;
+       packet.tcp.has_fast_open = true;
+       packet.payload = AsSlice("early");
+       s.SendPacket(packet, kC), s.SynAck();
+     }},
     {E::k3whsAckDataInject, [](Scenes& s) { s.Syn(), s.SynAck(), s.Send(kS, kA, 5001, 1001, "x"); }},
     {E::k4whsSynackWrongAck, [](Scenes& s) { s.Syn(), s.Send(kS, kTcpSyn, 5000, 0), s.Send(kC, kSA, 1000, 9); }},
     {E::k4whsSynackWrongSyn, [](Scenes& s) { s.Syn(), s.Send(kS, kTcpSyn, 5000, 0), s.Send(kC, kSA, 1009, 5001); }},

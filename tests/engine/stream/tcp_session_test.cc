@@ -114,7 +114,13 @@ TEST_F(Session, EarlyDataThatWasIgnoredIsLookedAtAgain) {
     session.Reset(pool);
     to = SessionRecorder{};
     options.inline_mode = inline_mode;
-    Send(kC, kTcpSyn, 1000, 0, "good");
+    Packet early;
+    early.l4 = L4::kTcp;
+    early.tcp.flags = kTcpSyn;
+    early.tcp.seq = 1000;
+    early.tcp.has_fast_open = true;
+    early.payload = AsSlice("good");
+    SendPacket(early, kC);
     Send(kS, kTcpSyn | kTcpAck, 5000, 1001);
     Send(kC, kTcpAck, 1001, 5001, "evil");
     Send(kS, kTcpAck, 5001, 1005);
@@ -363,6 +369,52 @@ TEST_F(Timestamps, WithoutNegotiationTheyMeanNothing) {
   Timestamps::Send(kC, kTcpAck, 1003, 5001, 99, "OD");
   Timestamps::Send(kS, kTcpAck, 5001, 1005, 901);
   EXPECT_EQ(to.data[0], "GOOD");
+}
+
+struct SynDataCase {
+  const char* name;
+  bool fast_open, inline_mode;
+  uint32_t taken;  // bytes that the answer acknowledges
+  std::string at_answer, at_end;
+};
+class SynData : public Session, public ::testing::WithParamInterface<SynDataCase> {};
+
+TEST_P(SynData, IsOfTheStreamIfTheServerTakesIt) {
+  const SynDataCase& c = GetParam();
+  options.inline_mode = c.inline_mode;
+  Packet packet;
+  packet.l4 = L4::kTcp;
+  packet.tcp.flags = kTcpSyn;
+  packet.tcp.seq = 1000;
+  packet.tcp.window = 65535;
+  packet.tcp.has_fast_open = c.fast_open;
+  packet.payload = AsSlice("early");
+  for (int again = 0; again < 2; ++again) EXPECT_EQ(SendPacket(packet, kC).in_stream, c.fast_open);
+  EXPECT_EQ(to.data[0], c.fast_open && c.inline_mode ? "early" : "");
+  Send(kS, kTcpSyn | kTcpAck, 5000, 1001 + c.taken);
+  EXPECT_EQ(to.data[0], c.at_answer);
+  Send(kC, kTcpAck, 1001 + c.taken, 5001, "later");
+  Send(kS, kTcpAck, 5001, 1006 + c.taken);
+  EXPECT_EQ(to.data[0], c.at_end);
+}
+const SynDataCase kSynData[] = {
+    {"FastOpenTaken", true, true, 5, "early", "earlylater"},
+    {"FastOpenIgnored", true, true, 0, "early|", "early|later"},
+    {"FastOpenTakenPassive", true, false, 5, "", "earlylater"},
+    {"PlainTaken", false, true, 5, "early", "earlylater"},
+    {"PlainTakenPassive", false, false, 5, "early", "earlylater"},
+    {"PlainIgnored", false, true, 0, "", "later"},
+    {"PlainIgnoredPassive", false, false, 0, "", "later"},
+};
+INSTANTIATE_TEST_SUITE_P(Rfc7413, SynData, ::testing::ValuesIn(kSynData),
+                         [](const auto& c) { return c.param.name; });
+
+TEST_F(Session, DataOfASynThatNobodyAnswersIsNoStream) {
+  Send(kC, kTcpSyn, 1000, 0, "early");
+  Flush();
+  EXPECT_EQ(to.data[0], "");
+  EXPECT_TRUE(to.ended[0]);
+  EXPECT_EQ(pool.in_use(), 0u);
 }
 
 struct UrgentCase {
