@@ -94,19 +94,34 @@ void Worker::StreamSink::OnData(Direction direction, Slice bytes, uint64_t offse
   worker.dissector_.Data(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
 }
 
-void Worker::StreamSink::OnGap(Direction direction, uint64_t offset, uint64_t bytes) {
+void Worker::StreamSink::KeepGap(Direction direction, uint64_t offset, uint64_t bytes) {
   worker.stats_.raw_lost += state.raw[Index(direction)].Gap(offset + bytes);
   if (worker.text_limit_ > 0) {
     char note[48];
     const auto end = fmt::format_to_n(note, sizeof(note), "[{} bytes missing]", bytes).out;
     KeepText(direction, AsSlice(std::string_view(note, end)));
   }
+}
+
+void Worker::StreamSink::OnGap(Direction direction, uint64_t offset, uint64_t bytes) {
+  KeepGap(direction, offset, bytes);
   worker.dissector_.Gap(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
 }
 
 void Worker::StreamSink::OnEnd(Direction direction) {
   if (state.dissection == nullptr) return;
   worker.dissector_.End(*state.dissection, direction, worker.now_);
+}
+
+// The dissector reads what the receiver may have read; stream rules look at all that was sent.
+void Worker::StreamSink::OnHole(Direction direction, uint64_t offset, uint64_t bytes) {
+  KeepGap(direction, offset, bytes);
+  if (state.dissection != nullptr) worker.dissector_.Cut(*state.dissection, direction);
+}
+
+void Worker::StreamSink::OnUnread(Direction direction, Slice bytes, uint64_t offset) {
+  KeepRaw(direction, bytes, offset);
+  KeepText(direction, bytes);
 }
 
 void Worker::StreamSink::KeepText(Direction direction, Slice bytes) {

@@ -123,7 +123,6 @@ void Worker::CollectFileCounters(NamedCounters* out) const {
   const FileKeeperStats& s = keeper_.stats();
   out->emplace_back("file_store.kept", s.kept);
   out->emplace_back("file_store.not_wanted", s.dropped);
-  out->emplace_back("file_store.lost.gap", s.lost_gap);
   out->emplace_back("file_store.lost.window", s.lost_window);
   out->emplace_back("file_store.lost.flow", s.lost_flow);
   out->emplace_back("file_store.lost.queue", s.lost_queue);

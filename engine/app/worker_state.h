@@ -64,10 +64,13 @@ struct Worker::StreamSink final : TcpSession::Sink {
   void OnData(Direction direction, Slice bytes, uint64_t offset) override;
   void OnGap(Direction direction, uint64_t offset, uint64_t bytes) override;
   void OnEnd(Direction direction) override;
+  void OnHole(Direction direction, uint64_t offset, uint64_t bytes) override;
+  void OnUnread(Direction direction, Slice bytes, uint64_t offset) override;
   void OnRestart(Direction direction) override;
   void OnStreamEvent(StreamEvent event) override;
   void KeepRaw(Direction direction, Slice bytes, uint64_t offset);
   void KeepText(Direction direction, Slice bytes);
+  void KeepGap(Direction direction, uint64_t offset, uint64_t bytes);
 
   Worker& worker;
   Flow& flow;
