@@ -40,6 +40,7 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       defrag_(options.defrag),
       segments_(options.stream.memcap),
       keeper_(options.keep_files, sinks.store),
+      packet_log_(options.packet_log, sinks.packets),
       dissector_(catalog, options.dissect, keeper_.enabled() ? &keeper_ : nullptr),
       detector_(program, DetectorOptionsOf(options)),
       eve_writer_(options_.eve, sinks.eve),
@@ -160,6 +161,7 @@ void Worker::ProcessWithoutFlow(const Packet& packet) {
   detector_.InspectPayload(false);
   const PacketResult& result = detector_.EndPacket();
   for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result, packet.payload);
+  fate_.log_packet |= !result.alerts.empty();
   if (!result.drop) return;
   fate_.reject |= IsReject(result.reject);
   Drop(packet, FlowView{}, nullptr, Direction::kToServer, {.reason = DropReason::kRules, .result = &result});
@@ -180,6 +182,8 @@ void Worker::ProcessInFlow(const Packet& packet) {
     state->macs[Index(direction)].Add(packet.ethernet.subspan(6, 6));
     state->macs[Index(Opposite(direction))].Add(packet.ethernet.first(6));
   }
+  fate_.passed |= flow->passed;
+  fate_.log_packet |= state->alerted_packets && options_.packet_log.which == PacketLogOptions::Which::kAlerts;
   if (flow->dropped) {
     UpdateFlow(packet, *flow, direction);
     const DropReason reason = state->dropped_by_exception ? DropReason::kExceptionFlowDrop : DropReason::kFlowDrop;
@@ -211,6 +215,7 @@ void Worker::ProcessInFlow(const Packet& packet) {
   HandleBudgets(*flow, *state, direction);
   if (state->dissection != nullptr) dissector_.Retire(*state->dissection);
   state->stream_events.clear();
+  if (packet_log_.holds()) HoldPacket(packet, *state);
 }
 
 void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {

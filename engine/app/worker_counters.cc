@@ -89,6 +89,11 @@ void Worker::CollectCounters(NamedCounters* out) const {
   CollectRuleCosts(out);
   CollectAppCounters(out);
   if (keeper_.enabled()) CollectFileCounters(out);
+  if (packet_log_.enabled()) {
+    out->emplace_back("pcap_log.packets", packet_log_.stats().packets);
+    out->emplace_back("pcap_log.lost.queue", packet_log_.stats().lost);
+    out->emplace_back("pcap_log.lost.held", packet_log_.stats().held_lost);
+  }
   CollectVerdictCounters(out);
 }
 

@@ -46,6 +46,8 @@ struct Worker::FlowWork {
   bool files_wait = false;                 // for rules, before they are logged
   uint32_t errors = 0;                     // of its dissectors, that were told
   bool dropped_by_exception = false;       // Flow::dropped, but by no rule
+  PacketLog::Chain held_packets = 0;       // written should it alert
+  bool alerted_packets = false;            // it did: they are, and what follows is
   bool quiet_transactions = false, quiet_flow = false;  // rules ask for no records
 };
 
