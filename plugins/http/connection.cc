@@ -138,7 +138,6 @@ void Connection::Lost(Flow flow, uint32_t d, uint64_t bytes) {
   side.drop_rest |= coded;
   const bool whole = !coded && !side.multipart.active();  // the file is the body
   if (side.file > 0) flow.FileGap(side.file, whole ? bytes : 0);
-  side.file_bytes += bytes;
   if (!whole) CloseFile(flow, d, false);
   side.multipart = {};
 }

@@ -76,7 +76,7 @@ struct Message {
   uint32_t flags_seen = 0;    // HeaderFlags already reported
   bool repetition_seen = false;
   int64_t file = 0;           // handle, 0: none
-  uint64_t file_bytes = 0;    // of the body's files, with gaps
+  uint64_t file_bytes = 0;    // seen of the body's files
   bool file_cut = false;      // at the limit
   HeaderParser parser;
   HeaderTable headers;
