@@ -34,9 +34,7 @@ bool FileKeeper::Data(uint64_t id, uint64_t offset, Slice bytes) {
 }
 
 void FileKeeper::GiveUp(uint64_t id, KeepFailure why) {
-  ++(why == KeepFailure::kGap      ? stats_.lost_gap
-     : why == KeepFailure::kWindow ? stats_.lost_window
-                                   : stats_.lost_flow);
+  ++(why == KeepFailure::kWindow ? stats_.lost_window : stats_.lost_flow);
   if (id != 0) Send({.op = StoreMessage::Op::kDrop, .id = id}, {});
 }
 
@@ -57,7 +55,7 @@ void FileKeeper::End(const Packet& packet, const FlowView& flow, const Transacti
   }
   const auto seconds = std::chrono::floor<std::chrono::seconds>(packet.time).count();
   file.stored = Send({.op = StoreMessage::Op::kKeep, .seconds = static_cast<uint32_t>(seconds),
-                      .id = file.store_id, .offset = file.size}, text);
+                      .id = file.store_id, .offset = file.size - file.missing}, text);
   stats_.kept += file.stored;
 }
 

@@ -23,7 +23,7 @@ struct FileKeeperOptions {
 
 struct FileKeeperStats {
   uint64_t kept = 0, dropped = 0;               // asked the store to
-  uint64_t lost_gap = 0, lost_window = 0, lost_flow = 0;  // see KeepFailure
+  uint64_t lost_window = 0, lost_flow = 0;  // see KeepFailure
   uint64_t lost_queue = 0, lost_hash = 0;       // no room in the queue; no hash to name it by
 };
 
@@ -38,7 +38,7 @@ class FileKeeper final : public FileSink {
   uint64_t Begin() override { return uint64_t{options_.worker} << 40 | ++last_id_; }
   bool Data(uint64_t id, uint64_t offset, Slice bytes) override;
   void GiveUp(uint64_t id, KeepFailure why) override;
-  // The file is at its end, nothing of it was lost: kept if it is to be.
+  // The file is at its end: kept if it is to be.
   void End(const Packet& packet, const FlowView& flow, const Transaction& tx, FileInfo& file);
 
   const FileKeeperStats& stats() const { return stats_; }

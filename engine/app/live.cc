@@ -196,6 +196,7 @@ Result<void> Engine::MakeWorkers() {
   for (uint32_t i = 0; i < o.workers; ++i) {
     const WorkerSinks sinks = runtime_->logs.Queued(i);
     options.keep_files.worker = static_cast<uint32_t>(i);
+    options.packet_log.worker = static_cast<uint16_t>(i);
     const KernelVerdicts::Parts parts{&tap_->flow_control(i), &tap_->drops(), &guard_};
     auto verdicts = std::make_unique<KernelVerdicts>(parts, EveLog(options.eve, sinks.eve), std::move(resets_[i]), o.drop_ttl);
     auto worker = Worker::Create(options, *runtime_->catalog, runtime_->rules.program, sinks, verdicts.get());

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "engine/output/pcap_log.h"
 #include "engine/rules/text.h"
 
 namespace sluice {
@@ -16,6 +17,15 @@ LogSpec BaseSpec(const Options& options, const std::string& file) {
   spec.rotate_bytes = options.log_rotate_bytes;
   spec.rotate_keep = options.log_rotate_keep;
   return spec;
+}
+
+PcapLogOptions PacketSpec(const Options& options) {
+  const Options::PcapLog& o = options.pcap_log;
+  return {.path = BaseSpec(options, o.filename).path,
+          .file_bytes = o.file_bytes,
+          .max_files = static_cast<uint32_t>(std::min<uint64_t>(o.max_files, UINT32_MAX)),
+          .per_worker = o.mode == "multi",
+          .microseconds = o.ts_format == "usec"};
 }
 
 LogSpec SpecOf(const Options& options, const EveLogOption& eve) {
@@ -126,13 +136,19 @@ Result<Logs> Logs::Open(const Options& options) {
     if (!output) return std::unexpected(output.error());
     logs.outputs_.push_back(std::move(*output));
   }
-  if (!options.file_store.enabled) return logs;
-  FileStoreOptions store;
-  store.directory = BaseSpec(options, options.file_store.directory).path;
-  store.max_open_files = options.file_store.max_open_files;
-  auto opened = FileStore::Open(store);
+  if (options.file_store.enabled) {
+    FileStoreOptions store;
+    store.directory = BaseSpec(options, options.file_store.directory).path;
+    store.max_open_files = options.file_store.max_open_files;
+    auto opened = FileStore::Open(store);
+    if (!opened) return std::unexpected(opened.error());
+    logs.store_ = opened->get();
+    logs.outputs_.push_back(std::move(*opened));
+  }
+  logs.has_packets_ = options.pcap_log.enabled;
+  if (!logs.has_packets_) return logs;
+  auto opened = PcapLog::Open(PacketSpec(options));
   if (!opened) return std::unexpected(opened.error());
-  logs.store_ = opened->get();
   logs.outputs_.push_back(std::move(*opened));
   return logs;
 }
@@ -145,6 +161,7 @@ WorkerSinks Logs::SinksOf(const std::vector<RecordSink*>& all) const {
     sinks.eve.pop_back();
     return last;
   };
+  if (has_packets_) sinks.packets = take();
   if (store_ != nullptr) sinks.store = take();
   if (has_fast_) sinks.fast = take();
   return sinks;

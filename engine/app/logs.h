@@ -46,10 +46,11 @@ class Logs {
 
   void CollectStoreCounters(NamedCounters* out) const;
 
-  // EVE logs, then fast.log if it is on, then the file store if it is.
+  // EVE logs, then fast.log if it is on, then the file store if it is, then the packet log.
   std::vector<std::unique_ptr<LogOutput>> outputs_;
   bool has_fast_ = false;
   const FileStore* store_ = nullptr;
+  bool has_packets_ = false;
   std::vector<Producer> producers_;
   std::unique_ptr<LogWriter> writer_;
 };

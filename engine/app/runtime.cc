@@ -184,6 +184,11 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.keep_files.all = o.file_store.all;
   w.keep_files.write_records = o.file_store.records;
   if (!w.eve.empty()) w.keep_files.eve = w.eve.front();
+  w.packet_log.which = o.pcap_log.conditional == "alerts" ? PacketLogOptions::Which::kAlerts
+                       : o.pcap_log.conditional == "tag"  ? PacketLogOptions::Which::kTagged
+                                                          : PacketLogOptions::Which::kAll;
+  w.packet_log.honor_pass = o.pcap_log.honor_pass;
+  w.packet_log.held_bytes = std::clamp<uint64_t>(o.pcap_log.held_bytes & ~uint64_t{7}, 64u << 10, 1u << 30);
   w.keep_depth = o.file_store.depth == UINT64_MAX ? o.stream_depth : o.file_store.depth;
   w.inline_verdicts = o.simulate_ips;
   w.exceptions = ResolveExceptionPolicies(ExceptionsOf(o)).value_or(ExceptionPolicies{});  // checked by BuildOptions()

@@ -40,6 +40,7 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       defrag_(options.defrag),
       segments_(options.stream.memcap),
       keeper_(options.keep_files, sinks.store),
+      packet_log_(options.packet_log, sinks.packets),
       dissector_(catalog, options.dissect, keeper_.enabled() ? &keeper_ : nullptr),
       detector_(program, DetectorOptionsOf(options)),
       eve_writer_(options_.eve, sinks.eve),
@@ -94,19 +95,34 @@ void Worker::StreamSink::OnData(Direction direction, Slice bytes, uint64_t offse
   worker.dissector_.Data(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
 }
 
-void Worker::StreamSink::OnGap(Direction direction, uint64_t offset, uint64_t bytes) {
+void Worker::StreamSink::KeepGap(Direction direction, uint64_t offset, uint64_t bytes) {
   worker.stats_.raw_lost += state.raw[Index(direction)].Gap(offset + bytes);
   if (worker.text_limit_ > 0) {
     char note[48];
     const auto end = fmt::format_to_n(note, sizeof(note), "[{} bytes missing]", bytes).out;
     KeepText(direction, AsSlice(std::string_view(note, end)));
   }
+}
+
+void Worker::StreamSink::OnGap(Direction direction, uint64_t offset, uint64_t bytes) {
+  KeepGap(direction, offset, bytes);
   worker.dissector_.Gap(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
 }
 
 void Worker::StreamSink::OnEnd(Direction direction) {
   if (state.dissection == nullptr) return;
   worker.dissector_.End(*state.dissection, direction, worker.now_);
+}
+
+// The dissector reads what the receiver may have read; stream rules look at all that was sent.
+void Worker::StreamSink::OnHole(Direction direction, uint64_t offset, uint64_t bytes) {
+  KeepGap(direction, offset, bytes);
+  if (state.dissection != nullptr) worker.dissector_.Cut(*state.dissection, direction);
+}
+
+void Worker::StreamSink::OnUnread(Direction direction, Slice bytes, uint64_t offset) {
+  KeepRaw(direction, bytes, offset);
+  KeepText(direction, bytes);
 }
 
 void Worker::StreamSink::KeepText(Direction direction, Slice bytes) {
@@ -145,6 +161,7 @@ void Worker::ProcessWithoutFlow(const Packet& packet) {
   detector_.InspectPayload(false);
   const PacketResult& result = detector_.EndPacket();
   for (const Alert& alert : result.alerts) WriteAlert(packet, FlowView{}, alert, result, packet.payload);
+  fate_.log_packet |= !result.alerts.empty();
   if (!result.drop) return;
   fate_.reject |= IsReject(result.reject);
   Drop(packet, FlowView{}, nullptr, Direction::kToServer, {.reason = DropReason::kRules, .result = &result});
@@ -165,6 +182,8 @@ void Worker::ProcessInFlow(const Packet& packet) {
     state->macs[Index(direction)].Add(packet.ethernet.subspan(6, 6));
     state->macs[Index(Opposite(direction))].Add(packet.ethernet.first(6));
   }
+  fate_.passed |= flow->passed;
+  fate_.log_packet |= state->alerted_packets && options_.packet_log.which == PacketLogOptions::Which::kAlerts;
   if (flow->dropped) {
     UpdateFlow(packet, *flow, direction);
     const DropReason reason = state->dropped_by_exception ? DropReason::kExceptionFlowDrop : DropReason::kFlowDrop;
@@ -196,6 +215,7 @@ void Worker::ProcessInFlow(const Packet& packet) {
   HandleBudgets(*flow, *state, direction);
   if (state->dissection != nullptr) dissector_.Retire(*state->dissection);
   state->stream_events.clear();
+  if (packet_log_.holds()) HoldPacket(packet, *state);
 }
 
 void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {

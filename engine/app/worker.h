@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/app/file_keeper.h"
+#include "engine/app/packet_log.h"
 #include "engine/app/raw_window.h"
 #include "engine/decode/decode.h"
 #include "engine/decode/defrag.h"
@@ -37,6 +38,7 @@ struct WorkerOptions {
   DetectorOptions detect;
   std::vector<EveOptions> eve;      // of each EVE log
   FileKeeperOptions keep_files;
+  PacketLogOptions packet_log;
   uint64_t keep_depth = 1u << 20;   // as stream.depth, where files are kept
   bool track_recursion = true;      // the same ends inside and outside a tunnel: two flows
   bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
@@ -52,6 +54,7 @@ struct WorkerSinks {
   std::vector<RecordSink*> eve;     // as WorkerOptions::eve
   RecordSink* fast = nullptr;
   RecordSink* store = nullptr;      // of files
+  RecordSink* packets = nullptr;
 };
 
 // What happens because of a rule.  Live: kernel drop maps and resets.
@@ -202,6 +205,9 @@ class Worker {
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
   void HandleBudgets(Flow& flow, FlowWork& state, Direction direction);
   FlowView ViewOf(const Flow& flow, FlowWork& state);
+  void ChoosePacket(const Packet& packet, FlowWork& state, const PacketResult& result);
+  void HoldPacket(const Packet& packet, FlowWork& state);
+  void LogPacket(const Packet& packet);
   void EndFlow(Flow& flow, FlowEndReason reason);
   void FlushFlow(Flow& flow, FlowWork& state);
   void LastLook(Flow& flow, FlowWork& state, Direction direction);
@@ -214,6 +220,7 @@ class Worker {
   SegmentPool segments_;
   StreamStats stream_stats_;
   FileKeeper keeper_;
+  PacketLog packet_log_;
   Dissector dissector_;
   Detector detector_;
   EveLog eve_writer_;
@@ -235,6 +242,7 @@ class Worker {
   struct {
     DropReason drop = DropReason::kNone;  // the first one
     bool reject = false;
+    bool log_packet = false, passed = false;
   } fate_;  // of the frame in Process()
   bool exempt_ = false;  // an exception policy keeps rules from the packet
   std::array<ExceptionView, kNumExceptionTargets> exceptions_{};  // scratch: of a flow's record

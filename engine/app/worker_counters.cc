@@ -91,6 +91,11 @@ void Worker::CollectCounters(NamedCounters* out) const {
   CollectRuleCosts(out);
   CollectAppCounters(out);
   if (keeper_.enabled()) CollectFileCounters(out);
+  if (packet_log_.enabled()) {
+    out->emplace_back("pcap_log.packets", packet_log_.stats().packets);
+    out->emplace_back("pcap_log.lost.queue", packet_log_.stats().lost);
+    out->emplace_back("pcap_log.lost.held", packet_log_.stats().held_lost);
+  }
   CollectVerdictCounters(out);
 }
 
@@ -125,7 +130,6 @@ void Worker::CollectFileCounters(NamedCounters* out) const {
   const FileKeeperStats& s = keeper_.stats();
   out->emplace_back("file_store.kept", s.kept);
   out->emplace_back("file_store.not_wanted", s.dropped);
-  out->emplace_back("file_store.lost.gap", s.lost_gap);
   out->emplace_back("file_store.lost.window", s.lost_window);
   out->emplace_back("file_store.lost.flow", s.lost_flow);
   out->emplace_back("file_store.lost.queue", s.lost_queue);

@@ -34,6 +34,7 @@ void Worker::Process(LinkType link, Slice frame, Nanos time, uint64_t number, ui
   if (now_ - last_expiry_ >= kExpiryInterval) Expire(now_);
   ProcessPacket(packet);
   CountVerdict();
+  if (packet_log_.enabled()) LogPacket(packet);
 }
 
 void Worker::CountLayers(const Packet& packet) {

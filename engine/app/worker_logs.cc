@@ -149,4 +149,33 @@ void Worker::AppAnomaly(const Packet& packet, const FlowView& view, const Schema
   eve_writer_.Anomaly(packet, view, anomaly);
 }
 
+// ------------------------------------------------------------------ packets
+
+// Whether the packet goes into the packet log because of what rules found; with the first of
+// a flow go those that were held.
+void Worker::ChoosePacket(const Packet& packet, FlowWork& state, const PacketResult& result) {
+  const auto tags = [](const Alert& alert) { return !alert.rule->tags.empty(); };
+  const bool chosen = options_.packet_log.which == PacketLogOptions::Which::kAlerts
+                          ? !result.alerts.empty()
+                          : result.tagged || std::ranges::any_of(result.alerts, tags);
+  if (!chosen) return;
+  fate_.log_packet |= packet.origin != PacketOrigin::kFlowTimeout;
+  if (!state.alerted_packets) packet_log_.WriteHeld(&state.held_packets);
+  state.alerted_packets = true;
+}
+
+// What a TCP flow has sent, of a tunnel's packets the innermost's.
+void Worker::HoldPacket(const Packet& packet, FlowWork& state) {
+  if (state.alerted_packets || packet.l4 != L4::kTcp || packet.payload.empty()) return;
+  const Packet* root = &packet;
+  while (root->outer != nullptr) root = root->outer;
+  packet_log_.Hold(*root, &state.held_packets);
+}
+
+void Worker::LogPacket(const Packet& packet) {
+  if (packet_log_.holds() && !fate_.log_packet) return;
+  if (fate_.passed && options_.packet_log.honor_pass) return;
+  packet_log_.Write(packet);
+}
+
 }  // namespace sluice

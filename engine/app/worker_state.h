@@ -46,6 +46,8 @@ struct Worker::FlowWork {
   bool files_wait = false;                 // for rules, before they are logged
   uint32_t errors = 0;                     // of its dissectors, that were told
   bool dropped_by_exception = false;       // Flow::dropped, but by no rule
+  PacketLog::Chain held_packets = 0;       // written should it alert
+  bool alerted_packets = false;            // it did: they are, and what follows is
   bool quiet_transactions = false, quiet_flow = false;  // rules ask for no records
 };
 
@@ -64,10 +66,13 @@ struct Worker::StreamSink final : TcpSession::Sink {
   void OnData(Direction direction, Slice bytes, uint64_t offset) override;
   void OnGap(Direction direction, uint64_t offset, uint64_t bytes) override;
   void OnEnd(Direction direction) override;
+  void OnHole(Direction direction, uint64_t offset, uint64_t bytes) override;
+  void OnUnread(Direction direction, Slice bytes, uint64_t offset) override;
   void OnRestart(Direction direction) override;
   void OnStreamEvent(StreamEvent event) override;
   void KeepRaw(Direction direction, Slice bytes, uint64_t offset);
   void KeepText(Direction direction, Slice bytes);
+  void KeepGap(Direction direction, uint64_t offset, uint64_t bytes);
 
   Worker& worker;
   Flow& flow;

@@ -28,6 +28,7 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
     const std::vector<uint8_t>& text = state.text[Index(alert.direction)].bytes;
     WriteAlert(packet, view, alert, result, alert.in_stream && !text.empty() ? Slice(text) : packet.payload);
   }
+  if (packet_log_.holds()) ChoosePacket(packet, state, result);
   if (result.tagged) eve_writer_.TaggedPacket(packet, view, direction);
   if (result.bypass) Bypass(flow);
   // The first verdict on a flow stays.

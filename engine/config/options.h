@@ -148,6 +148,13 @@ struct Options {
     uint32_t max_open_files = 128;
     bool operator==(const FileStore&) const = default;
   } file_store;
+  struct PcapLog {
+    bool enabled = false, honor_pass = false;
+    std::string filename = "log.pcap";    // below log_dir
+    uint64_t file_bytes = 100u << 20, max_files = 0, held_bytes = 16u << 20;
+    std::string mode = "normal", conditional = "all", ts_format = "sec";
+    bool operator==(const PcapLog&) const = default;
+  } pcap_log;
 
   bool simulate_ips = false;
   std::vector<std::string> ignored;  // keys of an imported file that mean nothing here

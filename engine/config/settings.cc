@@ -325,6 +325,52 @@ void AddFileStoreSettings(std::vector<Setting>* s) {
        "0 .. 65536", [](const Options& o) { return fmt::format("{}", o.file_store.max_open_files); }});
 }
 
+template <typename G>
+Kind GroupOneOf(G Options::*group, std::string G::*member, std::vector<std::string> allowed) {
+  const std::string all = fmt::format("{}", fmt::join(allowed, ", "));
+  return {[=](Options& o, const std::string& v) -> Result<void> {
+            if (std::ranges::find(allowed, v) == allowed.end()) {
+              return Fail(Errc::kInvalidArgument, "{}: must be one of {}", v, all);
+            }
+            o.*group.*member = v;
+            return {};
+          },
+          all, [=](const Options& o) { return o.*group.*member; }};
+}
+
+// Suricata means megabytes where there is no unit.
+Result<uint64_t> ParseFileLimit(const std::string& v) {
+  const bool bare = !v.empty() && v.find_first_not_of("0123456789") == v.npos;
+  return ParseSize(bare ? v + "mb" : v);
+}
+
+void AddPcapLogSettings(std::vector<Setting>* s) {
+  using Log = Options::PcapLog;
+  const auto add = [&](const char* name, std::string suricata, const char* help, Kind kind) {
+    s->push_back({name, "outputs.pcap-log." + std::move(suricata), help, std::move(kind.range), std::move(kind.apply), std::move(kind.show), {}});
+  };
+  const auto flag = [](bool Log::*member) {
+    return InGroup<Log, bool>(&Options::pcap_log, member, ParseBool, "true, false",
+                              [](bool on) { return std::string(on ? "true" : "false"); });
+  };
+  const auto size = [](uint64_t Log::*member, Result<uint64_t> (*parse)(const std::string&)) {
+    return InGroup<Log, uint64_t>(&Options::pcap_log, member, parse, "size", ShowSize);
+  };
+  add("pcap-log.enabled", "enabled", "write packets to capture files", flag(&Log::enabled));
+  add("pcap-log.filename", "filename", "relative to log.directory; the time is appended, or stands for %t; %n is the worker's number",
+      InGroup<Log, std::string>(&Options::pcap_log, &Log::filename, [](const std::string& v) -> Result<std::string> { return v; },
+                                "path", [](std::string v) { return v; }));
+  add("pcap-log.limit", "limit", "begin another file past this size", size(&Log::file_bytes, ParseFileLimit));
+  add("pcap-log.max-files", "max-files", "files kept, 0: any number",
+      InGroup<Log, uint64_t>(&Options::pcap_log, &Log::max_files, ParseSize, "number", [](uint64_t n) { return fmt::format("{}", n); }));
+  add("pcap-log.mode", "mode", "normal: one file at a time; multi: one for each worker", GroupOneOf(&Options::pcap_log, &Log::mode, {"normal", "multi"}));
+  add("pcap-log.conditional", "conditional", "all packets; those of flows from their first alert on; those that a rule's tag asks for",
+      GroupOneOf(&Options::pcap_log, &Log::conditional, {"all", "alerts", "tag"}));
+  add("pcap-log.ts-format", "ts-format", "time in the names", GroupOneOf(&Options::pcap_log, &Log::ts_format, {"sec", "usec"}));
+  add("pcap-log.honor-pass-rules", "honor-pass-rules", "no packets of flows that a rule lets pass", flag(&Log::honor_pass));
+  add("pcap-log.held-size", "", "bytes per worker for the data of flows that may yet alert", size(&Log::held_bytes, ParseSize));
+}
+
 std::vector<Setting> MakeSettings() {
   std::vector<Setting> s;
   using O = Options;
@@ -455,6 +501,7 @@ std::vector<Setting> MakeSettings() {
        },
        "list of md5, sha1, sha256", [](const Options&) { return std::string("[]"); }});
   AddFileStoreSettings(&s);
+  AddPcapLogSettings(&s);
   add("files.magic", "outputs.eve-log.types.files.force-magic", "the kind of each file, as libmagic describes it", Bool(&O::file_magic));
   return s;
 }

@@ -244,6 +244,13 @@ void Dissector::End(FlowDissection& flow, Direction direction, Nanos now) {
   if (flow.plugin_ == nullptr && !flow.opaque_) flow.probed_no_[d] = true;
 }
 
+// The dissector is not told of an end: what it has open stays incomplete.
+void Dissector::Cut(FlowDissection& flow, Direction direction) {
+  flow.ended_[Index(direction)] = true;
+  flow.pending_[Index(direction)].clear();
+  if (flow.plugin_ == nullptr && !flow.opaque_) flow.probed_no_[Index(direction)] = true;
+}
+
 void Dissector::Finish(FlowDissection& flow, Nanos now) {
   flow.now_ = now;
   End(flow, Direction::kToServer, now);
@@ -292,18 +299,12 @@ bool Dissector::TellGap(FlowDissection& flow, Direction direction, uint64_t byte
   flow.pending_[d].clear();
   flow.needed_[d] = 0;
   ++stats_.gaps;
-  for (LiveTransaction* live : flow.live_) {
-    for (FileInfo& file : live->tx.files) {
-      if (file.closed || file.direction != direction) continue;
-      file.has_gap = true;
-      if (file_sink_ != nullptr && (file.keep || file.store_id != 0) && !file.unstorable) {
-        file_sink_->GiveUp(file.store_id, KeepFailure::kGap);
-      }
-      file.unstorable = true;
-    }
-  }
+  flow.in_gap_ = true;
+  flow.gap_told_ = false;
   const Plugin::GapAnswer answer =
       flow.plugin_->Gap(flow.state_, Handle(flow), direction, bytes, StatsOf(flow));
+  flow.in_gap_ = false;
+  if (!flow.gap_told_) MarkGaps(flow, direction);
   flow.changed_ = true;
   if (answer.slow && TooSlow(flow)) return false;
   if (answer.goes_on) return true;

@@ -46,6 +46,8 @@ class Dissector {
   void Gap(FlowDissection& flow, Direction direction, uint64_t bytes, Nanos now);
   // The direction has ended.
   void End(FlowDissection& flow, Direction direction, Nanos now);
+  // The direction has no end that could be read: more was sent behind a hole.
+  void Cut(FlowDissection& flow, Direction direction);
   // Ends both directions and completes all transactions, for a last look.
   void Finish(FlowDissection& flow, Nanos now);
   // Hands the sink what is there of files that were not to be kept before; after rules.
@@ -60,7 +62,10 @@ class Dissector {
   // The catalogue's latest word on which fields are wanted; between packets.
   void TakeWanted() { wanted_ = catalog_.wanted(); }
   // What rules want to know of files; between packets.
-  void WantOfFiles(const FileWants& wants) { file_wants_ = options_.files | wants; }
+  void WantOfFiles(const FileWants& wants) {
+    file_wants_ = options_.files | wants;
+    rules_want_files_ = wants.md5 || wants.sha1 || wants.sha256 || wants.keep;
+  }
 
   const DissectStats& stats() const { return stats_; }
   const std::vector<PluginStats>& plugin_stats() const { return plugin_stats_; }  // by schema
@@ -92,6 +97,7 @@ class Dissector {
   void KeepUnknown(FlowDissection& flow, Direction direction, Slice bytes);
   void CompleteAll(FlowDissection& flow);
   // files.cc
+  static void MarkGaps(FlowDissection& flow, Direction direction);
   void CloseFile(LiveTransaction::Window& window, FileInfo& file, bool truncated);
   void FindMagic(LiveTransaction::Window& window, FileInfo& file);
   bool BeginStoring(FileInfo& file, Slice window);
@@ -105,6 +111,7 @@ class Dissector {
   std::vector<PluginStats> plugin_stats_;  // by schema
   std::shared_ptr<const WantedFields> wanted_;
   FileWants file_wants_;
+  bool rules_want_files_ = false;  // all of them, to their end
   FileMagic magic_;
   FileSink* const file_sink_;
   std::vector<uint8_t> work_;  // scratch: the bytes of the parse call that runs

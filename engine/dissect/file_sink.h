@@ -12,7 +12,6 @@
 namespace sluice {
 
 enum class KeepFailure : uint8_t {
-  kGap,     // bytes are missing
   kWindow,  // its first bytes were no longer held when it was asked for
   kFlow,    // its flow was dropped, or its dissector given up
 };

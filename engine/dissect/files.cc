@@ -18,13 +18,20 @@ std::string Hex(const uint8_t* bytes, size_t len) {
 
 }  // namespace
 
-// A part has no hash but the one that it is stored by.
+// Which of the open files the loss is of is not known: it may be of each.
+void Dissector::MarkGaps(FlowDissection& flow, Direction direction) {
+  for (LiveTransaction* live : flow.live_) {
+    for (FileInfo& file : live->tx.files) file.has_gap |= !file.closed && file.direction == direction;
+  }
+}
+
+// A part has no hash but the one that it is stored by: of the bytes that were seen.
 void Dissector::CloseFile(LiveTransaction::Window& window, FileInfo& file, bool truncated) {
   file.closed = true;
   file.truncated = truncated || file.has_gap;
   std::string* out[3] = {&file.md5, &file.sha1, &file.sha256};
   for (size_t i = 0; i < 3; ++i) {
-    const bool names_store = file_sink_ != nullptr && i == 2 && !file.has_gap;
+    const bool names_store = file_sink_ != nullptr && i == 2;
     if (!window.hashed[i] || (file.truncated && !names_store)) continue;
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned int len = 0;
@@ -40,9 +47,9 @@ void Dissector::FindMagic(LiveTransaction::Window& window, FileInfo& file) {
   file.magic = magic_.Describe(file.data);
 }
 
-// `window` has the first file.size bytes, or not all of them: then it is too late.
+// `window` has all bytes seen of the file, or not all of them: then it is too late.
 bool Dissector::BeginStoring(FileInfo& file, Slice window) {
-  if (window.size() < file.size) {
+  if (window.size() < file.size - file.missing) {
     file.unstorable = true;
     if (file.keep) file_sink_->GiveUp(0, KeepFailure::kWindow);
     return false;

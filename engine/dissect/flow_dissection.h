@@ -183,6 +183,7 @@ class FlowDissection {
   bool probed_no_[2] = {false, false};
   std::optional<Direction> first_;  // who spoke first
   uint32_t parse_errors_ = 0, gap_stops_ = 0;
+  bool in_gap_ = false, gap_told_ = false;  // within gap(); which files it is of was said
   bool stopped_[2] = {false, false};  // ERROR or gap: not parsed again
   bool ended_[2] = {false, false};
   bool handover_ = false;

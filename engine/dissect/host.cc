@@ -369,7 +369,7 @@ struct HostCalls {
     }
     flow.owner_->FindMagic(*window, *file);
     flow.changed_ = true;
-    return 0;
+    return file->keep || file->store_id != 0 || flow.owner_->rules_want_files_;
   }
 
   // Hands the store the bytes that come behind those in the window: of files that are to
@@ -382,7 +382,7 @@ struct HostCalls {
       if (!file.keep && !(owner.file_wants_.keep && outgrows)) return;
       if (!owner.BeginStoring(file, window.bytes)) return;
     }
-    if (!owner.file_sink_->Data(file.store_id, file.size, bytes)) file.unstorable = true;
+    if (!owner.file_sink_->Data(file.store_id, file.size - file.missing, bytes)) file.unstorable = true;
   }
 
   static int32_t FileClose(FlowDissection& flow, int64_t handle, uint32_t flags) {
@@ -390,7 +390,21 @@ struct HostCalls {
     LiveTransaction::Window* window;
     FileInfo* file = FindFile(flow, handle, &live, &window);
     if (file == nullptr) return Bad(flow);
+    file->has_gap |= flow.in_gap_ && !flow.gap_told_ && file->direction == flow.current_;
     flow.owner_->CloseFile(*window, *file, flags & SLUICE_FILE_TRUNCATED);
+    flow.changed_ = true;
+    return 0;
+  }
+
+  static int32_t FileGap(FlowDissection& flow, int64_t handle, uint64_t bytes) {
+    LiveTransaction* live;
+    LiveTransaction::Window* window;
+    FileInfo* file = FindFile(flow, handle, &live, &window);
+    if (file == nullptr) return Bad(flow);
+    file->has_gap = true;
+    file->size += bytes;
+    file->missing += bytes;
+    flow.gap_told_ = true;
     flow.changed_ = true;
     return 0;
   }
@@ -523,6 +537,9 @@ sluice_host MakeTable() {
   host.now = [](sluice_flow* f) { return H::Now(H::Self(f)); };
   host.flow_info = [](sluice_flow* f, sluice_flow_info* out) { H::Info(H::Self(f), out); };
   host.tx_log = [](sluice_flow* f, uint64_t tx) { return H::TxLog(H::Self(f), tx); };
+  host.file_gap = [](sluice_flow* f, int64_t file, uint64_t bytes) {
+    return H::FileGap(H::Self(f), file, bytes);
+  };
   return host;
 }
 

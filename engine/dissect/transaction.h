@@ -52,7 +52,8 @@ struct FileInfo {
   static constexpr size_t kMaxSids = 8;
   Direction direction = Direction::kToServer;
   Slice name;
-  uint64_t size = 0;        // bytes seen
+  uint64_t size = 0;        // bytes, with those that are missing
+  uint64_t missing = 0;     // bytes that were lost, as far as is known
   bool closed = false;
   bool truncated = false;
   bool has_gap = false;
@@ -63,8 +64,8 @@ struct FileInfo {
   std::string magic;        // "" not known yet, or not wanted
   bool keep = false;        // some rule, or the configuration, wants it stored
   uint64_t store_id = 0;    // of the file store; 0: nothing of it was stored yet
-  bool unstorable = false;  // bytes are missing, or the store could not take them
-  bool stored = false;      // all of it was
+  bool unstorable = false;  // the store could not take it
+  bool stored = false;      // all that was seen of it was
   std::array<uint32_t, kMaxSids> sids{};  // rules that had it kept
   uint8_t num_sids = 0;
   void KeepFor(uint32_t sid) {

@@ -31,7 +31,7 @@ struct StreamStats {  // totals since start; written by one worker
   uint64_t sessions = 0, midstream_pickups = 0;
   uint64_t syn = 0, synack = 0, rst = 0;
   uint64_t gaps = 0, gap_bytes = 0;  // acknowledged, and not seen
-  uint64_t hole_bytes = 0;          // neither, behind what was seen, when the flow ended
+  uint64_t hole_bytes = 0;          // neither, before what was seen, when the flow ended
   uint64_t overlaps = 0, overlaps_different = 0;
   uint64_t out_of_order = 0;
   uint64_t depth_reached = 0;       // directions that reached the depth

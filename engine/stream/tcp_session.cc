@@ -12,8 +12,7 @@ struct SideSink final : Reassembly::Sink {
     if (!side.stopped) to.OnData(direction, bytes, offset);
   }
   void OnGap(uint64_t offset, uint64_t bytes) override {
-    if (!quiet) Loss(bytes);
-    if (quiet) stats.hole_bytes += bytes;
+    Loss(bytes);
     if (!side.stopped) to.OnGap(direction, offset, bytes);
   }
   // The receiver has it and we have not.
@@ -30,7 +29,19 @@ struct SideSink final : Reassembly::Sink {
   StreamStats& stats;
   TcpSession::Sink& to;
   TcpSession::Pass* pass;  // null: the flow ends
-  bool quiet = false;
+};
+
+// What lies behind a hole that nobody acknowledged.
+struct UnreadSink final : Reassembly::Sink {
+  UnreadSink(Direction d, StreamStats& n, TcpSession::Sink& t) : direction(d), stats(n), to(t) {}
+  void OnBytes(Slice bytes, uint64_t offset) override { to.OnUnread(direction, bytes, offset); }
+  void OnGap(uint64_t offset, uint64_t bytes) override {
+    stats.hole_bytes += bytes;
+    to.OnHole(direction, offset, bytes);
+  }
+  Direction direction;
+  StreamStats& stats;
+  TcpSession::Sink& to;
 };
 
 std::string_view TcpStateName(TcpState state) {
@@ -359,8 +370,8 @@ void TcpSession::HandleFin(Pass& pass) {
   }
 }
 
-// Everything that is there, in order.  What was never acknowledged may be missing behind
-// what was: a hole, told to the dissector and counted, but no loss of ours.
+// What was acknowledged, and what is in order behind it: the receiver may have read that.
+// Behind a hole that nobody acknowledged it has read nothing.
 void TcpSession::DeliverAll(Direction d, const StreamOptions& options, SegmentPool& pool,
                             StreamStats& stats, Sink& sink) {
   Side& side = side_[Index(d)];
@@ -371,8 +382,10 @@ void TcpSession::DeliverAll(Direction d, const StreamOptions& options, SegmentPo
     const uint64_t depth = options.depth != 0 ? options.depth : UINT64_MAX;
     SideSink to(side, d, stats, sink, nullptr);
     side.data.Deliver(std::min(claimed, depth), true, pool, to);
-    to.quiet = true;
-    side.data.Deliver(std::min(side.data.highest(), depth), true, pool, to);
+    const uint64_t seen = std::min(side.data.highest(), depth);
+    side.data.Deliver(seen, false, pool, to);
+    UnreadSink unread(d, stats, sink);
+    side.data.Deliver(seen, true, pool, unread);
   }
   side.ended = true;
   sink.OnEnd(d);

@@ -55,6 +55,10 @@ class TcpSession {
     virtual void OnData(Direction direction, Slice bytes, uint64_t offset) = 0;
     virtual void OnGap(Direction direction, uint64_t offset, uint64_t bytes) = 0;
     virtual void OnEnd(Direction direction) = 0;  // FIN, or the flow's end: no more bytes
+    // At the flow's end: bytes that nobody saw nor acknowledged, and what was sent behind
+    // them.  No receiver has read it.
+    virtual void OnHole(Direction, uint64_t /*offset*/, uint64_t /*bytes*/) {}
+    virtual void OnUnread(Direction, Slice, uint64_t /*offset*/) {}
     // What came of a direction never was: offsets begin at 0 again.
     virtual void OnRestart(Direction) {}
     virtual void OnStreamEvent(StreamEvent event) = 0;

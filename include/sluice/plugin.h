@@ -230,6 +230,8 @@ typedef struct sluice_host {
   /* A file carried in a direction of a transaction: name may be empty.  The
    * engine computes size and hashes.  Returns a handle > 0, or -errno. */
   int64_t (*file_open)(sluice_flow *, uint64_t tx, uint32_t direction, sluice_slice name);
+  /* Also answers 1 if the file is being kept, or rules look at all of it: then a limit
+   * of the dissector's own does not apply to it. */
   int32_t (*file_data)(sluice_flow *, int64_t file, sluice_slice);
   int32_t (*file_close)(sluice_flow *, int64_t file, uint32_t flags);
 
@@ -244,6 +246,10 @@ typedef struct sluice_host {
   void (*flow_info)(sluice_flow *, sluice_flow_info *out); /* set out->struct_size */
   /* A transaction begun with SLUICE_TX_NO_LOG is to be logged after all. */
   int32_t (*tx_log)(sluice_flow *, uint64_t tx);
+  /* `bytes` of a file were lost: they count in its size, and it has a gap.  In gap(),
+   * it says which files the loss is of; where it is not called, every open file of the
+   * direction, and every one that is closed there, has a gap. */
+  int32_t (*file_gap)(sluice_flow *, int64_t file, uint64_t bytes);
 } sluice_host;
 
 /* ------------------------------------------------------------ the plug-in */

@@ -75,7 +75,13 @@ class Flow {
   int64_t FileOpen(uint64_t tx, uint32_t direction, View name) const {
     return host->file_open(flow_, tx, direction, ToSlice(name));
   }
-  void FileData(int64_t file, View data) const { host->file_data(flow_, file, ToSlice(data)); }
+  // True if all of the file is wanted, see plugin.h.
+  bool FileData(int64_t file, View data) const {
+    return host->file_data(flow_, file, ToSlice(data)) > 0;
+  }
+  void FileGap(int64_t file, uint64_t bytes) const {
+    if (SLUICE_HAS(sluice_host, host, file_gap)) host->file_gap(flow_, file, bytes);
+  }
   void FileClose(int64_t file, uint32_t flags) const { host->file_close(flow_, file, flags); }
   void Handover(const char* protocol) const { host->handover(flow_, protocol); }
   void Budget(uint32_t direction, uint32_t mode, uint64_t bytes = 0) const {

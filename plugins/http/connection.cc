@@ -61,19 +61,17 @@ void Connection::Frame(Flow flow, uint32_t d, View bytes) {
 
 void Connection::End(Flow flow, uint32_t d, View rest) {
   Message& side = side_[d];
+  const bool line_cut = d == SLUICE_TO_SERVER && side.state == State::kStartLine && !rest.empty();
   while (!rest.empty() && !handed_over_ && side.state != State::kWait) {
     const size_t step = Step(flow, d, rest, true);
     if (step == kError || step == kMore) break;
     rest.remove_prefix(step);
   }
   CloseUnexpected(flow, d);
+  if (line_cut && side.state == State::kHeaders) To(flow, side.tx).Event(kEventLineIncomplete);
   if (side.tx == SLUICE_NO_TX || side.state == State::kStartLine || side.state == State::kWait) return;
-  if (side.state == State::kBodyClose || side.state == State::kBareBody ||
-      side.state == State::kTail || side.state == State::kTrailers) {
-    Finish(flow, d);
-    return;
-  }
-  if (side.state == State::kHeaders && d == SLUICE_TO_CLIENT) EmitStatus(flow);
+  if (side.state != State::kHeaders) return Finish(flow, d);  // all of it that there will be
+  if (d == SLUICE_TO_CLIENT) EmitStatus(flow);
   CloseBody(flow, d, false);
 }
 
@@ -111,33 +109,36 @@ void Connection::EndOfPiece(Flow flow, uint32_t d) {
 bool Connection::Gap(Flow flow, uint32_t d, uint64_t bytes) {
   Message& side = side_[d];
   if (side.state == State::kBodyClose) {
-    Lost(flow, d);
-    side.wire_bytes += bytes;
+    Lost(flow, d, bytes);
     return true;
   }
   // Within a body of known length the place of the next message is known.
-  if ((side.state != State::kBodyLength && side.state != State::kChunkData) || bytes > side.left) {
+  if (side.state != State::kBodyLength && side.state != State::kChunkData) {
     if (side.state != State::kStartLine) CloseBody(flow, d, false);
     return false;
   }
-  Lost(flow, d);
-  side.left -= bytes;
-  side.wire_bytes += bytes;
+  const uint64_t lost = std::min(bytes, side.left);
+  Lost(flow, d, lost);
+  side.left -= lost;
   if (side.left > 0) return true;
-  EndOfPiece(flow, d);
+  if (lost == bytes || side.state == State::kBodyLength) EndOfPiece(flow, d);
+  else CloseBody(flow, d, false);
   Frame(flow, d, View());
-  return true;
+  return lost == bytes;  // else the start of what follows is lost
 }
 
-// A file with a hole is not the file any more, and nothing can be decoded behind one.
-void Connection::Lost(Flow flow, uint32_t d) {
+// Bytes of a body are lost.  Nothing can be decoded behind them, nor parts told apart.
+void Connection::Lost(Flow flow, uint32_t d, uint64_t bytes) {
   Message& side = side_[d];
-  if (side.file > 0) flow.FileClose(side.file, SLUICE_FILE_TRUNCATED);
-  side.file = 0;
-  if (side.decoder != nullptr && side.decoder->active()) {
-    side.decoder->End();
-    side.drop_rest = true;
-  }
+  if (!side.body_open) OpenBody(flow, d);
+  side.wire_bytes += bytes;
+  if (d == SLUICE_TO_CLIENT) flow.SetUint(side.tx, kLength, side.wire_bytes);
+  const bool coded = side.decoder != nullptr && side.decoder->active();
+  if (coded) side.decoder->End();
+  side.drop_rest |= coded;
+  const bool whole = !coded && !side.multipart.active();  // the file is the body
+  if (side.file > 0) flow.FileGap(side.file, whole ? bytes : 0);
+  if (!whole) CloseFile(flow, d, false);
   side.multipart = {};
 }
 
@@ -309,6 +310,7 @@ void Connection::EndOfHeaders(Flow flow, uint32_t d) {
     const RequestLine line = ParseRequestLine(side.line);
     const Target target = SplitTarget(line.target, line.known == Method::kConnect);
     EmitRequestHeaders(to, side.headers, target, side.version, server_port_);
+    if (line.protocol.empty() && !side.headers.all().empty()) to.Event(kEventLineNoProtocol);
     Reach(flow, d, kHeaders);
     StartRequestBody(flow);
   } else {
@@ -406,6 +408,7 @@ void Connection::StartResponseBody(Flow flow) {
     side.state = State::kChunkSize;
     return;
   }
+  if (coding != nullptr) to.Event(kEventResponseTransferCoding);
   side.state = State::kBodyClose;
   if (length == nullptr) return;
   uint64_t plain = 0;
@@ -493,20 +496,18 @@ class Connection::Sink : public BodySink, public MultipartSink {
   void Body(View bytes) override {
     Message& side = connection_.side_[d_];
     flow_.Chunk(side.tx, kBodyField[d_], bytes);
+    if (side.stream.kind() != EventStream::Kind::kNone) connection_.CountEvents(flow_, side.stream.Feed(bytes));
     if (side.multipart.active()) side.multipart.Feed(bytes, this);
-    else if (side.file > 0) flow_.FileData(side.file, bytes);
+    else connection_.FileBytes(flow_, d_, bytes);
   }
   void PartFile(View name) override {
-    Message& side = connection_.side_[d_];
-    side.file = flow_.FileOpen(side.tx, d_, name);
+    connection_.OpenFile(flow_, d_, name);
   }
   void PartData(View bytes) override {
-    if (Message& side = connection_.side_[d_]; side.file > 0) flow_.FileData(side.file, bytes);
+    connection_.FileBytes(flow_, d_, bytes);
   }
   void PartEnd(bool complete) override {
-    Message& side = connection_.side_[d_];
-    if (side.file > 0) flow_.FileClose(side.file, complete ? SLUICE_FILE_COMPLETE : SLUICE_FILE_TRUNCATED);
-    side.file = 0;
+    connection_.CloseFile(flow_, d_, complete);
   }
   void PartProblem(Problem problem) override {
     connection_.To(flow_, connection_.side_[d_].tx)
@@ -554,11 +555,65 @@ void Connection::OpenBody(Flow flow, uint32_t d) {
     if (exchange.method != Method::kPost && exchange.method != Method::kPut) return;
     Sink sink(*this, flow, d);
     if (side.multipart.Begin(side.headers.Value("content-type"), &sink)) return;
-  } else if (const View value = side.headers.Value("content-disposition");
-             !value.empty() && DispositionFileName(value, &scratch_)) {
-    name = scratch_;
+  } else {
+    StartStream(flow);
+    const View value = side.headers.Value("content-disposition");
+    if (!value.empty() && DispositionFileName(value, &scratch_)) name = scratch_;
   }
-  side.file = flow.FileOpen(side.tx, d, name);
+  if (!name.empty()) OpenFile(flow, d, name);
+}
+
+// A response that may go on for hours: how fast it began to talk, and how much it says.
+void Connection::StartStream(Flow flow) {
+  Message& side = side_[SLUICE_TO_CLIENT];
+  side.stream.Begin(side.headers.Value("content-type"));
+  if (side.stream.kind() == EventStream::Kind::kNone) return;
+  flow.Set(side.tx, kStreamType, side.stream.name());
+  flow.SetUint(side.tx, kStreamEvents, 0);
+  flow.SetUint(side.tx, kStreamFirstByte, SinceRequest(flow));
+}
+
+void Connection::CountEvents(Flow flow, uint64_t events) {
+  Message& side = side_[SLUICE_TO_CLIENT];
+  if (events == 0) return;
+  if (side.stream_events == 0) flow.SetUint(side.tx, kStreamFirstEvent, SinceRequest(flow));
+  side.stream_events += events;
+  flow.SetUint(side.tx, kStreamEvents, side.stream_events);
+}
+
+// Microseconds; 0 where the request's end was not seen, or came later.
+uint64_t Connection::SinceRequest(Flow flow) {
+  const uint64_t requested = ResponseExchange().requested, now = flow.Now();
+  return requested == 0 || now < requested ? 0 : (now - requested) / 1000;
+}
+
+void Connection::OpenFile(Flow flow, uint32_t d, View name) {
+  Message& side = side_[d];
+  if (name.size() > kMaxFileName) To(flow, side.tx).Event(kEventFileNameTooLong);
+  side.file = flow.FileOpen(side.tx, d, name.substr(0, kMaxFileName));
+}
+
+// A file that nobody keeps is cut at the limit.
+void Connection::FileBytes(Flow flow, uint32_t d, View bytes) {
+  Message& side = side_[d];
+  if (side.file <= 0) return;
+  if (side.file_cut) return CloseFile(flow, d, false);
+  const uint64_t limit = limits_.file_bytes[d];
+  const uint64_t room = limit == 0 ? UINT64_MAX : limit - std::min(limit, side.file_bytes);
+  const View fits = bytes.substr(0, room);
+  side.file_bytes += bytes.size();
+  const bool wanted = flow.FileData(side.file, fits);
+  if (fits.size() == bytes.size()) return;
+  if (wanted) flow.FileData(side.file, bytes.substr(fits.size()));
+  else side.file_cut = true;
+}
+
+void Connection::CloseFile(Flow flow, uint32_t d, bool complete) {
+  Message& side = side_[d];
+  const bool whole = complete && !side.file_cut;
+  if (side.file > 0) flow.FileClose(side.file, whole ? SLUICE_FILE_COMPLETE : SLUICE_FILE_TRUNCATED);
+  side.file = 0;
+  side.file_cut = false;
 }
 
 void Connection::CloseBody(Flow flow, uint32_t d, bool complete) {
@@ -567,10 +622,10 @@ void Connection::CloseBody(Flow flow, uint32_t d, bool complete) {
   if (side.body_open) {
     if (side.decoder != nullptr && side.decoder->active() && !side.drop_rest) sink.Decoded(side.decoder->Finish(&sink));
     if (side.multipart.active()) side.multipart.Finish(&sink);
+    if (d == SLUICE_TO_CLIENT && complete) CountEvents(flow, side.stream.Finish());
     flow.Chunk(side.tx, kBodyField[d], View(), true);
   }
-  if (side.file > 0) flow.FileClose(side.file, complete ? SLUICE_FILE_COMPLETE : SLUICE_FILE_TRUNCATED);
-  side.file = 0;
+  CloseFile(flow, d, complete);
   side.body_open = false;
   if (d == SLUICE_TO_CLIENT && side.wire_bytes > 0) flow.SetUint(side.tx, kLength, side.wire_bytes);
 }
@@ -578,6 +633,7 @@ void Connection::CloseBody(Flow flow, uint32_t d, bool complete) {
 void Connection::Finish(Flow flow, uint32_t d) {
   Message& side = side_[d];
   CloseBody(flow, d, true);
+  if (d == SLUICE_TO_SERVER) RequestExchange().requested = flow.Now();
   flow.Stage(side.tx, d, kComplete);
   side.state = State::kStartLine;
   side.skip_line_rest = false;

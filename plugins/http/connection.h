@@ -21,6 +21,8 @@ struct Limits {
   uint64_t header_bytes = 256 * 1024;   // of one message
   uint64_t headers = 1024;              // names of one message
   uint64_t open_exchanges = 512;        // requests without a response
+  uint64_t file_bytes[2] = {100 * 1024, 100 * 1024};  // by direction, of the files in a body that nobody
+                                                     // keeps; 0: any
   CodingLimits coding;
   NormaliseOptions normalise;
 };
@@ -37,6 +39,7 @@ class Connection {
 
  private:
   class Sink;
+  static constexpr size_t kMaxFileName = 4096;  // bytes, then it is cut
   static constexpr size_t kMore = SIZE_MAX, kError = SIZE_MAX - 1;
 
   // All take the unread bytes and return how many are done with, kMore or kError.
@@ -66,11 +69,17 @@ class Connection {
 
   void Body(sluice::Flow flow, uint32_t d, View bytes);
   void OpenBody(sluice::Flow flow, uint32_t d);
+  void StartStream(sluice::Flow flow);
+  void CountEvents(sluice::Flow flow, uint64_t events);
+  uint64_t SinceRequest(sluice::Flow flow);
+  void OpenFile(sluice::Flow flow, uint32_t d, View name);
+  void FileBytes(sluice::Flow flow, uint32_t d, View bytes);
+  void CloseFile(sluice::Flow flow, uint32_t d, bool complete);
   void CloseBody(sluice::Flow flow, uint32_t d, bool complete);
   void Finish(sluice::Flow flow, uint32_t d);
   void Unexpected(sluice::Flow flow, uint32_t d, View bytes);
   void CloseUnexpected(sluice::Flow flow, uint32_t d);
-  void Lost(sluice::Flow flow, uint32_t d);
+  void Lost(sluice::Flow flow, uint32_t d, uint64_t bytes);
 
   Emitter To(sluice::Flow flow, uint64_t tx) { return {flow, tx, scratch_}; }
   Exchange& RequestExchange() { return exchanges_.at(next_request_ - 1); }

@@ -47,6 +47,7 @@ void EmitHosts(const Emitter& to, const HeaderTable& headers, const Target& targ
   if (header == nullptr && version == 11) to.Event(kEventMissingHost);
   const HostPort named = SplitHostPort(header == nullptr ? View() : View(header->value));
   if (header != nullptr && !named.valid) to.Event(kEventHostInvalid);
+  if (!named.port.empty() && named.number == 0) to.Event(kEventServerPort);
   if (header != nullptr && header->repeated) to.Event(kEventAmbiguousHost);
   if (!target.has_authority) {
     if (header != nullptr) EmitHost(to, named.host, header->value, named.number);
@@ -170,6 +171,7 @@ void EmitRequestHeaders(const Emitter& to, const HeaderTable& headers, const Tar
 void EmitResponseHeaders(const Emitter& to, const HeaderTable& headers, unsigned status) {
   EmitSingles(to, headers, kResponseFields);
   if (const View type = headers.Value("content-type"); !type.empty()) {
+    if (StartsWithNoCase(type, "multipart/byteranges")) to.Event(kEventByteRanges);
     to.Set(kContentTypeLog, Trim(type.substr(0, type.find(';'))));
   }
   if (const Header* location = headers.Find("location"); location != nullptr && status >= 300 && status < 400) {

@@ -18,7 +18,8 @@ enum Field : uint32_t {
   kHeaderNamesReply, kStart, kStartReply, kRequestHeader, kResponseHeader, kRequestBody,
   kResponseBody, kStatCode, kStatMsg, kResponseLine, kServer, kLocation, kStatus, kStatusString,
   kLength, kRedirect, kXff, kRangeRaw, kRangeStart, kRangeEnd, kRangeSize,
-  kRequestHeadersLog, kResponseHeadersLog, kHeaderNameLog, kHeaderValueLog, kRequestFrame, kResponseFrame, kNumFields
+  kRequestHeadersLog, kResponseHeadersLog, kHeaderNameLog, kHeaderValueLog, kRequestFrame, kResponseFrame,
+  kStreamType, kStreamEvents, kStreamFirstByte, kStreamFirstEvent, kNumFields
 };
 
 enum Stage : uint32_t { kStarted, kLine, kHeaders, kBody, kTrailer, kComplete };
@@ -84,6 +85,10 @@ inline constexpr sluice_field kFields[] = {
     ROW(nullptr, nullptr, nullptr, "value", "value of a header", SLUICE_BYTES, 0, SLUICE_DIR_BOTH, kHeaders),
     ROW("http1.request", "http.request", nullptr, nullptr, "a request as it was sent", SLUICE_CHUNKS, SLUICE_FRAME, kReq, kComplete),
     ROW("http1.response", "http.response", nullptr, nullptr, "a response as it was sent", SLUICE_CHUNKS, SLUICE_FRAME, kRes, kComplete),
+    ROW(nullptr, nullptr, nullptr, "stream.type", "sse or ndjson: a response that is a stream of events", SLUICE_BYTES, SLUICE_DIMENSION, kRes, kBody),
+    ROW(nullptr, nullptr, nullptr, "stream.events", "events of the stream so far", SLUICE_UINT, SLUICE_MEASURE | SLUICE_LOG_LAST, kRes, kBody),
+    ROW(nullptr, nullptr, nullptr, "stream.first_byte_us", "from the request's end to the stream's first byte, microseconds", SLUICE_UINT, SLUICE_MEASURE, kRes, kBody),
+    ROW(nullptr, nullptr, nullptr, "stream.first_event_us", "... to the end of its first event", SLUICE_UINT, SLUICE_MEASURE, kRes, kBody),
 };
 #undef ROW
 static_assert(std::size(kFields) == kNumFields);

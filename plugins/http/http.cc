@@ -5,6 +5,7 @@
 // schema.
 #include <sluice/plugin.hpp>
 
+#include "../lib/tables.h"
 #include "connection.h"
 
 namespace http {
@@ -44,6 +45,8 @@ int32_t Connection::Init() {
   ReadOption("header-limit", &limits.header_bytes);
   ReadOption("headers-limit", &limits.headers);
   ReadOption("max-tx", &limits.open_exchanges);
+  ReadOption("request-body-limit", &limits.file_bytes[SLUICE_TO_SERVER]);
+  ReadOption("response-body-limit", &limits.file_bytes[SLUICE_TO_CLIENT]);
   ReadOption("response-body-decompress-layer-limit", &layers);
   ReadOption("compression-bomb-limit", &limits.coding.bomb_bytes);
   ReadOption("lzma-memlimit", &limits.coding.lzma_memory);
@@ -86,14 +89,7 @@ constexpr sluice_plugin Plugin() {
   plugin.version = "1.0";
   plugin.aliases = "http1";
   plugin.ports = "tcp/80 tcp/8080";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  plugin.stages[0] = kRequestStages;
-  plugin.num_stages[0] = std::size(kRequestStages);
-  plugin.stages[1] = kResponseStages;
-  plugin.num_stages[1] = std::size(kResponseStages);
+  plugin_lib::SetTables(&plugin, kFields, kEvents, kRequestStages, kResponseStages);
   return plugin;
 }
 

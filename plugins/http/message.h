@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "content_coding.h"
+#include "event_stream.h"
 #include "headers.h"
 #include "multipart.h"
 #include "start_line.h"
@@ -28,6 +29,7 @@ struct Exchange {
   uint64_t tx = SLUICE_NO_TX;
   Method method = Method::kUnknown;
   bool expects_continue = false, seen_continue = false;
+  uint64_t requested = 0;  // when the request was complete, ns
   std::string path;  // normalised: names the file
 };
 
@@ -44,6 +46,7 @@ class Exchanges {
     exchange.tx = SLUICE_NO_TX;
     exchange.method = Method::kUnknown;
     exchange.expects_continue = exchange.seen_continue = false;
+    exchange.requested = 0;
     exchange.path.clear();
     return exchange;
   }
@@ -73,10 +76,14 @@ struct Message {
   uint32_t flags_seen = 0;    // HeaderFlags already reported
   bool repetition_seen = false;
   int64_t file = 0;           // handle, 0: none
+  uint64_t file_bytes = 0;    // seen of the body's files
+  bool file_cut = false;      // at the limit
   HeaderParser parser;
   HeaderTable headers;
   std::unique_ptr<ContentDecoder> decoder;
   Multipart multipart;
+  EventStream stream;         // of a response
+  uint64_t stream_events = 0;
   std::string line, raw;      // the start line without its end; the headers as sent
   std::string name, value;    // scratch of the header parser
 
@@ -88,6 +95,10 @@ struct Message {
     body_open = drop_rest = lengths_differ = length_in_doubt = skip_line_rest = repetition_seen = false;
     flags_seen = 0;
     file = 0;
+    file_bytes = 0;
+    file_cut = false;
+    stream = {};
+    stream_events = 0;
     parser.Reset();
     headers.Clear();
     line.clear();

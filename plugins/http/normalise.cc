@@ -160,7 +160,9 @@ void SplitAuthority(View* rest, Target* out) {
 Target SplitTarget(View raw, bool authority_form) {
   Target out;
   if (authority_form) {
+    const View whole = raw;
     SplitAuthority(&raw, &out);
+    if (out.host.empty()) out.host = whole;  // whatever it is, it stands where the host should
     return out;
   }
   if (!raw.starts_with('/')) {

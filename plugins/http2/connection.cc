@@ -2,6 +2,7 @@
 #include "connection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "../http/framing.h"
 #include "../http/multipart.h"
@@ -187,6 +188,7 @@ size_t Connection::Prefix(Flow flow, uint32_t d, View in) {
     if (side.block_stream == 0) side.block_stream = frame.stream;
     side.block_frames = 0;
     side.block_bytes = side.num_headers = 0;
+    side.size_update = {};
     side.block_ends_stream = frame.type == kHeadersFrame && frame.flags & kEndStream;
     side.block_is_request = promise || d == SLUICE_TO_SERVER;
   }
@@ -229,11 +231,35 @@ size_t Connection::Block(Flow flow, uint32_t d, View in) {
   Side& side = side_[d];
   const size_t n = std::min<size_t>(side.left, in.size());
   side.left -= static_cast<uint32_t>(n);
+  SizeUpdates(flow, d, in.substr(0, n));
   const bool frame_done = side.left == 0, final = frame_done && side.frame.flags & kEndHeaders;
   if (!Inflate(flow, d, in.substr(0, n), final)) return kError;
   if (final) EndOfBlock(flow, d);
   if (frame_done) EndOfFrame(flow, d);
   return n;
+}
+
+// New sizes of the header table, at the front of a block and nowhere else (RFC 7541 §4.2, §6.3).
+void Connection::SizeUpdates(Flow flow, uint32_t d, View in) {
+  SizeUpdate& update = side_[d].size_update;
+  const Stream* stream = Find(side_[d].block_stream);
+  for (const char c : in) {
+    if (update.over) return;
+    const auto byte = static_cast<uint8_t>(c);
+    if (!update.within) {
+      update.over = (byte & 0xe0) != 0x20;
+      if (update.over) return;
+      update.value = byte & 0x1f;
+      update.shift = 0;
+      update.within = update.value == 0x1f;
+    } else {
+      update.value += uint64_t{byte & 0x7fu} << update.shift;
+      update.shift += 7;
+      update.within = byte & 0x80;
+      update.over = update.shift > 28;  // no size a table can have; the inflater will say so
+    }
+    if (!update.within && !update.over && stream != nullptr) flow.SetUint(stream->tx, kSizeUpdate, update.value);
+  }
 }
 
 // Frames that are looked at as a whole.
@@ -308,7 +334,8 @@ Connection::Stream* Connection::Open(Flow flow, uint32_t id) {
   if (spare_.empty()) spare_.push_back(std::make_unique<Stream>());
   std::unique_ptr<Stream> stream = std::move(spare_.back());
   spare_.pop_back();
-  *stream = {};
+  stream->path.clear();
+  for (Half& half : stream->half) half.Clear();
   stream->id = id;
   stream->tx = BeginTx(flow, id, 0);
   streams_.push_back(std::move(stream));
@@ -326,8 +353,9 @@ uint64_t Connection::BeginTx(Flow flow, uint32_t id, uint32_t flags) {
 uint64_t Connection::TxFor(Flow flow, uint32_t d, const Frame& frame) {
   if (frame.stream == 0) {
     const bool shown = frame.type == kGoAwayFrame || (frame.type == kSettingsFrame && frame.length > 0);
-    return BeginTx(flow, 0, (d == SLUICE_TO_SERVER ? SLUICE_TX_TO_SERVER : SLUICE_TX_TO_CLIENT) |
-                                (shown ? 0u : SLUICE_TX_NO_LOG));
+    uint32_t flags = d == SLUICE_TO_SERVER ? SLUICE_TX_TO_SERVER : SLUICE_TX_TO_CLIENT;
+    if (!shown) flags |= SLUICE_TX_NO_LOG;
+    return BeginTx(flow, 0, flags);
   }
   const bool opens = frame.type == kHeadersFrame || frame.type == kPriorityFrame;
   Stream* stream = Find(frame.stream);
@@ -423,19 +451,19 @@ void Connection::EmitHeaders(Flow flow, Stream& stream, bool request, const Side
   Half& half = stream.half[d];
   const bool trailers = half.headers;
   half.headers |= !interim;
-  std::string names = "\r\n";
+  names_ = "\r\n";
   scratch_.clear();
   for (size_t i = 0; i < side.num_headers; ++i) {
     const Header& header = side.headers[i];
-    names.append(header.name).append("\r\n");
+    names_.append(header.name).append("\r\n");
     if (header.name != (request ? "cookie" : "set-cookie")) {
       scratch_.append(header.name).append(": ").append(header.value).append("\r\n");
     }
   }
-  names.append("\r\n");
+  names_.append("\r\n");
   if (!trailers && !interim) {
     flow.Set(tx, request ? kProtocol : kProtocolReply, "HTTP/2");
-    flow.Set(tx, request ? kHeaderNames : kHeaderNamesReply, names);
+    flow.Set(tx, request ? kHeaderNames : kHeaderNamesReply, names_);
     flow.Set(tx, request ? kHeader : kHeaderReply, scratch_);
     flow.Set(tx, request ? kHeaderRaw : kHeaderRawReply, scratch_);
   }
@@ -452,6 +480,7 @@ void Connection::EmitHeaders(Flow flow, Stream& stream, bool request, const Side
     if (header.name.starts_with(':')) EmitPseudo(flow, stream, header);
     if (header.name == "content-disposition") half.disposition = header.value;
     if (header.name == "content-encoding") half.encoding = header.value;
+    if (header.name == "content-type") half.content_type = header.value;
     uint64_t length = 0;
     if (header.name == "content-length" && http::ToNumber(header.value, &length)) flow.SetUint(tx, kLength, length);
     if (header.name == "content-range") {
@@ -537,6 +566,11 @@ void Connection::Data(Flow flow, uint32_t d, View bytes) {
   Half& half = stream->half[d];
   if (!half.body_open) OpenBody(flow, d, *stream);
   if (half.drop_rest) return;
+  half.bytes += bytes.size();
+  if (half.dns && half.bytes > kMaxDnsMessage) {
+    flow.Event(stream->tx, d == SLUICE_TO_SERVER ? kEventDnsRequestTooLong : kEventDnsResponseTooLong);
+    half.dns = false;
+  }
   Sink sink(flow, d, *stream);
   if (half.decoder != nullptr) sink.Decoded(half.decoder->Feed(bytes, &sink));
   else sink.Body(bytes);
@@ -546,6 +580,7 @@ void Connection::OpenBody(Flow flow, uint32_t d, Stream& stream) {
   Half& half = stream.half[d];
   half.body_open = true;
   flow.Stage(stream.tx, d, kBody);
+  half.dns = http::StartsWithNoCase(half.content_type, "application/dns-message");
   const http::CodingPlan plan = http::PlanCodings(half.encoding, kCoding);
   if (plan.count > 0) {
     half.decoder = std::make_unique<http::ContentDecoder>();
@@ -578,9 +613,10 @@ bool Connection::Gap(Flow flow, uint32_t d, uint64_t bytes) {
   Stream* stream = side.part == Side::Part::kData ? Find(side.frame.stream) : nullptr;
   if (stream != nullptr) {
     Half& half = stream->half[d];
-    if (half.file > 0) flow.FileClose(half.file, SLUICE_FILE_TRUNCATED);
-    half.file = 0;
-    half.drop_rest |= half.decoder != nullptr;
+    if (!half.body_open) OpenBody(flow, d, *stream);
+    half.drop_rest |= half.decoder != nullptr;  // nothing can be decoded behind it
+    if (half.file > 0) flow.FileGap(half.file, half.decoder == nullptr ? bytes : 0);
+    if (half.file > 0 && half.drop_rest) flow.FileClose(std::exchange(half.file, 0), SLUICE_FILE_TRUNCATED);
   }
   side.left -= static_cast<uint32_t>(bytes);
   if (side.left == 0) EndOfFrame(flow, d);

@@ -29,6 +29,7 @@ inline constexpr uint32_t kMaxBlockFrames = 128;     // CONTINUATIONs of one hea
 inline constexpr size_t kMaxBlockBytes = 256 * 1024; // decoded, of one header block
 inline constexpr size_t kMaxBlockHeaders = 1024;
 inline constexpr uint32_t kMaxControl = 65536;       // bytes of a frame that is collected
+inline constexpr uint64_t kMaxDnsMessage = 65535;    // bytes (RFC 8484 §6)
 inline constexpr uint32_t kRapidResets = 100;        // unanswered resets, then an event
 
 class Connection {
@@ -51,9 +52,18 @@ class Connection {
   };
   struct Half {  // one direction of a stream
     bool headers = false, ended = false, body_open = false, drop_rest = false;
+    bool dns = false;  // DNS over HTTPS (RFC 8484)
     int64_t file = 0;
-    std::string disposition, encoding;
+    uint64_t bytes = 0;  // of the body, as sent
+    std::string disposition, encoding, content_type;
     std::unique_ptr<http::ContentDecoder> decoder;
+    void Clear() {  // keeps the room of its strings
+      headers = ended = body_open = drop_rest = dns = false;
+      file = 0;
+      bytes = 0;
+      for (std::string* text : {&disposition, &encoding, &content_type}) text->clear();
+      decoder.reset();
+    }
   };
   struct Stream {
     uint32_t id = 0;
@@ -64,6 +74,11 @@ class Connection {
   struct Header {
     std::string name, value;
   };
+  struct SizeUpdate {  // at the front of a header block, perhaps cut by a segment
+    bool within = false, over = false;
+    uint32_t shift = 0;
+    uint64_t value = 0;
+  };
   struct Side {
     enum class Part : uint8_t { kMagic, kFrame, kPrefix, kBlock, kData, kControl, kSkip };
     Part part = Part::kFrame;
@@ -73,6 +88,7 @@ class Connection {
     // The header block in progress; stream 0: none.
     uint32_t block_stream = 0, block_frames = 0;
     size_t block_bytes = 0, num_headers = 0;
+    SizeUpdate size_update;
     bool block_ends_stream = false, block_is_request = true;
     std::vector<Header> headers;        // num_headers in use
     uint32_t last_stream = 0;           // highest opened by this side
@@ -84,6 +100,7 @@ class Connection {
   size_t FrameHeader(Flow flow, uint32_t d, View in);
   size_t Prefix(Flow flow, uint32_t d, View in);
   size_t Block(Flow flow, uint32_t d, View in);
+  void SizeUpdates(Flow flow, uint32_t d, View in);
   size_t Control(Flow flow, uint32_t d, View in);
   void Payload(Flow flow, uint32_t d, uint32_t prefix, uint32_t pad);
   void EndOfFrame(Flow flow, uint32_t d);
@@ -109,7 +126,7 @@ class Connection {
   std::vector<std::unique_ptr<Stream>> streams_, spare_;
   uint32_t resets_ = 0;
   bool too_many_ = false;
-  std::string scratch_;
+  std::string scratch_, names_;
 };
 
 }  // namespace http2

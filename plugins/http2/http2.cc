@@ -3,6 +3,7 @@
 // fields.h the schema.
 #include <sluice/plugin.hpp>
 
+#include "../lib/tables.h"
 #include "connection.h"
 
 namespace http2 {
@@ -14,14 +15,7 @@ constexpr sluice_plugin Plugin() {
   plugin.aliases = "http";  // rules for http mean both, and its keywords are shared
   plugin.log_name = "http";
   plugin.ports = "tcp/80 tcp/8080";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  plugin.stages[0] = kRequestStages;
-  plugin.num_stages[0] = std::size(kRequestStages);
-  plugin.stages[1] = kResponseStages;
-  plugin.num_stages[1] = std::size(kResponseStages);
+  plugin_lib::SetTables(&plugin, kFields, kEvents, kRequestStages, kResponseStages);
   return plugin;
 }
 

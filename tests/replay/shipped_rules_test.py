@@ -22,6 +22,12 @@ def http(target="/", headers=(), body=b"ok", method="GET"):
     return lambda c: c.tcp(80, [("c", request(target, method, headers)), ("s", response(body))])
 
 
+def websocket(frames):
+    upgrade = request("/ws", "GET", ["Upgrade: websocket", "Connection: Upgrade"])
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    return lambda c: c.tcp(80, [("c", upgrade), ("s", answer), ("c", frames)])
+
+
 def dns(name, rrtype=1):
     return lambda c: c.udp(53, [("c", dns_query(name, rrtype)), ("s", dns_answer(name))])
 
@@ -131,6 +137,9 @@ CASES = {
     9100402: (tls(("c", tls_hello(1, tls_sni(b"www.blocked.sluice.test")))),
               tls(("c", tls_hello(1, tls_sni(b"unblocked.sluice.test"))))),
     9100403: (tls(("c", tls_hello(1, tls_sni(b"a.test"), lie=1))), tls(("c", tls_hello(1, tls_sni(b"a.test"))))),
+    9100600: (websocket(b"\x81\x82" + bytes(4) + b"hi"), websocket(b"\x81\x82\0\0\0\1" + b"hi")),
+    9100601: (websocket(b"\x83\x80key1"), websocket(b"\x82\x80key1")),
+    9100602: (websocket(b"\x09\x80key1"), websocket(b"\x89\x80key1")),
     9100305: (rdp_turns(("c", b"\x03\x00\x00\x05\x02\xf0\x80")), rdp_turns(("c", b"\x03\x00\x00\x07\x02\xf0\x80"))),
 }
 

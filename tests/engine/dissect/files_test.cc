@@ -1,5 +1,5 @@
 // Files, laws first: wherever the stream is cut and whenever a rule asks for the file, size,
-// hashes and what the store gets are those of the whole; with a gap there is no hash.
+// hashes and what the store gets are those of the whole; a gap is counted in its size.
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
@@ -13,6 +13,7 @@ namespace sluice {
 namespace {
 
 // All that the client sends is one file; '!' as last byte ends it, else the stream does.
+// What begins with '+' is a file of its own, left open.
 class OneFile {
  public:
   explicit OneFile(sluice::Flow) {}
@@ -20,6 +21,10 @@ class OneFile {
   ParseResult Parse(sluice::Flow flow, uint32_t direction, View in) {
     if (direction != SLUICE_TO_SERVER) return Ok(in.size());
     if (file_ == 0) file_ = flow.FileOpen(tx_ = flow.Begin(), direction, "name");
+    if (in.starts_with('+')) {
+      flow.FileData(flow.FileOpen(tx_, direction, "other"), in.substr(1));
+      return Ok(in.size());
+    }
     flow.FileData(file_, in);
     if (in.ends_with('!')) {
       flow.FileClose(file_, SLUICE_FILE_COMPLETE);
@@ -27,7 +32,10 @@ class OneFile {
     }
     return Ok(in.size());
   }
-  bool Gap(sluice::Flow, uint32_t, uint64_t) { return true; }
+  bool Gap(sluice::Flow flow, uint32_t, uint64_t bytes) {
+    flow.FileGap(file_, bytes);
+    return true;
+  }
 
  private:
   uint64_t tx_ = 0;
@@ -157,20 +165,37 @@ TEST_F(FilesTest, TooLateIsSaid) {
   dissector->Close(flow);
 }
 
-TEST_F(FilesTest, AGapAnywhereIsTruncatedWithoutHash) {
+// ... and no hash but the one of what is stored: what was seen of it.
+TEST_F(FilesTest, AGapAnywhereIsTruncatedAndCountsInTheSize) {
   for (size_t at = 1; at < kContent.size(); ++at) {
-    FlowDissection* flow = Open();
-    Send(flow, kContent.substr(0, at));
-    FileOf(flow).keep = true;
-    dissector->StoreFiles(*flow);
-    dissector->Gap(*flow, Direction::kToServer, 1, Nanos{1});
-    Send(flow, kContent.substr(at));
-    const FileInfo& file = FileOf(flow);
-    EXPECT_TRUE(file.closed && file.truncated && file.has_gap && file.unstorable) << at;
-    EXPECT_EQ(file.md5 + file.sha1 + file.sha256, "");
-    EXPECT_TRUE(sink.given_up.contains(at <= kWindow ? file.store_id : 0)) << at;
-    dissector->Close(flow);
+    for (const bool keep : {false, true}) {
+      FlowDissection* flow = Open();
+      if (keep) flow->KeepFiles(1);
+      Send(flow, kContent.substr(0, at));
+      dissector->Gap(*flow, Direction::kToServer, 7, Nanos{1});
+      Send(flow, kContent.substr(at));
+      const FileInfo& file = FileOf(flow);
+      EXPECT_TRUE(file.closed && file.truncated && file.has_gap) << at;
+      EXPECT_EQ(file.size, kContent.size() + 7);
+      EXPECT_EQ(file.md5 + file.sha1, "");
+      EXPECT_EQ(file.sha256, Hash(EVP_sha256(), kContent));
+      EXPECT_EQ(sink.content[file.store_id], keep ? kContent : "") << at;
+      dissector->Close(flow);
+    }
   }
+}
+
+TEST_F(FilesTest, AGapThatIsToldOfOneFileLeavesTheOthersWhole) {
+  FlowDissection* flow = Open();
+  Send(flow, "first");
+  Send(flow, "+second!");  // a file of its own
+  dissector->Gap(*flow, Direction::kToServer, 7, Nanos{1});
+  Send(flow, "!");
+  const auto& files = flow->transactions()[0]->tx.files;
+  ASSERT_EQ(files.size(), 2u);
+  EXPECT_TRUE(files[0].has_gap && files[0].truncated);
+  EXPECT_FALSE(files[1].has_gap);
+  dissector->Close(flow);
 }
 
 TEST_F(FilesTest, LeftOpenItIsAPartAndStoredByItsOwnHash) {

@@ -17,6 +17,8 @@ struct SessionRecorder final : TcpSession::Sink {
   void OnData(Direction d, Slice bytes, uint64_t) override { data[Index(d)].append(AsText(bytes)); }
   void OnGap(Direction d, uint64_t, uint64_t n) override { data[Index(d)] += "<" + std::to_string(n) + ">"; }
   void OnEnd(Direction d) override { ended[Index(d)] = true; }
+  void OnHole(Direction d, uint64_t, uint64_t n) override { data[Index(d)] += "{" + std::to_string(n) + "}"; }
+  void OnUnread(Direction d, Slice bytes, uint64_t) override { data[Index(d)].append(AsText(bytes)); }
   void OnRestart(Direction d) override { data[Index(d)] += "|"; }
   void OnStreamEvent(StreamEvent event) override { events.push_back(event); }
   std::string data[2];

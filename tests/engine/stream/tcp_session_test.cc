@@ -278,12 +278,12 @@ TEST_F(Session, AnAckPastTheWindowIsAnEventAndNothingElse) {
   EXPECT_EQ(stats.gaps, 0u);
 }
 
-TEST_F(Session, AtTheEndAHoleThatNobodyAcknowledgedIsToldAndNoLoss) {
+TEST_F(Session, AtTheEndWhatLiesBehindAHoleThatNobodyAcknowledgedIsToldApart) {
   Handshake();
   Send(kC, kTcpAck, 1001, 5001, "aa");
   Send(kC, kTcpAck, 1006, 5001, "bb");
   session.Flush(options, pool, stats, to);
-  EXPECT_EQ(to.data[0], "aa<3>bb");
+  EXPECT_EQ(to.data[0], "aa{3}bb");
   EXPECT_EQ(stats.gaps, 0u);
   EXPECT_EQ(stats.hole_bytes, 3u);
   EXPECT_TRUE(to.events.empty());

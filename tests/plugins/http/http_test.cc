@@ -108,6 +108,88 @@ TEST(Http, GapInABodyIsStepped0ver) {
   EXPECT_TRUE(c.tx(0).files[0].truncated);
 }
 
+// A response around a hole of any place and size: what was read is a part of what was sent,
+// and the messages behind it are there or not at all.
+TEST(Http, AGapAnywhereRecoversOrGivesUpAndInventsNothing) {
+  const std::string heads[] = {"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nabcdefghijkl",
+                               "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n7\r\nfghijkl\r\n0\r\n\r\n"};
+  for (const std::string& head : heads) {
+    const std::string all = head + "HTTP/1.1 201 Next\r\nContent-Length: 0\r\n\r\n";
+    for (size_t at = 0; at < all.size(); ++at) {
+      for (size_t n = 1; at + n <= all.size(); ++n) {
+        Conversation c;
+        c.Client("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+        c.Server(all.substr(0, at)).Gap(kS, n).Server(all.substr(at + n)).Finish();
+        ASSERT_EQ(c.num_transactions(), 2u);
+        const std::string code = c.Value(0, "http.stat_code", kS), next = c.Value(1, "http.stat_code", kS);
+        EXPECT_TRUE((code == "200" || code == "(absent)") && (next == "201" || next == "(absent)")) << at << "+" << n;
+        std::string body = c.Value(0, "http.response_body", kS);
+        for (const char sent : std::string("abcdefghijkl")) {
+          if (body.starts_with(sent)) body.erase(0, 1);
+        }
+        EXPECT_TRUE(body.empty() || body == "(absent)") << at << "+" << n << " " << body;
+        for (const FileInfo& file : c.tx(0).files) EXPECT_TRUE(!file.has_gap || file.md5.empty());
+      }
+    }
+  }
+}
+
+TEST(Http, LostBytesOfABodyCountInItsFile) {
+  Conversation c;
+  c.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n").Server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").Gap(kS, 5).Server("ij");
+  const FileInfo& file = c.tx(0).files[0];
+  EXPECT_TRUE(c.tx(0).done() && file.closed && file.truncated && file.has_gap);
+  EXPECT_EQ(file.size, 10u);
+  EXPECT_EQ(c.Number(0, "length"), 10u);
+  EXPECT_EQ(c.Value(0, "http.response_body", kS), "abcij");
+}
+
+TEST(Http, AFileThatNobodyKeepsIsCutAtTheLimit) {
+  for (const size_t over : {0u, 1u, 5000u}) {
+    Conversation c;
+    const std::string body(100 * 1024 + over, 'x');
+    c.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    c.Server(fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.size()) + body);
+    EXPECT_EQ(c.tx(0).files[0].size, 100u * 1024);
+    EXPECT_EQ(c.tx(0).files[0].truncated, over > 0);
+    EXPECT_EQ(c.Number(0, "length"), body.size());
+  }
+}
+
+TEST(Http, ABodyThatTheConnectionEndsIsAllThereIs) {
+  Conversation c;
+  c.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n").Server("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\npart").Finish();
+  EXPECT_TRUE(c.tx(0).files[0].closed && !c.tx(0).files[0].truncated);
+}
+
+// However the stream is cut, coded and ended, its events are those that a browser dispatches.
+TEST(Http, EventsOfAStreamAreCounted) {
+  struct Case {
+    const char *type, *body;
+    uint64_t events;
+  };
+  const Case cases[] = {
+      {"text/event-stream", "data: a\n\ndata: b\n\n", 2},
+      {"text/event-stream; charset=utf-8", ": comment\r\n\r\nevent: x\r\ndata: a\r\ndata: b\r\n\r\n", 1},
+      {"text/event-stream", "data\r\rid: 1\r\rdata:c\r\r", 2},
+      {"text/event-stream", "data: unfinished\n", 0},
+      {"text/event-stream", "dat: a\n\ndatabase: a\n\n", 0},
+      {"application/x-ndjson", "{}\n\n  \n[1]\n{\"last\":1}", 3},
+  };
+  for (const Case& one : cases) {
+    const std::string body = one.body;
+    for (size_t cut = 0; cut < body.size(); ++cut) {
+      Conversation c;
+      c.Client("GET /e HTTP/1.1\r\nHost: a\r\n\r\n").Server(fmt::format("HTTP/1.1 200 OK\r\nContent-Type: {}\r\n\r\n", one.type));
+      c.Server(body.substr(0, cut)).Server(body.substr(cut)).Finish();
+      EXPECT_EQ(c.Number(0, "stream.events"), one.events) << body << " cut " << cut;
+    }
+  }
+  Conversation plain;
+  plain.Client("GET /e HTTP/1.1\r\nHost: a\r\n\r\n").Server("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\ndata: a\n\n").Finish();
+  EXPECT_EQ(plain.Number(0, "stream.events"), UINT64_MAX);
+}
+
 TEST(Http, GapInHeadersEndsTheDirectionAndInventsNothing) {
   Conversation c;
   c.Client("GET / HTTP/1.1\r\nHost: a\r\n").Gap(kC, 5).Client("X: y\r\n\r\n");
@@ -140,7 +222,7 @@ struct EventCase {
 class HttpEvent : public ::testing::TestWithParam<EventCase> {};
 TEST_P(HttpEvent, IsReported) {
   Conversation c;
-  c.Client(GetParam().request);
+  c.Client(GetParam().request).Finish();
   EXPECT_TRUE(Has(c, GetParam().event)) << c.Snapshot();
 }
 const EventCase kEvents[] = {
@@ -151,6 +233,10 @@ const EventCase kEvents[] = {
      "invalid_content_length_field_in_request"},
     {"LengthsThatDiffer", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
      "duplicate_content_length_field_in_request"},
+    {"HeadersBehindALineWithoutAProtocol", "GET /\r\nHost: a\r\n\r\n", "request_line_missing_protocol"},
+    {"PortOfTheHostIsNone", "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", "invalid_server_port_in_request"},
+    {"LineCutByTheEnd", "GET /ind", "request_line_incomplete"},
+    {"FileNameTooLong", "PUT /" + std::string(5000, 'x') + " HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\ny", "file_name_too_long"},
     {"ChunkThatIsNoNumber", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
      "invalid_request_chunk_len"},
     {"ManyHeaders", "GET / HTTP/1.1\r\n" + [] { std::string h; for (int i = 0; i < 1100; ++i) h += fmt::format("a{}: b\r\n", i); return h; }() + "\r\n",
@@ -159,6 +245,20 @@ const EventCase kEvents[] = {
      "request_field_too_long"},
 };
 INSTANTIATE_TEST_SUITE_P(Rfc9112, HttpEvent, ::testing::ValuesIn(kEvents),
+                         [](const auto& info) { return info.param.name; });
+
+class HttpResponseEvent : public ::testing::TestWithParam<EventCase> {};  // request: the response
+TEST_P(HttpResponseEvent, IsReported) {
+  Conversation c;
+  c.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n").Server(GetParam().request).Finish();
+  EXPECT_TRUE(Has(c, GetParam().event)) << c.Snapshot();
+}
+const EventCase kResponseEvents[] = {
+    {"CodingWithoutChunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "invalid_transfer_encoding_value_in_response"},
+    {"SeveralRanges", "HTTP/1.1 206 Some\r\nContent-Type: multipart/byteranges; boundary=x\r\n\r\n", "response_multipart_byteranges"},
+    {"BehindTheBody", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy", "response_body_unexpected"},
+};
+INSTANTIATE_TEST_SUITE_P(Rfc9112, HttpResponseEvent, ::testing::ValuesIn(kResponseEvents),
                          [](const auto& info) { return info.param.name; });
 
 struct UriCase {

@@ -121,6 +121,50 @@ TEST(Http2, GapInDataIsSteppedOver) {
   EXPECT_EQ(c.Value(1, "http.stat_code", kS), "200");
 }
 
+TEST(Http2, LostBytesOfABodyCountInItsFileAndLeaveOtherStreamsWhole) {
+  Encoder client, server;
+  Conversation c;
+  c.Client(kMagic + Frame(1, 5, 1, client.Block(kGet))).Client(Frame(1, 5, 3, client.Block(kGet)));
+  c.Server(Frame(1, 4, 1, server.Block(kOk))).Server(Frame(1, 4, 3, server.Block(kOk)) + Frame(0, 0, 3, "who"));
+  const std::string cut = Frame(0, 1, 1, "0123456789");
+  c.Server(cut.substr(0, 11)).Gap(kS, 5).Server(cut.substr(16) + Frame(0, 1, 3, "le"));
+  const FileInfo &hole = c.tx(0).files[0], &whole = c.tx(1).files[0];
+  EXPECT_TRUE(hole.closed && hole.truncated && hole.has_gap && hole.md5.empty());
+  EXPECT_EQ(hole.size, 10u);
+  EXPECT_TRUE(whole.closed && !whole.truncated && !whole.has_gap);
+  EXPECT_EQ(whole.size, 5u);
+}
+
+TEST(Http2, SizeUpdatesAtTheFrontOfABlockAreNumbersWhereverItIsCut) {
+  Encoder encoder;
+  const std::string block = "\x20\x3f\xe1\x1f" + encoder.Block(kGet);  // 0, then 31 + 0x61 + 0x1f * 128
+  const std::string sent = kMagic + Frame(1, 5, 1, block);
+  for (size_t at = 1; at < sent.size(); ++at) {
+    Conversation c;
+    c.Client(sent.substr(0, at)).Client(sent.substr(at));
+    const auto& values = c.tx(0).values;
+    std::vector<uint64_t> sizes;
+    for (const FieldValue& v : values) {
+      if (v.field != UINT16_MAX && c.tx(0).schema->fields[v.field].keyword == "http2.size_update") sizes.push_back(v.number);
+    }
+    EXPECT_EQ(sizes, (std::vector<uint64_t>{0, 31 + 0x61 + (0x1f << 7)})) << at;
+    EXPECT_EQ(c.Value(0, "http.method"), "GET");
+  }
+}
+
+TEST(Http2, ADnsMessageLongerThanOneCanBeIsReported) {
+  for (const size_t size : {65535u, 65536u}) {
+    Encoder client;
+    Conversation c;
+    Fields post = kGet;
+    post[0].second = "POST";
+    post.emplace_back("content-type", "application/dns-message");
+    c.Client(kMagic + Frame(1, 4, 1, client.Block(post)));
+    for (size_t at = 0; at < size; at += 16000) c.Client(Frame(0, 0, 1, std::string(std::min<size_t>(16000, size - at), 'x')));
+    EXPECT_EQ(Has(c, "dns_request_too_long"), size > 65535);
+  }
+}
+
 struct EventCase {
   const char* name;
   std::string bytes, event;
