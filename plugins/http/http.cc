@@ -81,23 +81,10 @@ int32_t Connection::Probe(const sluice_probe_input& input) {
 
 namespace {
 
-constexpr sluice_plugin Plugin() {
-  sluice_plugin plugin = sluice::MakePlugin<Connection>("http", "Hypertext Transfer Protocol 1.0 and 1.1");
-  plugin.version = "1.0";
-  plugin.aliases = "http1";
-  plugin.ports = "tcp/80 tcp/8080";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  plugin.stages[0] = kRequestStages;
-  plugin.num_stages[0] = std::size(kRequestStages);
-  plugin.stages[1] = kResponseStages;
-  plugin.num_stages[1] = std::size(kResponseStages);
-  return plugin;
-}
-
 }  // namespace
 }  // namespace http
 
-extern "C" const sluice_plugin sluice_plugin_v1 = http::Plugin();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<http::Connection>("http", "Hypertext Transfer Protocol 1.0 and 1.1")
+        .Version("1.0").Aliases("http1").Ports("tcp/80 tcp/8080").Fields(http::kFields)
+        .Events(http::kEvents).Stages(http::kRequestStages, http::kResponseStages);

@@ -257,19 +257,8 @@ class Ssh {
   Side sides_[2];
 };
 
-constexpr sluice_plugin Describe() {
-  sluice_plugin plugin = sluice::MakePlugin<Ssh>("ssh", "Secure Shell: banners and key exchange");
-  plugin.version = "1.0";
-  plugin.ports = "tcp/22";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  plugin.stages[0] = plugin.stages[1] = kStages;
-  plugin.num_stages[0] = plugin.num_stages[1] = std::size(kStages);
-  return plugin;
-}
-
 }  // namespace
 
-extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 = Describe();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<Ssh>("ssh", "Secure Shell: banners and key exchange")
+        .Version("1.0").Ports("tcp/22").Fields(kFields).Events(kEvents).Stages(kStages);
