@@ -149,6 +149,7 @@ Result<Options> BuildOptions(const CommandLine& line) {
       }
     }
   }
+  options.plugin_options[std::string(kAllPlugins)]["log-compat"] = std::to_string(options.compat);
   return options;
 }
 

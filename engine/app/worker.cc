@@ -109,6 +109,10 @@ void Worker::StreamSink::OnEnd(Direction direction) {
   worker.dissector_.End(*state.dissection, direction, worker.now_);
 }
 
+void Worker::StreamSink::OnFirstEnd(Direction direction) {
+  if (state.dissection != nullptr) worker.LogEarly(flow, state, direction);
+}
+
 void Worker::StreamSink::KeepText(Direction direction, Slice bytes) {
   if (worker.text_limit_ == 0 || !worker.detector_.program().wants_stream()) return;
   state.text[Index(direction)].Add(bytes, worker.text_limit_);

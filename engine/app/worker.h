@@ -200,6 +200,8 @@ class Worker {
   void FindSecrets(const FlowDissection& dissection);
   bool LogFiles(const Packet& packet, const FlowView& view, LiveTransaction& live);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
+  void LogTxEvents(const Packet& packet, const FlowView& view, Transaction& tx);
+  void LogEarly(Flow& flow, FlowWork& state, Direction ended);
   void HandleBudgets(Flow& flow, FlowWork& state, Direction direction);
   FlowView ViewOf(const Flow& flow, FlowWork& state);
   void EndFlow(Flow& flow, FlowEndReason reason);
