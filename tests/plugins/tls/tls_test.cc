@@ -221,12 +221,17 @@ TEST(Tls, Anomalies) {
       {{"invalid_alert_message"}, kC, Record(21, "x")},
       {{"heartbeat_message", "overflow_heartbeat_message"}, kC, Record(24, std::string("\1\x40\0", 3))},
       {{"heartbeat_message", "invalid_heartbeat_message"}, kC, Record(24, std::string("\1\0\1x", 4))},
-      {{"certificate_invalid_length", "invalid_handshake_message"}, kS,
-       Record(22, ServerHello("")) + Record(22, Certificate({broken}))},
-      {{"certificate_invalid_der", "invalid_handshake_message"}, kS,
-       Record(22, ServerHello("")) + Record(22, Certificate({std::string("0\3abc")}))},
-      {{"invalid_certificate", "invalid_handshake_message"}, kS,
+      {{"invalid_certificate"}, kS, Record(22, ServerHello("")) + Record(22, Certificate({broken}))},
+      {{"certificate_invalid_length"}, kS,
+       Record(22, ServerHello("")) + Record(22, Certificate({std::string("0\5\x30\x84\xff\xff\xff", 7)}))},
+      {{"certificate_invalid_der", "certificate_unknown_element"}, kS,
+       Record(22, ServerHello("")) + Record(22, Certificate({"0\5\2\3abc"}))},
+      {{"invalid_certificate"}, kS,
        Record(22, ServerHello("")) + Record(22, Message(11, std::string("\0\0\xff", 3)))},
+      {{"invalid_certificate"}, kS,
+       Record(22, ServerHello("")) + Record(22, Message(11, Vector(Big(9, 3) + "short", 3)))},
+      {{"invalid_tls_header"}, kS, Record(22, ServerHello("")) + Record(20, "\x01", 0x0203)},
+      {{"too_many_records_in_packet"}, kC, std::string("\x80\1\5\x80\1\5", 6)},
   };
   for (const auto& item : kCases) {
     Conversation c;
@@ -235,6 +240,16 @@ TEST(Tls, Anomalies) {
     Strings events = c.Events();
     EXPECT_EQ(events, item.events) << ::testing::PrintToString(item.events);
   }
+}
+
+// As Suricata has it: what stands for the session is the first that can be read.
+TEST(Tls, ABrokenCertificateCostsItselfAlone) {
+  Conversation c;
+  c.Client(Record(22, ClientHello("")));
+  c.Server(Record(22, ServerHello("") + Certificate({"0\5\2\3abc", Der()}) + Message(14, "")));
+  EXPECT_EQ(c.Value(0, "tls.cert_serial", kS), "00:97:E6:47:09");
+  EXPECT_EQ(c.Values(0, "tls.certs", kS), Strings{Der()});
+  EXPECT_EQ(c.Events(), (Strings{"certificate_invalid_der", "certificate_unknown_element"}));
 }
 
 TEST(Tls, AMessageLongerThanItsLimitIsSkippedAndReported) {
