@@ -177,6 +177,9 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.keep_files.write_records = o.file_store.records;
   if (!w.eve.empty()) w.keep_files.eve = w.eve.front();
   w.keep_depth = o.file_store.depth == UINT64_MAX ? o.stream_depth : o.file_store.depth;
+  for (const auto& [name, store] : o.value_stores) {
+    if (store.enabled) w.keep_values_of.insert(name);
+  }
   w.inline_verdicts = o.simulate_ips;
   w.exceptions = ResolveExceptionPolicies(ExceptionsOf(o)).value_or(ExceptionPolicies{});  // checked by BuildOptions()
   return w;

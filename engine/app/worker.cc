@@ -40,6 +40,7 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       defrag_(options.defrag),
       segments_(options.stream.memcap),
       keeper_(options.keep_files, sinks.store),
+      value_keeper_(options.keep_values_of, sinks.values),
       dissector_(catalog, options.dissect, keeper_.enabled() ? &keeper_ : nullptr),
       detector_(program, DetectorOptionsOf(options)),
       eve_writer_(options_.eve, sinks.eve),
@@ -342,7 +343,10 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
     }
   }
   const PacketResult& result = detector_.EndPacket();
-  if (dissection != nullptr) dissection->KeepFiles(context.keep_files);
+  if (dissection != nullptr) {
+    dissection->KeepFiles(context.keep_files);
+    for (LiveTransaction* live : dissection->transactions()) live->tx.keep_values |= context.keep_values ? 3 : 0;
+  }
   HandleResult(packet, flow, state, direction, result);
   if (stream_look) raw.Looked(options_.raw);  // rules read the runs until here
   guessed_ = nullptr;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/app/file_keeper.h"
+#include "engine/app/value_keeper.h"
 #include "engine/app/raw_window.h"
 #include "engine/decode/decode.h"
 #include "engine/decode/defrag.h"
@@ -37,6 +38,7 @@ struct WorkerOptions {
   DetectorOptions detect;
   std::vector<EveOptions> eve;      // of each EVE log
   FileKeeperOptions keep_files;
+  std::set<std::string, std::less<>> keep_values_of;  // dissectors
   uint64_t keep_depth = 1u << 20;   // as stream.depth, where files are kept
   bool track_recursion = true;      // the same ends inside and outside a tunnel: two flows
   bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
@@ -52,6 +54,7 @@ struct WorkerSinks {
   std::vector<RecordSink*> eve;     // as WorkerOptions::eve
   RecordSink* fast = nullptr;
   RecordSink* store = nullptr;      // of files
+  RecordSink* values = nullptr;     // that rules ask to keep
 };
 
 // What happens because of a rule.  Live: kernel drop maps and resets.
@@ -216,6 +219,7 @@ class Worker {
   SegmentPool segments_;
   StreamStats stream_stats_;
   FileKeeper keeper_;
+  ValueKeeper value_keeper_;
   Dissector dissector_;
   Detector detector_;
   EveLog eve_writer_;

@@ -89,6 +89,10 @@ void Worker::CollectCounters(NamedCounters* out) const {
   CollectRuleCosts(out);
   CollectAppCounters(out);
   if (keeper_.enabled()) CollectFileCounters(out);
+  if (value_keeper_.enabled()) {
+    add("value_store.kept", value_keeper_.kept());
+    add("value_store.lost.queue", value_keeper_.lost_queue());
+  }
   CollectVerdictCounters(out);
 }
 

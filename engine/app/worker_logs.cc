@@ -87,6 +87,7 @@ void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& stat
   for (LiveTransaction* live : dissection->transactions()) {
     live->tx.quiet |= state.quiet_transactions;
     state.files_wait |= !LogFiles(packet, view, *live);
+    if (value_keeper_.enabled()) value_keeper_.Keep(packet, live->tx);
     if (!live->tx.done() || AwaitsOtherEnd(packet, flow, live->tx)) continue;
     if (!live->tx.logged) LogTransaction(packet, view, live->tx);
     LogTxEvents(packet, view, live->tx);

@@ -147,6 +147,12 @@ struct Options {
     uint32_t max_open_files = 128;
     bool operator==(const FileStore&) const = default;
   } file_store;
+  struct ValueStore {
+    bool enabled = false;
+    std::string directory = "certs";  // below log_dir
+    bool operator==(const ValueStore&) const = default;
+  };
+  std::map<std::string, ValueStore> value_stores;  // by dissector
 
   bool simulate_ips = false;
   std::vector<std::string> ignored;  // keys of an imported file that mean nothing here

@@ -158,7 +158,7 @@ void Dissector::Free(LiveTransaction* live) {
   tx.number = tx.id = 0;
   tx.schema = nullptr;
   tx.no_log = tx.quiet = tx.logged = tx.session = tx.log_early = false;
-  tx.keep_files = 0;
+  tx.keep_files = tx.keep_values = tx.values_kept = 0;
   tx.num_events_logged = 0;
   for (int d = 0; d < 2; ++d) {
     tx.stage[d] = 0;
