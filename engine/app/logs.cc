@@ -136,21 +136,35 @@ Result<Logs> Logs::Open(const Options& options) {
     if (!output) return std::unexpected(output.error());
     logs.outputs_.push_back(std::move(*output));
   }
-  if (options.file_store.enabled) {
-    FileStoreOptions store;
-    store.directory = BaseSpec(options, options.file_store.directory).path;
-    store.max_open_files = options.file_store.max_open_files;
-    auto opened = FileStore::Open(store);
-    if (!opened) return std::unexpected(opened.error());
-    logs.store_ = opened->get();
-    logs.outputs_.push_back(std::move(*opened));
-  }
+  if (auto ok = logs.OpenStores(options); !ok) return std::unexpected(ok.error());
   logs.has_packets_ = options.pcap_log.enabled;
   if (!logs.has_packets_) return logs;
   auto opened = PcapLog::Open(PacketSpec(options));
   if (!opened) return std::unexpected(opened.error());
   logs.outputs_.push_back(std::move(*opened));
   return logs;
+}
+
+Result<void> Logs::OpenStores(const Options& options) {
+  ValueStoreOptions values;
+  for (const auto& [name, store] : options.value_stores) {
+    if (store.enabled) values.directories[name] = BaseSpec(options, store.directory).path;
+  }
+  if (!values.directories.empty()) {
+    auto opened = ValueStore::Open(values);
+    if (!opened) return std::unexpected(opened.error());
+    values_ = opened->get();
+    outputs_.push_back(std::move(*opened));
+  }
+  if (!options.file_store.enabled) return {};
+  FileStoreOptions store;
+  store.directory = BaseSpec(options, options.file_store.directory).path;
+  store.max_open_files = options.file_store.max_open_files;
+  auto opened = FileStore::Open(store);
+  if (!opened) return std::unexpected(opened.error());
+  store_ = opened->get();
+  outputs_.push_back(std::move(*opened));
+  return {};
 }
 
 WorkerSinks Logs::SinksOf(const std::vector<RecordSink*>& all) const {
@@ -163,6 +177,7 @@ WorkerSinks Logs::SinksOf(const std::vector<RecordSink*>& all) const {
   };
   if (has_packets_) sinks.packets = take();
   if (store_ != nullptr) sinks.store = take();
+  if (values_ != nullptr) sinks.values = take();
   if (has_fast_) sinks.fast = take();
   return sinks;
 }
@@ -218,6 +233,14 @@ void Logs::CollectStoreCounters(NamedCounters* out) const {
   }
 }
 
+void Logs::CollectValueCounters(NamedCounters* out) const {
+  const ValueStoreStats& s = values_->stats();
+  for (const auto& [name, value] : {std::pair{"written", &s.written}, {"bytes", &s.bytes},
+                                    {"limited", &s.limited}, {"fs_errors", &s.fs_errors}}) {
+    out->emplace_back(fmt::format("value_store.{}", name), value->load(std::memory_order_relaxed));
+  }
+}
+
 void Logs::CollectCounters(const Catalog& catalog, NamedCounters* out) const {
   uint64_t lines = 0, lost = 0;
   for (const auto& output : outputs_) {
@@ -227,6 +250,7 @@ void Logs::CollectCounters(const Catalog& catalog, NamedCounters* out) const {
   out->emplace_back("log.lines", lines);
   out->emplace_back("log.lines_lost", lost);
   if (store_ != nullptr) CollectStoreCounters(out);
+  if (values_ != nullptr) CollectValueCounters(out);
   if (producers_.empty()) return;
   for (size_t type = 0; type < producers_[0].queue->num_types(); ++type) {
     const size_t protocol = type - static_cast<size_t>(RecordType::kProtocol);

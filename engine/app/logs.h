@@ -15,6 +15,7 @@
 #include "engine/dissect/catalog.h"
 #include "engine/output/file_store.h"
 #include "engine/output/log_writer.h"
+#include "engine/output/value_store.h"
 
 namespace sluice {
 
@@ -44,12 +45,15 @@ class Logs {
   };
   WorkerSinks SinksOf(const std::vector<RecordSink*>& all) const;
 
+  Result<void> OpenStores(const Options& options);
   void CollectStoreCounters(NamedCounters* out) const;
+  void CollectValueCounters(NamedCounters* out) const;
 
-  // EVE logs, then fast.log if it is on, then the file store if it is, then the packet log.
+  // EVE logs, then fast.log, the value store, the file store and the packet log as far as they are on.
   std::vector<std::unique_ptr<LogOutput>> outputs_;
   bool has_fast_ = false;
   const FileStore* store_ = nullptr;
+  const ValueStore* values_ = nullptr;
   bool has_packets_ = false;
   std::vector<Producer> producers_;
   std::unique_ptr<LogWriter> writer_;

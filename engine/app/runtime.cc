@@ -156,6 +156,7 @@ Result<Options> BuildOptions(const CommandLine& line) {
       }
     }
   }
+  options.plugin_options[std::string(kAllPlugins)]["log-compat"] = std::to_string(options.compat);
   return options;
 }
 
@@ -190,6 +191,9 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.packet_log.honor_pass = o.pcap_log.honor_pass;
   w.packet_log.held_bytes = std::clamp<uint64_t>(o.pcap_log.held_bytes & ~uint64_t{7}, 64u << 10, 1u << 30);
   w.keep_depth = o.file_store.depth == UINT64_MAX ? o.stream_depth : o.file_store.depth;
+  for (const auto& [name, store] : o.value_stores) {
+    if (store.enabled) w.keep_values_of.insert(name);
+  }
   w.inline_verdicts = o.simulate_ips;
   w.exceptions = ResolveExceptionPolicies(ExceptionsOf(o)).value_or(ExceptionPolicies{});  // checked by BuildOptions()
   return w;

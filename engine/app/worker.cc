@@ -41,6 +41,7 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       segments_(options.stream.memcap),
       keeper_(options.keep_files, sinks.store),
       packet_log_(options.packet_log, sinks.packets),
+      value_keeper_(options.keep_values_of, sinks.values),
       dissector_(catalog, options.dissect, keeper_.enabled() ? &keeper_ : nullptr),
       detector_(program, DetectorOptionsOf(options)),
       eve_writer_(options_.eve, sinks.eve),
@@ -123,6 +124,10 @@ void Worker::StreamSink::OnHole(Direction direction, uint64_t offset, uint64_t b
 void Worker::StreamSink::OnUnread(Direction direction, Slice bytes, uint64_t offset) {
   KeepRaw(direction, bytes, offset);
   KeepText(direction, bytes);
+}
+
+void Worker::StreamSink::OnFirstEnd(Direction direction) {
+  if (state.dissection != nullptr) worker.LogEarly(flow, state, direction);
 }
 
 void Worker::StreamSink::KeepText(Direction direction, Slice bytes) {
@@ -362,7 +367,10 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
     }
   }
   const PacketResult& result = detector_.EndPacket();
-  if (dissection != nullptr) dissection->KeepFiles(context.keep_files);
+  if (dissection != nullptr) {
+    dissection->KeepFiles(context.keep_files);
+    for (LiveTransaction* live : dissection->transactions()) live->tx.keep_values |= context.keep_values ? 3 : 0;
+  }
   HandleResult(packet, flow, state, direction, result);
   if (stream_look) raw.Looked(options_.raw);  // rules read the runs until here
   guessed_ = nullptr;

@@ -15,6 +15,7 @@
 
 #include "engine/app/file_keeper.h"
 #include "engine/app/packet_log.h"
+#include "engine/app/value_keeper.h"
 #include "engine/app/raw_window.h"
 #include "engine/decode/decode.h"
 #include "engine/decode/defrag.h"
@@ -39,6 +40,7 @@ struct WorkerOptions {
   std::vector<EveOptions> eve;      // of each EVE log
   FileKeeperOptions keep_files;
   PacketLogOptions packet_log;
+  std::set<std::string, std::less<>> keep_values_of;  // dissectors
   uint64_t keep_depth = 1u << 20;   // as stream.depth, where files are kept
   bool track_recursion = true;      // the same ends inside and outside a tunnel: two flows
   bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
@@ -55,6 +57,7 @@ struct WorkerSinks {
   RecordSink* fast = nullptr;
   RecordSink* store = nullptr;      // of files
   RecordSink* packets = nullptr;
+  RecordSink* values = nullptr;     // that rules ask to keep
 };
 
 // What happens because of a rule.  Live: kernel drop maps and resets.
@@ -203,6 +206,8 @@ class Worker {
   void FindSecrets(const FlowDissection& dissection);
   bool LogFiles(const Packet& packet, const FlowView& view, LiveTransaction& live);
   void LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx);
+  void LogTxEvents(const Packet& packet, const FlowView& view, Transaction& tx);
+  void LogEarly(Flow& flow, FlowWork& state, Direction ended);
   void HandleBudgets(Flow& flow, FlowWork& state, Direction direction);
   FlowView ViewOf(const Flow& flow, FlowWork& state);
   void ChoosePacket(const Packet& packet, FlowWork& state, const PacketResult& result);
@@ -221,6 +226,7 @@ class Worker {
   StreamStats stream_stats_;
   FileKeeper keeper_;
   PacketLog packet_log_;
+  ValueKeeper value_keeper_;
   Dissector dissector_;
   Detector detector_;
   EveLog eve_writer_;

@@ -96,6 +96,10 @@ void Worker::CollectCounters(NamedCounters* out) const {
     out->emplace_back("pcap_log.lost.queue", packet_log_.stats().lost);
     out->emplace_back("pcap_log.lost.held", packet_log_.stats().held_lost);
   }
+  if (value_keeper_.enabled()) {
+    add("value_store.kept", value_keeper_.kept());
+    add("value_store.lost.queue", value_keeper_.lost_queue());
+  }
   CollectVerdictCounters(out);
 }
 

@@ -28,7 +28,8 @@ bool IsIcmpError(const Packet& packet) {
   return packet.l4 == L4::kIcmp && std::ranges::find(kErrors, packet.icmp_type) != std::end(kErrors);
 }
 
-// A packet that never was: carries a flow's ends for the last look of rules.
+}  // namespace
+
 Packet PseudoPacket(const Flow& flow, Direction direction) {
   const Tuple tuple = direction == Direction::kToServer ? flow.tuple : flow.tuple.Reverse();
   Packet packet;
@@ -47,8 +48,6 @@ Packet PseudoPacket(const Flow& flow, Direction direction) {
   std::ranges::copy(tuple.vlan, packet.vlan);
   return packet;
 }
-
-}  // namespace
 
 Tuple TupleOf(const Packet& packet, bool track_recursion) {
   Tuple tuple;

@@ -2,6 +2,16 @@
 #include "engine/app/worker_state.h"
 
 namespace sluice {
+namespace {
+
+// When the flow ends each side has a packet of its own, and what one has sent goes with it.
+bool AwaitsOtherEnd(const Packet& packet, const Flow& flow, const Transaction& tx) {
+  if (packet.origin != PacketOrigin::kFlowTimeout) return false;
+  const bool to_server = packet.source == flow.tuple.source && packet.source_port == flow.tuple.source_port;
+  return tx.directions == (to_server ? SLUICE_DIR_TO_CLIENT : SLUICE_DIR_TO_SERVER);
+}
+
+}  // namespace
 
 void Worker::FindSecrets(const FlowDissection& dissection) {
   for (const LiveTransaction* live : dissection.transactions()) {
@@ -77,7 +87,10 @@ void Worker::FinishTransactions(const Packet& packet, Flow& flow, FlowWork& stat
   for (LiveTransaction* live : dissection->transactions()) {
     live->tx.quiet |= state.quiet_transactions;
     state.files_wait |= !LogFiles(packet, view, *live);
+    if (value_keeper_.enabled()) value_keeper_.Keep(packet, live->tx);
+    if (!live->tx.done() || AwaitsOtherEnd(packet, flow, live->tx)) continue;
     if (!live->tx.logged) LogTransaction(packet, view, live->tx);
+    LogTxEvents(packet, view, live->tx);
   }
 }
 
@@ -110,14 +123,29 @@ bool Worker::LogFiles(const Packet& packet, const FlowView& view, LiveTransactio
 }
 
 void Worker::LogTransaction(const Packet& packet, const FlowView& view, Transaction& tx) {
-  if (!tx.done()) return;
   tx.logged = true;
   if (!tx.session) ++AppStats(*view.flow, *tx.schema).transactions;
   CountAnswer(tx);
-  for (const TransactionEvent& event : tx.events) {
+  LogTxEvents(packet, view, tx);
+  if (!tx.no_log && !tx.quiet) eve_writer_.TransactionRecord(packet, view, tx);
+}
+
+// Those that were not there at the last call.
+void Worker::LogTxEvents(const Packet& packet, const FlowView& view, Transaction& tx) {
+  for (; tx.num_events_logged < tx.events.size(); ++tx.num_events_logged) {
+    const TransactionEvent& event = tx.events[tx.num_events_logged];
     AppAnomaly(packet, view, *tx.schema, event.index, event.direction, &tx.id);
   }
-  if (!tx.no_log && !tx.quiet) eve_writer_.TransactionRecord(packet, view, tx);
+}
+
+// SLUICE_TX_LOG_EARLY: the flow is over, and what one side sent has been read.
+void Worker::LogEarly(Flow& flow, FlowWork& state, Direction ended) {
+  for (LiveTransaction* live : state.dissection->transactions()) {
+    Transaction& tx = live->tx;
+    if (!tx.log_early || tx.logged || tx.done()) continue;
+    tx.quiet |= state.quiet_transactions;
+    LogTransaction(PseudoPacket(flow, ended), ViewOf(flow, state), tx);
+  }
 }
 
 void Worker::RecognitionAnomaly(const Packet& packet, const FlowView& view, const FlowEvent& event) {

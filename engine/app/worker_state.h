@@ -51,6 +51,9 @@ struct Worker::FlowWork {
   bool quiet_transactions = false, quiet_flow = false;  // rules ask for no records
 };
 
+// A packet that never was: carries a flow's ends for the last look of rules.
+Packet PseudoPacket(const Flow& flow, Direction direction);
+
 // Why a packet is dropped: because of a rule, of the flow's earlier packets, or by policy.
 struct Worker::DropCause {
   DropReason reason;
@@ -68,6 +71,7 @@ struct Worker::StreamSink final : TcpSession::Sink {
   void OnEnd(Direction direction) override;
   void OnHole(Direction direction, uint64_t offset, uint64_t bytes) override;
   void OnUnread(Direction direction, Slice bytes, uint64_t offset) override;
+  void OnFirstEnd(Direction direction) override;
   void OnRestart(Direction direction) override;
   void OnStreamEvent(StreamEvent event) override;
   void KeepRaw(Direction direction, Slice bytes, uint64_t offset);

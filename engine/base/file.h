@@ -18,4 +18,7 @@ inline constexpr size_t kMostFileBytes = size_t{1} << 30;
 Result<std::string> ReadFile(const std::string& path, std::string_view what,
                              size_t most = kMostFileBytes);
 
+// False: errno says why.
+bool WriteAll(int fd, std::string_view bytes);
+
 }  // namespace sluice

@@ -155,6 +155,12 @@ struct Options {
     std::string mode = "normal", conditional = "all", ts_format = "sec";
     bool operator==(const PcapLog&) const = default;
   } pcap_log;
+  struct ValueStore {
+    bool enabled = false;
+    std::string directory = "certs";  // below log_dir
+    bool operator==(const ValueStore&) const = default;
+  };
+  std::map<std::string, ValueStore> value_stores;  // by dissector
 
   bool simulate_ips = false;
   std::vector<std::string> ignored;  // keys of an imported file that mean nothing here

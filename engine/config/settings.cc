@@ -512,6 +512,31 @@ void AddOnce(T value, std::vector<T>* list) {
   if (std::ranges::find(*list, value) == list->end()) list->push_back(std::move(value));
 }
 
+// "<name>.enabled", "<name>.directory"
+Result<bool> ApplyStore(Options& o, const std::string& key, const std::string& value) {
+  const size_t dot = key.find('.');
+  const std::string name = key.substr(0, dot), what = dot == key.npos ? "" : key.substr(dot + 1);
+  if (what == "directory") {
+    o.value_stores[name].directory = value;
+    return true;
+  }
+  if (what != "enabled") return false;
+  const auto on = ParseBool(value);
+  if (!on) return std::unexpected(on.error());
+  o.value_stores[name].enabled = *on;
+  return true;
+}
+
+// "<name>-store.enabled", "<name>-store.<what it holds>-log-dir"
+Result<bool> ApplyOldStore(Options& o, const std::string& key, const std::string& value) {
+  constexpr std::string_view kStore = "-store.", kDirectory = "-log-dir";
+  const size_t at = key.find(kStore);
+  if (at == key.npos || key.find('.') != at + kStore.size() - 1) return false;
+  std::string what = key.substr(at + kStore.size());
+  if (what.ends_with(kDirectory)) what = "directory";
+  return ApplyStore(o, key.substr(0, at) + "." + what, value);
+}
+
 // Settings whose last part is the user's own name.
 struct Prefix {
   std::string_view name, suricata;
@@ -519,6 +544,7 @@ struct Prefix {
   Result<bool> (*apply)(Options&, const std::string& key, const std::string& value);
   bool list = false;  // several values of one name
 };
+constexpr std::string_view kNoPrefix = " ";  // no key begins so
 const Prefix kPrefixes[] = {
     {"host-os-policy.", "host-os-policy.",
      [](Options& o, const std::string& key, const std::string& value) -> Result<bool> {
@@ -557,6 +583,8 @@ const Prefix kPrefixes[] = {
        return true;
      },
      true},
+    {"stores.", kNoPrefix, ApplyStore},
+    {kNoPrefix, "outputs.", ApplyOldStore},
 };
 
 }  // namespace

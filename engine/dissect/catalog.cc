@@ -174,6 +174,7 @@ void Catalog::AddForm(const sluice_field_form& form, Schema* schema) {
   FieldInfo& field = schema->fields[form.field];
   if (form.log_name != nullptr) field.log_name = form.log_name;
   field.list = View(form.list);
+  if (form.store_suffix != nullptr) field.store_suffix = form.store_suffix;
   if (field.keyword_id == kNoKeyword) return;
   KeywordInfo& keyword = keywords_[field.keyword_id];
   if (form.content_pattern != nullptr) keyword.content_pattern = form.content_pattern;

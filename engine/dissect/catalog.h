@@ -34,7 +34,8 @@ struct KeywordInfo {
   uint8_t stage[2] = {0, 0};
 };
 
-// plugins.<name>.<key> = value
+// plugins.<name>.<key> = value; what stands under kAllPlugins holds where a plug-in has no other.
+inline constexpr std::string_view kAllPlugins = "";
 using PluginOptions = std::map<std::string, std::map<std::string, std::string>, std::less<>>;
 
 // By schema, then field: 0 for what nobody wants.

@@ -131,6 +131,7 @@ LiveTransaction* Dissector::NewTransaction(FlowDissection& flow, uint32_t flags)
   tx.directions = static_cast<uint8_t>(only == 0 ? uint32_t{SLUICE_DIR_BOTH} : only);
   tx.no_log = flags & SLUICE_TX_NO_LOG;
   tx.session = flags & SLUICE_TX_SESSION;
+  tx.log_early = flags & SLUICE_TX_LOG_EARLY;
   tx.started = flow.now_;
   for (Direction d : {Direction::kToServer, Direction::kToClient}) {
     if (!(tx.directions & Bit(d))) Complete(tx, d, flow.now_);
@@ -156,8 +157,9 @@ void Dissector::Free(LiveTransaction* live) {
   tx.inspection.Clear();
   tx.number = tx.id = 0;
   tx.schema = nullptr;
-  tx.no_log = tx.quiet = tx.logged = tx.session = false;
-  tx.keep_files = 0;
+  tx.no_log = tx.quiet = tx.logged = tx.session = tx.log_early = false;
+  tx.keep_files = tx.keep_values = tx.values_kept = 0;
+  tx.num_events_logged = 0;
   for (int d = 0; d < 2; ++d) {
     tx.stage[d] = 0;
     tx.complete[d] = tx.inspected[d] = false;

@@ -469,10 +469,13 @@ Slice From(sluice_slice slice) { return {slice.data, slice.data == nullptr ? 0 :
 
 const char* GetOption(const char* key) {
   if (init_context == nullptr || key == nullptr) return nullptr;
-  const auto plugin = init_context->options->find(init_context->plugin);
-  if (plugin == init_context->options->end()) return nullptr;
-  const auto value = plugin->second.find(key);
-  return value == plugin->second.end() ? nullptr : value->second.c_str();
+  for (const std::string_view of : {std::string_view(init_context->plugin), kAllPlugins}) {
+    const auto plugin = init_context->options->find(of);
+    if (plugin == init_context->options->end()) continue;
+    const auto value = plugin->second.find(key);
+    if (value != plugin->second.end()) return value->second.c_str();
+  }
+  return nullptr;
 }
 
 void LogLine(uint32_t level, const char* text) {

@@ -29,6 +29,7 @@ struct FieldInfo {
   std::string_view log;      // empty: not logged
   std::string_view log_name; // by which users ask for it in lists; empty: always logged
   std::string_view list;     // by whose entries users choose what is logged; empty: none
+  std::string_view store_suffix = "bin";  // SLUICE_STORE: how names of its files end
   std::string_view help;
   FieldType type = FieldType::kBytes;
   uint32_t flags = 0;        // SLUICE_REPEATED ...

@@ -113,8 +113,12 @@ struct Transaction {
   bool no_log = false;              // its dissector asks for no record
   bool quiet = false;               // a rule asks for none
   uint8_t keep_files = 0;           // bit per Direction: all its files are to be kept
+  uint8_t keep_values = 0;          // bit per Direction: rules want its SLUICE_STORE values
+  uint8_t values_kept = 0;          // ... and have them
   bool session = false;             // the flow itself: SLUICE_TX_SESSION
+  bool log_early = false;           // SLUICE_TX_LOG_EARLY
   bool logged = false;              // its record is written, or it has none
+  uint32_t num_events_logged = 0;
   bool inspected[2] = {false, false};  // rules had their last look, by Direction
   Nanos started{}, ended{};
   Nanos stage_time[2] = {};         // time of the last stage change by Direction

@@ -239,6 +239,7 @@ class Compiler {
       if (!c.transactional) c.directions &= KeywordDirections(n.keyword);
       Want(n.keyword);
     }
+    for (const StoredField& field : rule.stored) Want(field.keyword);
     Classify(rule, &c);
     if (c.directions == 0) {
       return Fail(Errc::kInvalidArgument,

@@ -41,6 +41,7 @@ void Detector::Impl::Fire(uint32_t rank, Transaction* tx, Direction d, bool in_s
   if (!tx) fired[rank] = packet_no;
   AfterMatch(r);
   bypass |= r.rule->bypass;
+  if (!r.rule->stored.empty()) KeepValues(tx, d);
   if (r.rule->log_change) return ChangeLog(*r.rule->log_change, tx);
   if (r.rule->no_alert && r.rule->action == Action::kAlert) return;
   Queued q;
@@ -62,6 +63,16 @@ void Detector::Impl::Fire(uint32_t rank, Transaction* tx, Direction d, bool in_s
   auto worst = std::max_element(queue.begin(), queue.end(),
                                 [](const Queued& a, const Queued& b) { return a.rank < b.rank; });
   if (rank < worst->rank) *worst = q;
+}
+
+// Those of the side that the rule has matched on.  One without a condition on a transaction
+// means both sides of them all.
+void Detector::Impl::KeepValues(Transaction* tx, Direction d) {
+  if (tx) {
+    tx->keep_values |= static_cast<uint8_t>(1u << Index(d));
+  } else if (context.flow) {
+    context.flow->keep_values = true;
+  }
 }
 
 void Detector::Impl::ChangeLog(const LogChange& change, Transaction* tx) {

@@ -169,6 +169,7 @@ struct Detector::Impl {
 
   // ---------------------------------------------------------------- firing
   void AfterMatch(const CompiledRule& r);
+  void KeepValues(Transaction* tx, Direction d);
   void ChangeLog(const LogChange& change, Transaction* tx);
   void SetFlowint(const FlowintTest& t, FlowVars& vars);
 

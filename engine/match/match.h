@@ -127,6 +127,7 @@ struct FlowContext {
   uint64_t id = 0;                       // by_flow thresholds
   FlowVars* vars = nullptr;              // never null
   uint8_t keep_files = 0;                // out: bit per Direction: from now on all are to be kept
+  bool keep_values = false;              // out: those of the transactions that there are now
 };
 
 struct PacketContext {

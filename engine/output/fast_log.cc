@@ -38,16 +38,20 @@ void AppendRaw(const Packet& packet, std::string* out) {
 
 }  // namespace
 
-void AppendFastLog(const Packet& packet, const Rule& rule, std::string_view tag, std::string* out) {
-  const int64_t micros = std::chrono::floor<std::chrono::microseconds>(packet.time).count();
+void AppendLogTime(Nanos time, std::string* out) {
+  const int64_t micros = std::chrono::floor<std::chrono::microseconds>(time).count();
   const time_t second = micros / 1'000'000;
   tm parts{};
   localtime_r(&second, &parts);
   char date[32];
   std::strftime(date, sizeof(date), "%m/%d/%Y-%H:%M:%S", &parts);
+  fmt::format_to(std::back_inserter(*out), "{}.{:06}", date, micros % 1'000'000);
+}
+
+void AppendFastLog(const Packet& packet, const Rule& rule, std::string_view tag, std::string* out) {
+  AppendLogTime(packet.time, out);
   fmt::format_to(std::back_inserter(*out),
-                 "{}.{:06}  {}[**] [{}:{}:{}] {} [**] [Classification: {}] [Priority: {}] ", date,
-                 micros % 1'000'000, tag, rule.gid, rule.sid, rule.rev,
+                 "  {}[**] [{}:{}:{}] {} [**] [Classification: {}] [Priority: {}] ", tag, rule.gid, rule.sid, rule.rev,
                  rule.message.empty() ? "(null)" : rule.message,
                  rule.classification.empty() ? "(null)" : rule.classification, rule.priority);
   packet.ip_version != 0 ? AppendEnds(packet, out) : AppendRaw(packet, out);

@@ -14,4 +14,7 @@ namespace sluice {
 // A packet that is not IP is shown by its first bytes.
 void AppendFastLog(const Packet& packet, const Rule& rule, std::string_view tag, std::string* out);
 
+// "05/06/2015-19:25:41.068903", local time.
+void AppendLogTime(Nanos time, std::string* out);
+
 }  // namespace sluice

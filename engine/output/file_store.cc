@@ -11,21 +11,13 @@
 #include <cstring>
 #include <filesystem>
 
+#include "engine/base/file.h"
+
 namespace sluice {
 namespace {
 
 constexpr size_t kHashSize = 64;  // hex digits
 constexpr std::string_view kTmp = "/tmp";
-
-bool WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return true;
-}
 
 bool IsHash(std::string_view text) {
   return text.size() == kHashSize && text.find_first_not_of("0123456789abcdef") == text.npos;

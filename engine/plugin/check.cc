@@ -18,6 +18,7 @@ constexpr size_t kFormSize1_0 =
 constexpr uint32_t kMaxRows = 4096;    // fields or events of one plug-in
 constexpr uint32_t kMaxStages = 64;    // per direction
 constexpr uint32_t kMaxRowSize = 4096; // bytes
+constexpr size_t kMaxSuffix = 8;       // of a file's name
 
 bool IsWord(const char* text, std::string_view extra) {
   if (text == nullptr || *text == '\0') return false;
@@ -149,6 +150,10 @@ Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::stri
     if (form.field >= plugin.num_fields) {
       return Fail(Errc::kPlugin, "{}: a form names field {}; there are {}", path, form.field,
                   plugin.num_fields);
+    }
+    const char* suffix = form.store_suffix;
+    if (suffix != nullptr && (!IsWord(suffix, "") || std::strlen(suffix) > kMaxSuffix)) {
+      return Fail(Errc::kPlugin, "{}: a form's store_suffix must be 1 to {} of [a-z0-9]", path, kMaxSuffix);
     }
   }
   out.fields = CopyRows(plugin.fields, plugin.num_fields, plugin.field_size);

@@ -98,7 +98,10 @@ KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_
   if (field.content) return ParseContentField(c, field, value);
   if (field.frame) return Bad(fmt::format("it is a frame; write frame:{}", field.name));
   if (field.store) {
-    return Bad("known, but not supported by this version");
+    if (!Trim(value).empty()) return Bad("it takes no value");
+    c.rule.stored.push_back({field.id, field.name});
+    c.NoContent();
+    return {};
   }
   uint8_t side = 3;
   if (auto ok = ParseSide(c, value, &side); !ok) return ok;

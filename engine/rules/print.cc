@@ -513,6 +513,7 @@ std::string RulePrinter::Options(const Rule& rule) const {
   for (const NumberInspection& number : rule.numbers) add(Number(number));
   for (const FileTest& test : rule.file_tests) add(File(test));
   if (rule.file_keep) add(Keep(*rule.file_keep));
+  for (const StoredField& field : rule.stored) add(field.name);
   bool first = true;
   for (const Inspection& inspection : rule.inspections) {
     // The payload needs no word before any buffer.

@@ -397,6 +397,13 @@ struct FileKeep {
   bool operator==(const FileKeep&) const = default;
 };
 
+// "tls.store": a field of a dissector (SLUICE_STORE).
+struct StoredField {
+  uint16_t keyword = 0;
+  std::string name;
+  bool operator==(const StoredField&) const = default;
+};
+
 // ------------------------------------------------------------ thresholds
 
 struct Threshold {
@@ -477,6 +484,7 @@ struct Rule {
   std::vector<NumberInspection> numbers;
   std::vector<FileTest> file_tests;   // all on one file, as are its buffers then
   std::optional<FileKeep> file_keep;
+  std::vector<StoredField> stored;    // whose values are kept when it matches
   bool OnFiles() const { return !file_tests.empty() || file_keep; }  // looks at each file
   std::vector<PacketTest> packet_tests;
   std::vector<FlowCondition> flow_conditions;

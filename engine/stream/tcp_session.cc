@@ -419,8 +419,11 @@ void TcpSession::CheckEnd(Direction d, Sink& sink) {
 
 void TcpSession::Flush(const StreamOptions& options, SegmentPool& pool, StreamStats& stats,
                        Sink& sink) {
-  DeliverAll(Direction::kToServer, options, pool, stats, sink);
-  DeliverAll(Direction::kToClient, options, pool, stats, sink);
+  const bool server_reset = reset_by_[1] && !reset_by_[0];
+  const Direction first = server_reset ? Direction::kToClient : Direction::kToServer;
+  DeliverAll(first, options, pool, stats, sink);
+  sink.OnFirstEnd(first);
+  DeliverAll(Opposite(first), options, pool, stats, sink);
 }
 
 void TcpSession::Reset(SegmentPool& pool) noexcept {

@@ -59,6 +59,8 @@ class TcpSession {
     // them.  No receiver has read it.
     virtual void OnHole(Direction, uint64_t /*offset*/, uint64_t /*bytes*/) {}
     virtual void OnUnread(Direction, Slice, uint64_t /*offset*/) {}
+    // The flow is over and one side has ended; the other's unacknowledged bytes follow.
+    virtual void OnFirstEnd(Direction) {}
     // What came of a direction never was: offsets begin at 0 again.
     virtual void OnRestart(Direction) {}
     virtual void OnStreamEvent(StreamEvent event) = 0;
@@ -73,7 +75,7 @@ class TcpSession {
   };
   Outcome OnPacket(const Packet& packet, Direction direction, const StreamOptions& options,
                    SegmentPool& pool, StreamStats& stats, Sink& sink);
-  // The flow ends: all that is in order is handed on.
+  // The flow ends: all that is in order is handed on, first of the side that sent a reset.
   void Flush(const StreamOptions& options, SegmentPool& pool, StreamStats& stats, Sink& sink);
   // A new session; the room that was needed once is kept.
   void Reset(SegmentPool& pool) noexcept;

@@ -197,21 +197,8 @@ class Memcached {
   uint64_t items_ = 0;
 };
 
-constexpr sluice_plugin Plugin() {
-  sluice_plugin plugin = sluice::MakePlugin<Memcached>("memcached", "memcached text protocol");
-  plugin.version = "1.0";
-  plugin.ports = "tcp/11211";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  for (int d = 0; d < 2; ++d) {
-    plugin.stages[d] = kStages;
-    plugin.num_stages[d] = std::size(kStages);
-  }
-  return plugin;
-}
-
 }  // namespace
 
-extern "C" const sluice_plugin sluice_plugin_v1 = Plugin();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<Memcached>("memcached", "memcached text protocol")
+        .Version("1.0").Ports("tcp/11211").Fields(kFields).Events(kEvents).Stages(kStages);

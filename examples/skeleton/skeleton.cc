@@ -100,21 +100,8 @@ class Skeleton {
   uint64_t asked_ = 0, answered_ = 0;
 };
 
-constexpr sluice_plugin Describe() {
-  sluice_plugin plugin = sluice::MakePlugin<Skeleton>("skeleton", "lines: commands and answers");
-  plugin.version = "0.1";
-  plugin.ports = "tcp/9300";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  for (int d = 0; d < 2; ++d) {
-    plugin.stages[d] = kStages;
-    plugin.num_stages[d] = std::size(kStages);
-  }
-  return plugin;
-}
-
 }  // namespace
 
-extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 = Describe();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<Skeleton>("skeleton", "lines: commands and answers")
+        .Version("0.1").Ports("tcp/9300").Fields(kFields).Events(kEvents).Stages(kStages);

@@ -95,9 +95,9 @@ enum {
                                    ("a,b" any of them, "!a" none of them) */
   SLUICE_CONTENT_LOWER = 1u << 18, /* BYTES always in lower (upper) case: so are the */
   SLUICE_CONTENT_UPPER = 1u << 19, /* contents that rules look for in it */
-  SLUICE_STORE = 1u << 20,      /* BYTES: its keyword takes no value and asks that the
-                                   values be written to files when the rule matches; this
-                                   engine refuses such rules, saying so */
+  SLUICE_STORE = 1u << 20,      /* BYTES: its keyword takes no value and asks that the values
+                                   of a direction be written to a file when the rule matches;
+                                   beside it go the fields of that direction and stage */
   SLUICE_RECORD_ONLY = 1u << 22,   /* not logged inside alerts */
   SLUICE_RECORD_EACH = 1u << 23,   /* GROUP: each has a record of its own, whose object its
                                       members stand in; inside alerts a group like others */
@@ -170,6 +170,9 @@ enum {
   SLUICE_TX_NO_LOG = 4,    /* for rules and metrics, writes no event; see tx_log */
   SLUICE_TX_SESSION = 8,   /* the flow itself, not one exchange of many: its event has no
                               tx_id and it does not count as a transaction */
+  SLUICE_TX_LOG_EARLY = 16, /* where the connection ends before it is complete, its event is
+                               written once one side has ended: what the other sent, and
+                               nobody acknowledged, is for rules alone */
 };
 
 /* file_close flags. */
@@ -200,7 +203,8 @@ typedef struct sluice_host {
   uint32_t struct_size;
   uint32_t abi_minor;
 
-  /* The user's setting plugins.<name>.<key>, or NULL.  init only. */
+  /* The user's setting plugins.<name>.<key>, or NULL.  init only.  "log-<key>" are those
+   * of its events, eve.records.<name>.<key>; "log-compat" is there always: "7" or "8". */
   const char *(*option)(const char *key);
   /* One line for the log; level 0 error, 1 warn, 2 info.  init and fini only. */
   void (*log)(uint32_t level, const char *text);

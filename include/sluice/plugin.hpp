@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // include/sluice/plugin.hpp - a thin C++20 shell over plugin.h.
 //
-// Write a class with the members below and call SLUICE_PLUGIN:
+// Write a class with the members below, and export what MakePlugin() makes of it:
 //
 //   class Memcached {
 //    public:
@@ -163,10 +163,45 @@ void EndThunk(void* state, sluice_flow* flow, uint32_t direction, sluice_slice r
 
 }  // namespace internal
 
-// The plug-in struct of class T; fill in the names and tables.
+// A plug-in struct whose names and tables are told one by one: see MakePlugin().
+struct PluginDescription : sluice_plugin {
+  constexpr PluginDescription& Version(const char* text) { return version = text, *this; }
+  constexpr PluginDescription& Transports(uint32_t set) { return transports = set, *this; }
+  constexpr PluginDescription& LogSource(uint32_t whom) { return log_source = whom, *this; }
+  constexpr PluginDescription& Ports(const char* list) { return ports = list, *this; }
+  constexpr PluginDescription& Aliases(const char* list) { return aliases = list, *this; }
+  constexpr PluginDescription& LogName(const char* text) { return log_name = text, *this; }
+  template <size_t N>
+  constexpr PluginDescription& Fields(const sluice_field (&table)[N]) {
+    return fields = table, num_fields = N, *this;
+  }
+  template <size_t N>
+  constexpr PluginDescription& Events(const sluice_event (&table)[N]) {
+    return events = table, num_events = N, *this;
+  }
+  template <size_t N>
+  constexpr PluginDescription& Forms(const sluice_field_form (&table)[N]) {
+    return forms = table, num_forms = N, *this;
+  }
+  template <size_t N, size_t M>
+  constexpr PluginDescription& Stages(const char* const (&to_server)[N],
+                                      const char* const (&to_client)[M]) {
+    return stages[0] = to_server, num_stages[0] = N, stages[1] = to_client, num_stages[1] = M, *this;
+  }
+  template <size_t N>
+  constexpr PluginDescription& Stages(const char* const (&both)[N]) {
+    return Stages(both, both);
+  }
+};
+
+// The plug-in struct of class T, a TCP dissector without fields yet:
+//
+//   extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+//       sluice::MakePlugin<Memcached>("memcached", "memcached text protocol")
+//           .Version("1.0").Ports("tcp/11211").Fields(kFields).Events(kEvents).Stages(kStages);
 template <typename T>
-constexpr sluice_plugin MakePlugin(const char* name, const char* help) {
-  sluice_plugin plugin{};
+constexpr PluginDescription MakePlugin(const char* name, const char* help) {
+  PluginDescription plugin{};
   plugin.struct_size = sizeof(sluice_plugin);
   plugin.abi_minor = SLUICE_ABI_MINOR;
   plugin.name = name;

@@ -249,26 +249,11 @@ class Dns {
 
 constexpr const char* kStages[] = {"message"};
 
-constexpr sluice_plugin Describe() {
-  sluice_plugin plugin = MakePlugin<Dns>("dns", "Domain Name System over UDP and TCP");
-  plugin.version = "1.0";
-  plugin.transports = SLUICE_TCP | SLUICE_UDP;
-  plugin.log_source = SLUICE_LOG_SENDER_V8;
-  plugin.ports = "udp/53 tcp/53";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  plugin.forms = kForms;
-  plugin.num_forms = std::size(kForms);
-  for (int d = 0; d < 2; ++d) {
-    plugin.stages[d] = kStages;
-    plugin.num_stages[d] = std::size(kStages);
-  }
-  return plugin;
-}
-
 }  // namespace
 }  // namespace sluice::dns
 
-extern "C" const sluice_plugin sluice_plugin_v1 = sluice::dns::Describe();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<sluice::dns::Dns>("dns", "Domain Name System over UDP and TCP")
+        .Version("1.0").Transports(SLUICE_TCP | SLUICE_UDP).LogSource(SLUICE_LOG_SENDER_V8)
+        .Ports("udp/53 tcp/53").Fields(sluice::dns::kFields).Events(sluice::dns::kEvents)
+        .Forms(sluice::dns::kForms).Stages(sluice::dns::kStages);

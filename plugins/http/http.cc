@@ -5,7 +5,6 @@
 // schema.
 #include <sluice/plugin.hpp>
 
-#include "../lib/tables.h"
 #include "connection.h"
 
 namespace http {
@@ -82,18 +81,9 @@ int32_t Connection::Probe(const sluice_probe_input& input) {
   return head.substr(0, end).find(" HTTP/1.") != View::npos ? SLUICE_PROBE_YES : SLUICE_PROBE_NO;
 }
 
-namespace {
-
-constexpr sluice_plugin Plugin() {
-  sluice_plugin plugin = sluice::MakePlugin<Connection>("http", "Hypertext Transfer Protocol 1.0 and 1.1");
-  plugin.version = "1.0";
-  plugin.aliases = "http1";
-  plugin.ports = "tcp/80 tcp/8080";
-  plugin_lib::SetTables(&plugin, kFields, kEvents, kRequestStages, kResponseStages);
-  return plugin;
-}
-
-}  // namespace
 }  // namespace http
 
-extern "C" const sluice_plugin sluice_plugin_v1 = http::Plugin();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<http::Connection>("http", "Hypertext Transfer Protocol 1.0 and 1.1")
+        .Version("1.0").Aliases("http1").Ports("tcp/80 tcp/8080").Fields(http::kFields)
+        .Events(http::kEvents).Stages(http::kRequestStages, http::kResponseStages);

@@ -3,23 +3,11 @@
 // fields.h the schema.
 #include <sluice/plugin.hpp>
 
-#include "../lib/tables.h"
 #include "connection.h"
 
-namespace http2 {
-namespace {
-
-constexpr sluice_plugin Plugin() {
-  sluice_plugin plugin = sluice::MakePlugin<Connection>("http2", "Hypertext Transfer Protocol 2");
-  plugin.version = "1.0";
-  plugin.aliases = "http";  // rules for http mean both, and its keywords are shared
-  plugin.log_name = "http";
-  plugin.ports = "tcp/80 tcp/8080";
-  plugin_lib::SetTables(&plugin, kFields, kEvents, kRequestStages, kResponseStages);
-  return plugin;
-}
-
-}  // namespace
-}  // namespace http2
-
-extern "C" const sluice_plugin sluice_plugin_v1 = http2::Plugin();
+// rules for http mean both, and its keywords are shared
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<http2::Connection>("http2", "Hypertext Transfer Protocol 2")
+        .Version("1.0").Aliases("http").LogName("http").Ports("tcp/80 tcp/8080")
+        .Fields(http2::kFields).Events(http2::kEvents)
+        .Stages(http2::kRequestStages, http2::kResponseStages);

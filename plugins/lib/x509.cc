@@ -12,8 +12,6 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kMaxSerial = 64;  // bytes; RFC 5280 section 4.1.2.2 allows 20
-
 template <auto Free>
 struct Deleter {
   template <typename T>
@@ -153,32 +151,19 @@ std::vector<std::string> AlternativeNames(const X509* certificate) {
   return out;
 }
 
-// Whether the outer SEQUENCE (X.690 section 8.1.3) says just what is there.
-bool LengthHolds(std::string_view der) {
-  const auto at = [&](size_t i) { return static_cast<size_t>(static_cast<uint8_t>(der[i])); };
-  if (der.size() < 2 || at(0) != 0x30) return false;
-  if (at(1) < 0x80) return der.size() >= 2 + at(1);
-  const size_t bytes = at(1) & 0x7f;
-  if (bytes == 0 || bytes > 3 || der.size() < 2 + bytes) return false;
-  size_t length = 0;
-  for (size_t i = 0; i < bytes; ++i) length = length << 8 | at(2 + i);
-  return der.size() >= 2 + bytes + length;
-}
-
 }  // namespace
 
-std::expected<Certificate, CertificateError> ReadCertificate(std::string_view der) {
-  if (!LengthHolds(der)) return std::unexpected(CertificateError::kLength);
+std::expected<Certificate, uint32_t> ReadCertificate(std::string_view der) {
   const X509Pointer certificate = Parse(der);
-  if (certificate == nullptr) return std::unexpected(CertificateError::kDer);
+  if (certificate == nullptr) return std::unexpected(CertificateFaults(der));
   Certificate out;
   out.subject = NameText(X509_get_subject_name(certificate.get()));
   out.issuer = NameText(X509_get_issuer_name(certificate.get()));
   out.serial = Hex(SerialBytes(certificate.get()), "0123456789ABCDEF", true);
-  if (out.serial.empty()) return std::unexpected(CertificateError::kSerial);
+  if (out.serial.empty()) return std::unexpected(uint32_t{kFaultSerial});
   if (!Seconds(X509_get0_notBefore(certificate.get()), &out.not_before) ||
       !Seconds(X509_get0_notAfter(certificate.get()), &out.not_after)) {
-    return std::unexpected(CertificateError::kValidity);
+    return std::unexpected(kFaultDate | kFaultValidity);
   }
   out.names = AlternativeNames(certificate.get());
   return out;

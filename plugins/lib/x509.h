@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "plugins/lib/x509_faults.h"
+
 namespace sluice {
 
 struct Certificate {
@@ -21,12 +23,11 @@ struct Certificate {
   std::vector<std::string> names;  // subject alternative names: DNS, mail, URI, address
 };
 
-enum class CertificateError : uint8_t { kLength, kDer, kSubject, kIssuer, kSerial, kValidity };
-
 constexpr size_t kMaxCertificateText = 16 * 1024;  // bytes of one name; the rest is cut
 constexpr size_t kMaxCertificateNames = 1024;      // alternative names; the rest is left out
 
-std::expected<Certificate, CertificateError> ReadCertificate(std::string_view der);
+// Fails with a set of CertificateFault.
+std::expected<Certificate, uint32_t> ReadCertificate(std::string_view der);
 
 // "14:f3:..": hex pairs of the SHA-1 of the bytes, lower case.
 std::string Sha1Colons(std::string_view bytes);

@@ -181,15 +181,21 @@ class Rdp {
  public:
   explicit Rdp(sluice::Flow) {}
 
-  // A TPKT (RFC 1006 section 6) that holds an X.224 connection request or confirm.
+  // A TPKT (RFC 1006 section 6) that holds an X.224 connection request or confirm.  Other
+  // protocols begin so, too (S7, MMS), and go on with parameters of X.224 (section 13.3.4),
+  // whose codes are 0xc0 and above; RDP has text or its negotiation there, or nothing.
   static int32_t Probe(const sluice_probe_input& input) {
     const View v = sluice::ToView(input.head);
     const uint32_t code = input.direction == SLUICE_TO_SERVER ? 0xe0 : 0xd0;
     if (!v.empty() && Byte(v, 0) != 3) return SLUICE_PROBE_NO;
     if (v.size() > 1 && Byte(v, 1) != 0) return SLUICE_PROBE_NO;
     if (v.size() > 4 && Byte(v, 4) + 5 != (Byte(v, 2) << 8 | Byte(v, 3))) return SLUICE_PROBE_NO;
-    if (v.size() > 5) return Byte(v, 5) == code ? SLUICE_PROBE_YES : SLUICE_PROBE_NO;
-    return SLUICE_PROBE_MAYBE;
+    if (v.size() > 5 && Byte(v, 5) != code) return SLUICE_PROBE_NO;
+    constexpr size_t kFixed = 11;  // what every request has
+    if (v.size() > 4 && Byte(v, 4) + size_t{5} < kFixed) return SLUICE_PROBE_NO;
+    if (v.size() >= kFixed && Byte(v, 4) + size_t{5} == kFixed) return SLUICE_PROBE_YES;
+    if (v.size() <= kFixed) return SLUICE_PROBE_MAYBE;
+    return Byte(v, kFixed) < 0xc0 ? SLUICE_PROBE_YES : SLUICE_PROBE_NO;
   }
 
   sluice::ParseResult Parse(sluice::Flow flow, uint32_t direction, View in) {
@@ -442,20 +448,9 @@ class Rdp {
   std::string handshake_;  // the server's message that is not whole yet
 };
 
-constexpr sluice_plugin Describe() {
-  sluice_plugin plugin = sluice::MakePlugin<Rdp>("rdp", "Remote Desktop: connection opening");
-  plugin.version = "1.0";
-  plugin.log_source = SLUICE_LOG_PACKET;
-  plugin.ports = "tcp/3389";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  plugin.stages[0] = plugin.stages[1] = kStages;
-  plugin.num_stages[0] = plugin.num_stages[1] = std::size(kStages);
-  return plugin;
-}
-
 }  // namespace
 
-extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 = Describe();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<Rdp>("rdp", "Remote Desktop: connection opening")
+        .Version("1.0").LogSource(SLUICE_LOG_PACKET).Ports("tcp/3389").Fields(kFields)
+        .Events(kEvents).Stages(kStages);

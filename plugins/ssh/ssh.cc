@@ -36,14 +36,14 @@ constexpr sluice_field kFields[] = {
      "software of the server's banner", SLUICE_BYTES, SLUICE_DIMENSION, kS, kBannerSeen, nullptr,
      nullptr},
     {"ssh.hassh", nullptr, nullptr, "client.hassh.hash", "MD5 of the client's HASSH string",
-     SLUICE_BYTES, SLUICE_DIMENSION, kC, kComplete, nullptr, nullptr},
+     SLUICE_BYTES, SLUICE_ON_DEMAND, kC, kComplete, nullptr, nullptr},
     {"ssh.hassh.string", nullptr, nullptr, "client.hassh.string",
-     "kex;encryption;mac;compression lists of the client", SLUICE_BYTES, 0, kC, kComplete, nullptr,
+     "kex;encryption;mac;compression lists of the client", SLUICE_BYTES, SLUICE_ON_DEMAND, kC, kComplete, nullptr,
      nullptr},
     {"ssh.hassh.server", nullptr, nullptr, "server.hassh.hash", "MD5 of the server's HASSH string",
-     SLUICE_BYTES, SLUICE_DIMENSION, kS, kComplete, nullptr, nullptr},
+     SLUICE_BYTES, SLUICE_ON_DEMAND, kS, kComplete, nullptr, nullptr},
     {"ssh.hassh.server.string", nullptr, nullptr, "server.hassh.string",
-     "kex;encryption;mac;compression lists of the server", SLUICE_BYTES, 0, kS, kComplete, nullptr,
+     "kex;encryption;mac;compression lists of the server", SLUICE_BYTES, SLUICE_ON_DEMAND, kS, kComplete, nullptr,
      nullptr},
 };
 static_assert(std::size(kFields) == kNumFields);
@@ -88,9 +88,19 @@ std::string Md5Hex(View text) {
   return hex;
 }
 
+enum class Hassh { kAuto, kYes, kNo } hassh = Hassh::kAuto;  // set by Init, then read only
+
 class Ssh {
  public:
   explicit Ssh(sluice::Flow flow) : tx_(flow.Begin()) {}
+
+  static int32_t Init() {
+    const char* option = sluice::host->option("hassh");
+    const View value = option == nullptr ? "auto" : option;
+    const bool on = value == "yes" || value == "true" || value == "on" || value == "1";
+    hassh = on ? Hassh::kYes : value == "auto" ? Hassh::kAuto : Hassh::kNo;
+    return 0;
+  }
 
   static int32_t Probe(const sluice_probe_input& input) {
     const View whole = sluice::ToView(input.head), head = whole.substr(0, 4);
@@ -132,7 +142,7 @@ class Ssh {
   }
 
   void End(sluice::Flow flow, uint32_t direction, View) {
-    if (!sides_[direction].done) Done(flow, direction);
+    Done(flow, direction);
   }
 
  private:
@@ -147,8 +157,20 @@ class Ssh {
   };
 
   void Done(sluice::Flow flow, uint32_t direction) {
+    if (sides_[direction].done) return;
     sides_[direction].done = true;
     flow.Stage(tx_, direction, kComplete);
+  }
+
+  // What comes behind the transaction's end is the flow's.
+  void Report(sluice::Flow flow, uint32_t event) {
+    flow.Event(sides_[0].done && sides_[1].done ? SLUICE_NO_TX : tx_, event);
+  }
+
+  static bool WantsHassh(sluice::Flow flow) {
+    if (hassh != Hassh::kAuto) return hassh == Hassh::kYes;
+    return flow.Wanted(kHassh) || flow.Wanted(kHasshString) || flow.Wanted(kHasshServer) ||
+           flow.Wanted(kHasshServerString);
   }
 
   int64_t Line(sluice::Flow flow, uint32_t direction, View in, size_t* need) {
@@ -168,12 +190,16 @@ class Ssh {
     const size_t used = is_long ? kMaxLine : end + 1;
     View line = in.substr(0, is_long ? kMaxLine : end);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (is_long) flow.Event(tx_, kLongBanner);
+    if (is_long) Report(flow, kLongBanner);
     if (line.starts_with("SSH-")) {
       if (!Banner(flow, direction, line.substr(4))) return -1;
       side.banner = true;
+      if (sides_[1 - direction].banner && !WantsHassh(flow)) {  // all is said
+        Done(flow, direction);
+        Done(flow, 1 - direction);
+      }
     } else if (direction == SLUICE_TO_SERVER || ++side.lines > kMaxPreLines) {
-      flow.Event(tx_, kInvalidBanner);
+      Report(flow, kInvalidBanner);
       return -1;
     }
     side.state = is_long ? State::kLongLine : side.banner ? State::kPacket : State::kBanner;
@@ -183,7 +209,7 @@ class Ssh {
   bool Banner(sluice::Flow flow, uint32_t direction, View text) {
     const size_t dash = text.find('-');
     if (dash == View::npos || dash == 0) {
-      flow.Event(tx_, kInvalidBanner);
+      Report(flow, kInvalidBanner);
       return false;
     }
     const View software = text.substr(dash + 1);
@@ -208,12 +234,12 @@ class Ssh {
     const uint8_t padding = static_cast<uint8_t>(in[4]);
     const uint8_t type = static_cast<uint8_t>(in[5]);
     if (length < 2 || length > kMaxPacket || padding + 2u > length) {
-      flow.Event(tx_, kInvalidRecord);
+      Report(flow, kInvalidRecord);
       return -1;
     }
     if (type == kMsgKexInit && !side.kex) {
       if (length > kMaxKex) {
-        flow.Event(tx_, kLongKexRecord);
+        Report(flow, kLongKexRecord);
       } else if (in.size() < 4 + length) {
         *need = 4 + length;
         return 0;
@@ -225,7 +251,7 @@ class Ssh {
     if (type == kMsgNewKeys) {
       // Everything after this packet is encrypted, so its own tail is of no interest either.
       side.state = State::kOpaque;
-      if (!side.done) Done(flow, direction);
+      Done(flow, direction);
       if (sides_[1 - direction].state == State::kOpaque) flow.Handover(nullptr);
     }
     side.skip = length - 2;
@@ -238,38 +264,31 @@ class Ssh {
     in = in.size() < 16 ? View() : in.substr(16);  // the cookie
     for (View& list : lists) {
       if (in.size() < 4 || Be32(in) > in.size() - 4) {
-        flow.Event(tx_, kInvalidRecord);
+        Report(flow, kInvalidRecord);
         Done(flow, direction);
         return;
       }
       list = in.substr(4, Be32(in));
       in.remove_prefix(4 + list.size());
     }
+    if (!sides_[direction].done && WantsHassh(flow)) SetHassh(flow, direction, lists);
+    Done(flow, direction);
+  }
+
+  void SetHassh(sluice::Flow flow, uint32_t direction, const std::array<View, 8>& lists) {
     std::string text(lists[0]);
     for (size_t i : {2u, 4u, 6u}) text.append(";").append(lists[i + direction]);
     const uint32_t field = direction == SLUICE_TO_SERVER ? kHassh : kHasshServer;
-    if (flow.Wanted(field)) flow.Set(tx_, field, Md5Hex(text));
+    flow.Set(tx_, field, Md5Hex(text));
     flow.Set(tx_, field + 1, text);
-    Done(flow, direction);
   }
 
   uint64_t tx_;
   Side sides_[2];
 };
 
-constexpr sluice_plugin Describe() {
-  sluice_plugin plugin = sluice::MakePlugin<Ssh>("ssh", "Secure Shell: banners and key exchange");
-  plugin.version = "1.0";
-  plugin.ports = "tcp/22";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  plugin.stages[0] = plugin.stages[1] = kStages;
-  plugin.num_stages[0] = plugin.num_stages[1] = std::size(kStages);
-  return plugin;
-}
-
 }  // namespace
 
-extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 = Describe();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<Ssh>("ssh", "Secure Shell: banners and key exchange")
+        .Version("1.0").Ports("tcp/22").Fields(kFields).Events(kEvents).Stages(kStages);

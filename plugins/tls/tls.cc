@@ -14,6 +14,7 @@ namespace sluice::tls {
 namespace {
 
 constexpr size_t kHeader = 5;                 // RFC 8446 section 5.1
+constexpr size_t kMinRecord = kHeader + 1;    // none is empty
 constexpr size_t kMaxRecord = 16384 + 1024;   // with what old versions may add
 constexpr size_t kMaxMessage = 128 * 1024;    // of a handshake message
 constexpr size_t kMaxCertificates = 64;       // of a chain; further ones are not looked at
@@ -71,6 +72,7 @@ struct Options {
   enum class Encryption { kTrack, kBypass, kFull } encryption = Encryption::kTrack;
   enum class Fingerprint { kAuto, kYes, kNo } ja3 = Fingerprint::kAuto, ja4 = Fingerprint::kAuto;
   bool log_resumption = true;
+  bool log_early = false;  // version 7 writes the record before it reads the last of the other side
 };
 Options options;  // set by Init, then read only
 
@@ -93,7 +95,7 @@ Scratch& ThreadScratch() {
 
 class Tls {
  public:
-  explicit Tls(Flow flow) : tx_(flow.Begin(SLUICE_TX_NO_LOG | SLUICE_TX_SESSION)) {
+  explicit Tls(Flow flow) : tx_(flow.Begin(TxFlags())) {
     flow.Set(tx_, kVersionText7, "UNDETERMINED");
     flow.Set(tx_, kVersionText, "UNDETERMINED");
     if (const char* from = flow.Info().from_protocol) flow.Set(tx_, kFromProtocol, from);
@@ -110,6 +112,8 @@ class Tls {
     options.ja4 = FingerprintOption("ja4-fingerprints");
     const char* resumption = host->option("log-session-resumption");
     options.log_resumption = resumption == nullptr || IsOn(resumption);
+    const char* compat = host->option("log-compat");
+    options.log_early = compat != nullptr && View(compat) == "7";
     return 0;
   }
 
@@ -160,6 +164,10 @@ class Tls {
     size_t needed = 0;   // with used 0
     bool failed = false;
   };
+  static uint32_t TxFlags() {
+    const uint32_t early = options.log_early ? uint32_t{SLUICE_TX_LOG_EARLY} : 0;
+    return SLUICE_TX_NO_LOG | SLUICE_TX_SESSION | early;
+  }
   static Step Used(size_t bytes) { return {.used = bytes}; }
   static Step Need(size_t bytes) { return {.needed = bytes}; }
   Step Failed(Flow flow, uint32_t event) {
@@ -177,6 +185,7 @@ class Tls {
     uint32_t skip = 0;        // bytes left of a record nobody reads
     uint32_t skip_message = 0;  // bytes left of a handshake message nobody reads
     uint32_t stage = 0;
+    uint64_t num_ssl2 = 0, ssl2_bytes = 0;  // SSLv2 records so far
     std::string message;      // a handshake message that continues in the next record
   };
 
@@ -206,9 +215,9 @@ class Tls {
   bool live() const { return !(sides_[0].stage == kLast[0] && sides_[1].stage == kLast[1]); }
   // Once a connection each: how often it is seen depends on how TCP cuts.
   void Report(Flow flow, uint32_t event) {
-    static_assert(kNumEvents <= 32);
-    if (reported_ & 1u << event) return;
-    reported_ |= 1u << event;
+    static_assert(kNumEvents <= 64);
+    if (reported_ >> event & 1) return;
+    reported_ |= uint64_t{1} << event;
     flow.Event(live() ? tx_ : SLUICE_NO_TX, event);
   }
 
@@ -283,6 +292,7 @@ class Tls {
     const size_t length = Be16(in, 0) & (header == 2 ? 0x7fff : 0x3fff);
     if (length == 0) return Failed(flow, kInvalidSsl2Header);
     if (in.size() < header + length) return Need(header + length);
+    if (TooMany(direction, header + length)) return Failed(flow, kTooManyRecords);
     const View body = in.substr(header + 1, length - 1);
     const uint32_t type = Byte(in, header);
     if (!sides_[direction].hello) SetVersion(flow, direction, kSsl2);
@@ -296,6 +306,15 @@ class Tls {
       HandOver(flow);  // master key and all that follows are encrypted
     }
     return Used(header + length);
+  }
+
+  // Records that hold next to nothing cost more than they can say.  Those of SSLv3 and later
+  // cannot be as small.
+  bool TooMany(uint32_t direction, size_t bytes) {
+    Side& side = sides_[direction];
+    ++side.num_ssl2;
+    side.ssl2_bytes += bytes;
+    return side.num_ssl2 > 1 && side.ssl2_bytes < kMinRecord * side.num_ssl2;
   }
 
   void Ssl2Hello(Flow flow, uint32_t direction, uint16_t version) {
@@ -324,7 +343,11 @@ class Tls {
       side.skip = static_cast<uint32_t>(length);
       return Used(kHeader);
     }
-    if (!side.hello) SetVersion(flow, direction, static_cast<uint16_t>(Be16(in, 1)));
+    if (!side.hello) {
+      SetVersion(flow, direction, static_cast<uint16_t>(Be16(in, 1)));
+    } else if (Byte(in, 1) != 3) {  // RFC 8446 section 5.1: ignored by a receiver, sent by nobody
+      Report(flow, kInvalidTlsHeader);
+    }
     if (length == 0 || length > kMaxRecord) return Failed(flow, kInvalidRecordLength);
     if (!IsKnownVersion(side.version)) return Failed(flow, kInvalidRecordVersion);
     if (type == kApplicationData) {
@@ -337,7 +360,7 @@ class Tls {
     bool good = true;
     if (type == kChangeCipherSpec) ChangeCipher(flow, direction);
     if (type == kAlertRecord) good = Alert(flow, body);
-    if (type == kHandshake) good = Handshake(flow, direction, body);
+    if (type == kHandshake) Handshake(flow, direction, body);
     if (type == kHeartbeatRecord) good = Heartbeat(flow, direction, body);
     return good ? Used(kHeader + length) : Step{.failed = true};
   }
@@ -418,10 +441,10 @@ class Tls {
 
   bool change_cipher() const { return sides_[0].change_cipher || sides_[1].change_cipher; }
 
-  bool Handshake(Flow flow, uint32_t direction, View in) {
+  void Handshake(Flow flow, uint32_t direction, View in) {
     // After ChangeCipherSpec they are encrypted; but a TLS 1.3 client may send it first.
     const bool early = sides_[0].hello && IsTls13(sides_[0].version) && !sides_[1].hello;
-    if ((change_cipher() && !early) || !live()) return true;
+    if ((change_cipher() && !early) || !live()) return;
     Side& side = sides_[direction];
     while (!in.empty()) {
       if (side.skip_message > 0) {
@@ -430,49 +453,48 @@ class Tls {
         in.remove_prefix(skipped);
       } else if (side.message.empty() && in.size() >= 4 && in.size() - 4 >= Be24(in, 1)) {
         const View body = in.substr(4, Be24(in, 1));
-        if (!Message(flow, direction, Byte(in, 0), body)) return false;
+        Message(flow, direction, Byte(in, 0), body);
         in.remove_prefix(4 + body.size());
-      } else if (!Continue(flow, direction, &in)) {
-        return false;
+      } else {
+        Continue(flow, direction, &in);
       }
     }
-    return true;
   }
 
   // Moves bytes of `in` to a message that has begun, and reads it once it is whole.
-  bool Continue(Flow flow, uint32_t direction, View* in) {
+  void Continue(Flow flow, uint32_t direction, View* in) {
     Side& side = sides_[direction];
     std::string& message = side.message;
     const size_t whole = message.size() < 4 ? 4 : 4 + Be24(message, 1);
     const size_t taken = std::min(whole - message.size(), in->size());
     message.append(in->substr(0, taken));
     in->remove_prefix(taken);
-    if (message.size() < 4) return true;
+    if (message.size() < 4) return;
     const uint32_t type = Byte(message, 0);
     const size_t length = Be24(message, 1);
     if (!IsMessage(type)) {  // its length is as good as its type: the next record starts anew
       Unknown(flow, direction);
       in->remove_prefix(std::min(length, in->size()));
       message.clear();
-      return true;
+      return;
     }
     if (length > kMaxMessage) {
       Report(flow, kHandshakeInvalidLength);
       side.skip_message = static_cast<uint32_t>(length);
       message.clear();
-      return true;
+      return;
     }
-    if (message.size() < 4 + length) return true;
+    if (message.size() < 4 + length) return;
     const std::string done = std::move(message);
     message.clear();
-    return Message(flow, direction, type, View(done).substr(4));
+    Message(flow, direction, type, View(done).substr(4));
   }
 
   void Unknown(Flow flow, uint32_t direction) {
     if (!sides_[direction].change_cipher) Report(flow, kInvalidHandshakeMessage);
   }
 
-  bool Message(Flow flow, uint32_t direction, uint32_t type, View body) {
+  void Message(Flow flow, uint32_t direction, uint32_t type, View body) {
     if (!IsMessage(type)) Unknown(flow, direction);
     const bool from_client = direction == SLUICE_TO_SERVER;
     switch (type) {
@@ -482,7 +504,7 @@ class Tls {
       case kServerHello:
         if (!from_client && !sides_[1].hello) ServerHelloMessage(flow, body);
         break;
-      case kCertificateMessage: return Certificates(flow, direction, body);
+      case kCertificateMessage: Certificates(flow, direction, body); break;
       case kServerKeyExchange: SetState(flow, kServerKeyBit); break;
       case kClientKeyExchange: SetState(flow, kClientKeyBit); break;
       case kServerHelloDoneMessage:
@@ -490,7 +512,6 @@ class Tls {
         break;
       default: break;
     }
-    return true;
   }
 
   void ReportProblems(Flow flow, const Hello& hello) {
@@ -600,57 +621,38 @@ class Tls {
 
   // ---- certificates (RFC 5246 section 7.4.2); those of TLS 1.3 are never in the clear
 
-  bool Certificates(Flow flow, uint32_t direction, View list) {
+  void Certificates(Flow flow, uint32_t direction, View list) {
     Side& side = sides_[direction];
-    if (side.certificate) return true;  // a renegotiation's
-    if (list.size() < 3 || Be24(list, 0) > list.size() - 3) return BadList(flow);
+    if (side.certificate) return;  // a renegotiation's
+    if (list.size() < 3 || Be24(list, 0) > list.size() - 3) return Report(flow, kInvalidCertificate);
     list = list.substr(3, Be24(list, 0));
     const uint32_t base = direction == SLUICE_TO_CLIENT ? 0 : kToClientCertificate;
     uint32_t count = 0;
     while (!list.empty()) {
-      if (list.size() < 3 || Be24(list, 0) > list.size() - 3) return BadList(flow);
+      if (list.size() < 3 || Be24(list, 0) > list.size() - 3) return Report(flow, kInvalidCertificate);
       const View der = list.substr(3, Be24(list, 0));
       list.remove_prefix(3 + der.size());
-      if (count == 0 && !Leaf(flow, base, der)) {
-        Report(flow, kInvalidHandshakeMessage);
-        return false;
-      }
+      // As in Suricata: the first that can be read stands for the session.
+      if (!side.certificate && !Leaf(flow, base, der)) continue;
+      side.certificate = true;
       if (++count > kMaxCertificates) continue;
       flow.Set(tx_, base + kChain, der);
       if (flow.Wanted(base + kPem)) flow.Set(tx_, base + kPem, ToPem(der));
     }
-    if (count == 0) return true;  // a client without one says so
-    side.certificate = true;
+    if (count == 0) return;  // a client without one says so
     flow.SetUint(tx_, base + kChainLength, count);
     if (direction == SLUICE_TO_CLIENT) has_certificate_ = true;
     MayLog(flow);
     Stage(flow, direction,
           direction == SLUICE_TO_CLIENT ? uint32_t{kServerCertDone} : uint32_t{kClientCertDone});
-    return true;
-  }
-
-  bool BadList(Flow flow) {
-    Report(flow, kInvalidCertificate);
-    Report(flow, kInvalidHandshakeMessage);
-    return false;
-  }
-
-  static uint32_t EventOf(CertificateError error) {
-    switch (error) {
-      case CertificateError::kLength: return kCertificateInvalidLength;
-      case CertificateError::kDer: return kCertificateInvalidDer;
-      case CertificateError::kSubject: return kCertificateInvalidSubject;
-      case CertificateError::kIssuer: return kCertificateInvalidIssuer;
-      case CertificateError::kSerial: return kCertificateInvalidSerial;
-      case CertificateError::kValidity: return kCertificateInvalidValidity;
-    }
-    return kInvalidCertificate;
   }
 
   bool Leaf(Flow flow, uint32_t base, View der) {
     const auto certificate = ReadCertificate(der);
     if (!certificate) {
-      Report(flow, EventOf(certificate.error()));
+      for (uint32_t i = 0; i < kNumCertificateFaults; ++i) {
+        if (certificate.error() >> i & 1) Report(flow, kInvalidCertificate + i);
+      }
       return false;
     }
     const auto now = static_cast<int64_t>(flow.Now() / 1'000'000'000);
@@ -669,7 +671,7 @@ class Tls {
     return true;
   }
 
-  uint32_t reported_ = 0;  // bit per Event
+  uint64_t reported_ = 0;  // bit per Event
   const uint64_t tx_;
   Side sides_[2];  // by direction
   std::string session_id_;        // the client's; at most 255 bytes
@@ -680,25 +682,11 @@ class Tls {
   bool handed_over_ = false;
 };
 
-constexpr sluice_plugin Describe() {
-  sluice_plugin plugin = MakePlugin<Tls>("tls", "TLS and SSL: handshakes and certificates");
-  plugin.version = "1.0";
-  plugin.ports = "tcp/443 tcp/465 tcp/853 tcp/993 tcp/995 tcp/8443";
-  plugin.aliases = "ssl";
-  plugin.fields = kFields;
-  plugin.num_fields = std::size(kFields);
-  plugin.forms = kForms;
-  plugin.num_forms = std::size(kForms);
-  plugin.events = kEvents;
-  plugin.num_events = std::size(kEvents);
-  plugin.stages[0] = kClientStages;
-  plugin.stages[1] = kServerStages;
-  plugin.num_stages[0] = std::size(kClientStages);
-  plugin.num_stages[1] = std::size(kServerStages);
-  return plugin;
-}
-
 }  // namespace
 }  // namespace sluice::tls
 
-extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 = sluice::tls::Describe();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<sluice::tls::Tls>("tls", "TLS and SSL: handshakes and certificates")
+        .Version("1.0").Ports("tcp/443 tcp/465 tcp/853 tcp/993 tcp/995 tcp/8443").Aliases("ssl")
+        .Fields(sluice::tls::kFields).Forms(sluice::tls::kForms).Events(sluice::tls::kEvents)
+        .Stages(sluice::tls::kClientStages, sluice::tls::kServerStages);

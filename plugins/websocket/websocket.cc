@@ -12,7 +12,6 @@
 
 #include <sluice/plugin.hpp>
 
-#include "../lib/tables.h"
 
 namespace {
 
@@ -188,14 +187,8 @@ class Connection {
   Side side_[2];
 };
 
-constexpr sluice_plugin Plugin() {
-  sluice_plugin plugin = sluice::MakePlugin<Connection>("websocket", "WebSocket frames behind an HTTP upgrade");
-  plugin.version = "1.0";
-  plugin.log_source = SLUICE_LOG_SENDER;
-  plugin_lib::SetTables(&plugin, kFields, kEvents, kStages, kStages);
-  return plugin;
-}
-
 }  // namespace
 
-extern "C" const sluice_plugin sluice_plugin_v1 = Plugin();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<Connection>("websocket", "WebSocket frames behind an HTTP upgrade")
+        .Version("1.0").LogSource(SLUICE_LOG_SENDER).Fields(kFields).Events(kEvents).Stages(kStages, kStages);

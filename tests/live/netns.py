@@ -170,12 +170,13 @@ server {{ listen 80; listen [::]:80; root {self.dir}/www; }} }}
                    log="dnsmasq.out")
         self.wait_port(53, "dnsmasq", udp=True)
 
-    def xrdp(self):
+    def xrdp(self, security="negotiate"):
         conf = self.write("xrdp.ini", f"""[Globals]
 ini_version=1
 fork=true
 port=3389
-security_layer=negotiate
+security_layer={security}
+ssl_protocols=TLSv1.2
 crypt_level=low
 certificate={self.dir}/cert.pem
 key_file={self.dir}/key.pem

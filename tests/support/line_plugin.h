@@ -53,7 +53,7 @@ class LineDissector {
 
  private:
   void Request(Flow flow, View line) {
-    const uint64_t tx = flow.Begin();
+    const uint64_t tx = flow.Begin(line.starts_with("early") ? uint32_t{SLUICE_TX_LOG_EARLY} : 0);
     if (line.empty()) flow.Event(tx, 0);
     const size_t space = line.find(' ');
     const View verb = line.substr(0, space);
@@ -97,17 +97,8 @@ class LineDissector {
 };
 
 inline sluice_plugin LinePlugin() {
-  sluice_plugin plugin = MakePlugin<LineDissector>("line", "lines of text");
-  plugin.fields = kLineFields;
-  plugin.num_fields = std::size(kLineFields);
-  plugin.events = kLineEvents;
-  plugin.num_events = std::size(kLineEvents);
-  plugin.transports = SLUICE_TCP | SLUICE_UDP;
-  for (int d = 0; d < 2; ++d) {
-    plugin.stages[d] = kLineStages;
-    plugin.num_stages[d] = std::size(kLineStages);
-  }
-  return plugin;
+  return MakePlugin<LineDissector>("line", "lines of text")
+      .Fields(kLineFields).Events(kLineEvents).Transports(SLUICE_TCP | SLUICE_UDP).Stages(kLineStages);
 }
 
 }  // namespace sluice::testing

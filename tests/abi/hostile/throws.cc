@@ -56,17 +56,8 @@ class Throws {
   }
 };
 
-constexpr sluice_plugin Describe() {
-  sluice_plugin plugin = MakePlugin<Throws>("hostile", "throws");
-  plugin.fields = kFields;
-  plugin.num_fields = 1;
-  for (int d = 0; d < 2; ++d) {
-    plugin.stages[d] = kStages;
-    plugin.num_stages[d] = 2;
-  }
-  return plugin;
-}
-
 }  // namespace
 
-extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 = Describe();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<Throws>("hostile", "throws")
+        .Fields(kFields).Stages(kStages);

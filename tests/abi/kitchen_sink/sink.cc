@@ -189,22 +189,9 @@ class Sink {
   int64_t file_ = 0;
 };
 
-constexpr sluice_plugin Describe() {
-  sluice_plugin plugin = MakePlugin<Sink>("sink", "every means of the ABI");
-  plugin.version = "1.0";
-  plugin.ports = "tcp/4545";
-  plugin.aliases = "kitchen";
-  plugin.fields = kFields;
-  plugin.num_fields = kNumFields;
-  plugin.events = kEvents;
-  plugin.num_events = 2;
-  for (int d = 0; d < 2; ++d) {
-    plugin.stages[d] = kStages;
-    plugin.num_stages[d] = 4;
-  }
-  return plugin;
-}
-
 }  // namespace
 
-extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 = Describe();
+extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
+    sluice::MakePlugin<Sink>("sink", "every means of the ABI")
+        .Version("1.0").Ports("tcp/4545").Aliases("kitchen").Fields(kFields).Events(kEvents)
+        .Stages(kStages);

@@ -146,6 +146,22 @@ TEST(Records, EachLogHasItsOwnTypesAndForm) {
   EXPECT_TRUE(lab.Records("flow").empty());
 }
 
+// Passive: nobody acknowledges what the server sent last.  Rules look at it all the same.
+TEST(Records, AnEarlyOneIsWrittenBeforeTheOtherSidesLastBytesAreRead) {
+  Lab lab("alert tcp any any -> any any (line.code:201; sid:1;)", WorkerOptions{});
+  const std::string lines = "do x\nearly y\n";
+  lab.Connect({});
+  lab.Send({.payload = lines});
+  lab.Send(Reverse({.seq = 1000 + static_cast<uint32_t>(lines.size()), .payload = "200\n201\n"}));
+  lab.Shutdown();
+  const auto records = lab.Records("line");
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0]["line"]["argument"], "y");
+  EXPECT_FALSE(records[0]["line"].contains("code"));
+  EXPECT_EQ(records[1]["line"]["code"], 200);
+  EXPECT_EQ(lab.Records("alert").size(), 1u);
+}
+
 // Passive: the packet carries the bytes, its acknowledgement brings them into the stream.
 TEST(Streams, AStreamRuleOnAPlaceLooksAtTheStreamAlone) {
   WorkerOptions options;

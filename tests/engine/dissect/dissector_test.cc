@@ -438,5 +438,38 @@ TEST(Catalog, SecondDissectorOfANameIsLeftOut) {
   EXPECT_NE(problems[0].message.find("second: a dissector named line"), std::string::npos);
 }
 
+// What an option says to a plug-in: its own, else what all are told.
+std::string option_seen;
+class Asks {
+ public:
+  explicit Asks(Flow) {}
+  static int32_t Init() {
+    const char* value = host->option("log-compat");
+    option_seen = value == nullptr ? "" : value;
+    return 0;
+  }
+  static int32_t Probe(const sluice_probe_input&) { return SLUICE_PROBE_NO; }
+  ParseResult Parse(Flow, uint32_t, View in) { return Ok(in.size()); }
+};
+
+TEST(Options, OneForAllPlugInsHoldsWhereOneHasNone) {
+  static constexpr const char* kStages[] = {"all"};
+  static constexpr sluice_plugin plugin = MakePlugin<Asks>("asks", "reads an option").Stages(kStages);
+  const std::string all(kAllPlugins);
+  const std::pair<PluginOptions, const char*> cases[] = {
+      {{}, ""},
+      {{{"other", {{"log-compat", "7"}}}}, ""},
+      {{{all, {{"log-compat", "8"}}}}, "8"},
+      {{{all, {{"log-compat", "8"}}}, {"asks", {{"x", "y"}}}}, "8"},
+      {{{all, {{"log-compat", "8"}}}, {"asks", {{"log-compat", "7"}}}}, "7"}};
+  for (const auto& [options, seen] : cases) {
+    std::vector<std::unique_ptr<Plugin>> plugins;
+    plugins.push_back(*Plugin::FromStruct(plugin, "test", {}));
+    std::vector<Error> problems;
+    const auto catalog = Catalog::Create(std::move(plugins), options, &problems);
+    EXPECT_EQ(option_seen, seen);
+  }
+}
+
 }  // namespace
 }  // namespace sluice

@@ -44,13 +44,8 @@ class OneFile {
 
 sluice_plugin FilePlugin() {
   static constexpr const char* kStages[] = {"started", "complete"};
-  sluice_plugin plugin = MakePlugin<OneFile>("file", "one file");
-  plugin.transports = SLUICE_TCP;
-  for (int d = 0; d < 2; ++d) {
-    plugin.stages[d] = kStages;
-    plugin.num_stages[d] = 2;
-  }
-  return plugin;
+  return MakePlugin<OneFile>("file", "one file")
+      .Transports(SLUICE_TCP).Stages(kStages);
 }
 
 struct Sink final : FileSink {

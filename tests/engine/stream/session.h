@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,16 @@ struct SessionRecorder final : TcpSession::Sink {
   void OnEnd(Direction d) override { ended[Index(d)] = true; }
   void OnHole(Direction d, uint64_t, uint64_t n) override { data[Index(d)] += "{" + std::to_string(n) + "}"; }
   void OnUnread(Direction d, Slice bytes, uint64_t) override { data[Index(d)].append(AsText(bytes)); }
+  void OnFirstEnd(Direction d) override {
+    first_end = d;
+    read_by_then = data[0] + data[1];
+  }
   void OnRestart(Direction d) override { data[Index(d)] += "|"; }
   void OnStreamEvent(StreamEvent event) override { events.push_back(event); }
   std::string data[2];
   bool ended[2] = {false, false};
+  std::optional<Direction> first_end;
+  std::string read_by_then;
   std::vector<StreamEvent> events;
 };
 

@@ -299,6 +299,21 @@ TEST_F(Session, AtTheEndWhatWasAcknowledgedUnseenIsACountedGap) {
   EXPECT_EQ(stats.gap_bytes, 10u);
 }
 
+TEST_F(Session, AtTheEndTheSideThatSentAResetComesFirst) {
+  for (const Direction reset_by : {kC, kS}) {
+    session.Reset(pool);
+    to = {};
+    Handshake();
+    Send(kC, kTcpAck, 1001, 5001, "GET");
+    Send(kS, kTcpAck, 5001, 1001, "200");
+    Send(reset_by, kTcpRst, reset_by == kC ? 1004 : 5004, 0);
+    Flush();
+    EXPECT_EQ(to.first_end, reset_by);
+    EXPECT_EQ(to.read_by_then, reset_by == kC ? "GET" : "200");
+    EXPECT_EQ(to.data[0] + to.data[1], "GET200");
+  }
+}
+
 TEST_F(Session, ADirectionThatIsNotWantedHasNoGaps) {
   Handshake();
   session.StopReassembly(kC);

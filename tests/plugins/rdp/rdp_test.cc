@@ -177,11 +177,21 @@ TEST(Rdp, OtherProtocolsAreNotTaken) {
       {"another X.224 code", X224('\xf0', "")},
       {"a confirm from the client", Confirm("")},
       {"lengths that differ", "\3\0\0\x20\x0e\xe0\0\0\0\0\0"s},
+      {"S7: parameters of X.224", Request("\xc1\x02\x06\x20\xc2\x02\x01\x02")},
+      {"shorter than a request", "\3\0\0\x0a\x05\xe0\0\0\0\0x"s},
       {"TLS", kClientHello}};
   for (const auto& [name, bytes] : cases) {
     Conversation c(SLUICE_TCP, 3389);
     c.Client(bytes);
     EXPECT_EQ(c.flow().schema(), nullptr) << name;
+  }
+}
+
+TEST(Rdp, ARequestOfNothingButItsFixedPartIsTaken) {
+  for (const std::string& rest : {""s, Negotiation(1, 0, 1), "Cookie: msts=1.2.3\r\n"s}) {
+    Conversation c(SLUICE_TCP, 3389);
+    for (const char byte : Request(rest)) c.Client({&byte, 1});
+    EXPECT_NE(c.flow().schema(), nullptr) << rest;
   }
 }
 
@@ -204,14 +214,8 @@ constexpr const char* kTlsStages[] = {"all"};
 
 Dissector& WithTls() {
   static const std::unique_ptr<Catalog> catalog = [] {
-    static const sluice_plugin tls = [] {
-      sluice_plugin plugin = MakePlugin<FakeTls>("tls", "keeps what it is given");
-      plugin.fields = kTlsFields;
-      plugin.num_fields = 1;
-      plugin.stages[0] = plugin.stages[1] = kTlsStages;
-      plugin.num_stages[0] = plugin.num_stages[1] = 1;
-      return plugin;
-    }();
+    static constexpr sluice_plugin tls =
+        MakePlugin<FakeTls>("tls", "keeps what it is given").Fields(kTlsFields).Stages(kTlsStages);
     const PluginLoadOptions limits{.call_budget = std::chrono::hours{1}};
     std::vector<std::unique_ptr<Plugin>> plugins;
     plugins.push_back(*Plugin::FromStruct(sluice_plugin_v1, "static", limits));

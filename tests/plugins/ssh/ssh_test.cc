@@ -53,6 +53,29 @@ TEST(Ssh, BothSidesAreOneTransaction) {
   EXPECT_TRUE(c.Events().empty());
 }
 
+// The log alone does not want it.
+TEST(Ssh, WithoutHasshAllIsSaidOnceBothBannersAreThere) {
+  std::vector<std::unique_ptr<Plugin>> plugins;
+  plugins.push_back(*Plugin::FromStruct(sluice_plugin_v1, "static", {}));
+  std::vector<Error> problems;
+  const auto catalog = Catalog::Create(std::move(plugins), {}, &problems);
+  const auto& fields = catalog->schemas()[0]->fields;
+  std::vector<bool> logged;
+  for (const FieldInfo& field : fields) logged.push_back(!(field.flags & SLUICE_ON_DEMAND));
+  catalog->SetWanted(std::vector<bool>(catalog->keywords().size(), false), {logged});
+  Dissector dissector(*catalog, {});
+  FlowDissection* flow = dissector.Open({.transport = SLUICE_TCP, .client_port = 40000, .server_port = 22});
+  dissector.Data(*flow, kS, AsSlice(kSession[0].second), Nanos{1});
+  EXPECT_FALSE(flow->transactions()[0]->tx.done());
+  dissector.Data(*flow, kC, AsSlice(kSession[1].second), Nanos{1});
+  EXPECT_TRUE(flow->transactions()[0]->tx.done());
+  dissector.Data(*flow, kC, AsSlice(kSession[2].second), Nanos{1});
+  for (const FieldValue& value : flow->transactions()[0]->tx.values) {
+    EXPECT_FALSE(fields[value.field].keyword.starts_with("ssh.hassh"));
+  }
+  dissector.Close(flow);
+}
+
 TEST(Ssh, EveryCutGivesTheSameValues) {
   const std::string whole = RunTurns(kSession, SIZE_MAX, 0, 22);
   for (size_t turn = 0; turn < kSession.size(); ++turn) {
@@ -125,6 +148,15 @@ TEST(Ssh, AServersLinesBeforeItsBannerAreWaitedForOnTheUsualPortOnly) {
   Conversation c(SLUICE_TCP, 22);
   c.Server(std::string("\0\1\2\r\n", 5) + kBanner);
   EXPECT_EQ(c.flow().schema(), nullptr);
+}
+
+TEST(Ssh, OnAnotherPortTheClientTellsWhatTheServersLinesAre) {
+  Conversation c(SLUICE_TCP, 2222);
+  c.Server("Welcome\r\nSecond line\r\n").Client("SSH-2.0-client\r\n").Server("SSH-2.0-dropbear_2022.83\r\n");
+  ASSERT_NE(c.flow().schema(), nullptr);
+  EXPECT_EQ(c.Value(0, "ssh.software", Direction::kToServer), "client");
+  EXPECT_EQ(c.Value(0, "ssh.software", Direction::kToClient), "dropbear_2022.83");
+  EXPECT_TRUE(c.Events().empty());
 }
 
 TEST(Ssh, OnlyAServerMaySendLinesBeforeItsBanner) {

@@ -1,105 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 
 #include "tests/plugins/conversation.h"
+#include "tests/plugins/tls/wire.h"
 
 namespace sluice::testing {
 namespace {
-
-constexpr Direction kC = Direction::kToServer, kS = Direction::kToClient;
-using Strings = std::vector<std::string>;
-
-std::string Big(size_t value, int bytes) {
-  std::string out;
-  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) out += static_cast<char>(value >> shift);
-  return out;
-}
-std::string Vector(const std::string& body, int bytes) { return Big(body.size(), bytes) + body; }
-std::string Record(int type, const std::string& body, int version = 0x0303) {
-  return static_cast<char>(type) + Big(static_cast<size_t>(version), 2) + Vector(body, 2);
-}
-std::string Message(int type, const std::string& body) {
-  return static_cast<char>(type) + Vector(body, 3);
-}
-std::string Extension(int type, const std::string& body) {
-  return Big(static_cast<size_t>(type), 2) + Vector(body, 2);
-}
-std::string Sni(const std::string& name) {
-  return Extension(0, Vector(std::string(1, '\0') + Vector(name, 2), 2));
-}
-std::string Alpn(const Strings& names) {
-  std::string list;
-  for (const std::string& name : names) list += Vector(name, 1);
-  return Extension(16, Vector(list, 2));
-}
-const std::string kRandom = "0123456789abcdefghijklmnopqrstuv";
-std::string ClientHello(const std::string& extensions, int version = 0x0303,
-                        const std::string& session = "") {
-  return Message(1, Big(static_cast<size_t>(version), 2) + kRandom + Vector(session, 1) +
-                        Vector(Big(0x1301, 2) + Big(0xc02f, 2), 2) + Vector(std::string(1, '\0'), 1) +
-                        Vector(extensions, 2));
-}
-std::string ServerHello(const std::string& extensions, int version = 0x0303,
-                        const std::string& session = "") {
-  return Message(2, Big(static_cast<size_t>(version), 2) + kRandom + Vector(session, 1) +
-                        Big(0xc02f, 2) + std::string(1, '\0') + Vector(extensions, 2));
-}
-
-// A self-signed certificate with what the log shows of one.
-std::string MakeCertificate() {
-  EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
-  X509* x = X509_new();
-  X509_set_version(x, 2);
-  ASN1_INTEGER_set_uint64(X509_get_serialNumber(x), 0x97e64709);
-  ASN1_TIME_set_string(X509_getm_notBefore(x), "20150305142500Z");
-  ASN1_TIME_set_string(X509_getm_notAfter(x), "99991231235959Z");
-  X509_NAME* name = X509_get_subject_name(x);
-  for (const auto& [type, text] : {std::pair{"C", "FR"}, std::pair{"O", "Stamus, Inc"},
-                                   std::pair{"emailAddress", "a@b.test"}}) {
-    X509_NAME_add_entry_by_txt(name, type, MBSTRING_UTF8,
-                               reinterpret_cast<const unsigned char*>(text), -1, -1, 0);
-  }
-  X509_set_issuer_name(x, name);
-  X509_EXTENSION* names = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name,
-                                              "DNS:a.test,email:b@c.test,IP:192.0.2.7");
-  X509_add_ext(x, names, -1);
-  X509_set_pubkey(x, key);
-  X509_sign(x, key, nullptr);
-  std::string der(static_cast<size_t>(i2d_X509(x, nullptr)), '\0');
-  auto* at = reinterpret_cast<unsigned char*>(der.data());
-  i2d_X509(x, &at);
-  X509_EXTENSION_free(names);
-  X509_free(x);
-  EVP_PKEY_free(key);
-  return der;
-}
-const std::string& Der() {
-  static const std::string der = MakeCertificate();
-  return der;
-}
-std::string Certificate(const Strings& chain) {
-  std::string list;
-  for (const std::string& der : chain) list += Vector(der, 3);
-  return Message(11, Vector(list, 3));
-}
-
-// A TLS 1.2 session; the server's flight is one stream of messages over small records.
-Turns Session12() {
-  std::string flight = ServerHello(Alpn({"h2"})) + Certificate({Der(), Der()}) + Message(14, "");
-  std::string records;
-  for (size_t i = 0; i < flight.size(); i += 100) records += Record(22, flight.substr(i, 100));
-  return {{kC, Record(22, ClientHello(Sni("www.example.test") + Alpn({"h2", "http/1.1"})), 0x0301)},
-          {kS, records},
-          {kC, Record(22, Message(16, "key")) + Record(20, "\x01") + Record(22, "sealed")},
-          {kS, Record(20, "\x01") + Record(22, "sealed")},
-          {kC, Record(23, std::string(300, 'x'))},
-          {kS, Record(23, std::string(300, 'y'))}};
-}
 
 TEST(Tls, ASessionIsOneTransaction) {
   Conversation c(SLUICE_TCP, 443);
@@ -221,12 +129,17 @@ TEST(Tls, Anomalies) {
       {{"invalid_alert_message"}, kC, Record(21, "x")},
       {{"heartbeat_message", "overflow_heartbeat_message"}, kC, Record(24, std::string("\1\x40\0", 3))},
       {{"heartbeat_message", "invalid_heartbeat_message"}, kC, Record(24, std::string("\1\0\1x", 4))},
-      {{"certificate_invalid_length", "invalid_handshake_message"}, kS,
-       Record(22, ServerHello("")) + Record(22, Certificate({broken}))},
-      {{"certificate_invalid_der", "invalid_handshake_message"}, kS,
-       Record(22, ServerHello("")) + Record(22, Certificate({std::string("0\3abc")}))},
-      {{"invalid_certificate", "invalid_handshake_message"}, kS,
+      {{"invalid_certificate"}, kS, Record(22, ServerHello("")) + Record(22, Certificate({broken}))},
+      {{"certificate_invalid_length"}, kS,
+       Record(22, ServerHello("")) + Record(22, Certificate({std::string("0\5\x30\x84\xff\xff\xff", 7)}))},
+      {{"certificate_invalid_der", "certificate_unknown_element"}, kS,
+       Record(22, ServerHello("")) + Record(22, Certificate({"0\5\2\3abc"}))},
+      {{"invalid_certificate"}, kS,
        Record(22, ServerHello("")) + Record(22, Message(11, std::string("\0\0\xff", 3)))},
+      {{"invalid_certificate"}, kS,
+       Record(22, ServerHello("")) + Record(22, Message(11, Vector(Big(9, 3) + "short", 3)))},
+      {{"invalid_tls_header"}, kS, Record(22, ServerHello("")) + Record(20, "\x01", 0x0203)},
+      {{"too_many_records_in_packet"}, kC, std::string("\x80\1\5\x80\1\5", 6)},
   };
   for (const auto& item : kCases) {
     Conversation c;
@@ -235,6 +148,16 @@ TEST(Tls, Anomalies) {
     Strings events = c.Events();
     EXPECT_EQ(events, item.events) << ::testing::PrintToString(item.events);
   }
+}
+
+// As Suricata has it: what stands for the session is the first that can be read.
+TEST(Tls, ABrokenCertificateCostsItselfAlone) {
+  Conversation c;
+  c.Client(Record(22, ClientHello("")));
+  c.Server(Record(22, ServerHello("") + Certificate({"0\5\2\3abc", Der()}) + Message(14, "")));
+  EXPECT_EQ(c.Value(0, "tls.cert_serial", kS), "00:97:E6:47:09");
+  EXPECT_EQ(c.Values(0, "tls.certs", kS), Strings{Der()});
+  EXPECT_EQ(c.Events(), (Strings{"certificate_invalid_der", "certificate_unknown_element"}));
 }
 
 TEST(Tls, AMessageLongerThanItsLimitIsSkippedAndReported) {
