@@ -40,6 +40,7 @@ bool IsRelative(const BufferTest& test) {
   return std::visit(
       Overloaded{[](const ContentTest& t) { return t.distance || t.within; },
                  [](const SizeTest&) { return false; }, [](const DatasetTest&) { return false; },
+                 [](const EntropyTest&) { return false; },
                  [](const auto& t) { return t.relative; }},
       test);
 }
@@ -66,6 +67,7 @@ class Compiler {
 
   Result<void> Run() {
     out_.chains.emplace_back();
+    out_.reputation = options_.reputation;
     for (const std::string& name : out_.rules.xbit_names) {
       uint64_t h = 0xcbf29ce484222325u;  // FNV-1a
       for (const char c : name) h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
@@ -104,6 +106,7 @@ class Compiler {
     c.transactional = rule.header.transactional;
     c.any_app = rule.header.app_protocol.empty();
     out_.has_tags |= !rule.tags.empty();
+    out_.counts_ports |= rule.detection_filter && rule.detection_filter->unique != Threshold::Unique::kNone;
     c.apps = SchemaIds(rule.header.app_protocol);
     c.sources = AddressSetId(rule.header.source);
     c.destinations = AddressSetId(rule.header.destination);
@@ -120,10 +123,16 @@ class Compiler {
       }
       if (std::holds_alternative<AppEventTest>(condition)) c.has_event = true;
       if (std::holds_alternative<AppStateTest>(condition)) c.has_state = true;
+      if (const auto* bit = std::get_if<XbitTest>(&condition)) {
+        c.needs_transaction |= bit->track == XbitTest::Track::kTransaction;
+      }
     }
     for (const PacketTest& test : rule.packet_tests) {
       if (const auto* e = std::get_if<DecodeEventTest>(&test)) c.events.push_back(EventId(e->name));
       if (const auto* e = std::get_if<StreamEventTest>(&test)) c.events.push_back(EventId(e->name));
+      if (std::holds_alternative<CountryTest>(test)) {
+        if (auto ready = OpenCountries(); !ready) return ready;
+      }
     }
     if (rule.header.hook) {
       c.has_state = true;
@@ -142,6 +151,17 @@ class Compiler {
     }
     placement_.Place(c, static_cast<uint32_t>(out_.compiled.size()));
     out_.compiled.push_back(std::move(c));
+    return {};
+  }
+
+  Result<void> OpenCountries() {
+    if (out_.countries) return {};
+    if (options_.geo_database.empty()) {
+      return Fail(Errc::kInvalidArgument, "geoip: no database is named; set rules.geoip-database to a MaxMind file");
+    }
+    auto opened = GeoDatabase::Open(options_.geo_database);
+    if (!opened) return std::unexpected(opened.error());
+    out_.countries = std::move(*opened);
     return {};
   }
 
@@ -181,6 +201,7 @@ class Compiler {
       for (const BufferTest& test : inspection.tests) {
         if (const auto* t = std::get_if<ContentTest>(&test))
           ci.anchored |= t->offset || t->depth || t->starts_with;
+        ci.of_packet |= std::holds_alternative<Asn1Test>(test);
       }
       const bool payload = ci.kind == BufferKind::kPayload || ci.kind == BufferKind::kHeader;
       if (ci.kind == BufferKind::kPayload) c->has_payload = true;
@@ -240,6 +261,7 @@ class Compiler {
       }
       if (const auto* t = std::get_if<IsDataAtTest>(&test)) program->needs_end |= t->negated;
       if (std::holds_alternative<SizeTest>(test)) program->needs_end = true;
+      if (const auto* t = std::get_if<EntropyTest>(&test)) program->needs_end |= t->bytes == 0;
       if (const auto* t = std::get_if<PcreTest>(&test)) {
         op.negated = t->negated;
         auto regex = RegexFor(*t, op.retry, c);
@@ -275,7 +297,9 @@ class Compiler {
                                  [](const ByteMath&) { return Op::Kind::kMath; },
                                  [](const SizeTest&) { return Op::Kind::kSize; },
                                  [](const Base64Decode&) { return Op::Kind::kBase64; },
-                                 [](const DatasetTest&) { return Op::Kind::kDataset; }},
+                                 [](const DatasetTest&) { return Op::Kind::kDataset; },
+                                 [](const EntropyTest&) { return Op::Kind::kEntropy; },
+                                 [](const Asn1Test&) { return Op::Kind::kAsn1; }},
                       test);
   }
 

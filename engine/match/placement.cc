@@ -55,7 +55,8 @@ void Consider(const std::vector<CompiledInspection>& inspections, FastPattern* b
 }  // namespace
 
 void Classify(const Rule& rule, CompiledRule* c) {
-  if (!c->fields.empty() || !rule.numbers.empty() || c->has_event || c->has_state || c->on_files) {
+  if (!c->fields.empty() || !rule.numbers.empty() || c->has_event || c->has_state || c->needs_transaction ||
+      c->on_files) {
     c->kind = RuleClass::kFields;
     return;
   }
@@ -82,7 +83,10 @@ void Classify(const Rule& rule, CompiledRule* c) {
     // What a packet makes the streams' sizes is asked with that packet.
     needs_packet |= std::holds_alternative<StreamSizeTest>(condition);
   }
-  const bool bare = c->payload.empty() && rule.packet_tests.empty();
+  // What is known of a host is so for the whole flow.
+  const bool of_packet = !std::ranges::all_of(
+      rule.packet_tests, [](const PacketTest& test) { return std::holds_alternative<ReputationTest>(test); });
+  const bool bare = c->payload.empty() && !of_packet && !rule.header.packet_only;
   // A rule on one port is still one on the ends of a flow, as in Suricata.
   const bool ports = !rule.header.any_ip_protocol && !rule.header.source_ports.any &&
                      !rule.header.destination_ports.any;
@@ -91,7 +95,7 @@ void Classify(const Rule& rule, CompiledRule* c) {
     c->kind = RuleClass::kProtocol;
   else if (bare && !app_test && c->any_app && !conditions && !c->flow_direction && !ports)
     c->kind = RuleClass::kAddress;
-  needs_packet |= !rule.packet_tests.empty();
+  needs_packet |= of_packet || std::ranges::any_of(c->payload, &CompiledInspection::of_packet);
   if (!c->has_payload) return;
   // What a depth counts from may be a packet's start.
   if (!wants_stream_only) both |= std::ranges::any_of(c->payload, &CompiledInspection::anchored);
