@@ -13,6 +13,7 @@
 #include "engine/app/plugins.h"
 #include "engine/app/reload.h"
 #include "engine/match/database_cache.h"
+#include "engine/match/reputation.h"
 #include "engine/rules/parser.h"
 #include "engine/rules/text.h"
 #include "engine/rules/threshold_config.h"
@@ -103,6 +104,16 @@ ExceptionSettings ExceptionsOf(const Options& o) {
           .verdicts = o.simulate_ips || live,
           .closed = o.simulate_ips || (live && o.fail_closed),
           .midstream = o.midstream};
+}
+
+std::shared_ptr<const Reputation> LoadReputation(const Options& options, std::vector<RuleProblem>* problems) {
+  if (options.reputation_files.empty()) return nullptr;
+  auto reputation = std::make_shared<Reputation>();
+  for (const std::string& file : options.reputation_files) {
+    reputation->Load(std::filesystem::path(options.reputation_path) / file, problems);
+  }
+  reputation->Finish();
+  return reputation;
 }
 
 Nanos Seconds(uint64_t n) { return std::chrono::seconds{static_cast<int64_t>(n)}; }
@@ -212,6 +223,10 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
   if (auto ok = ReadReferences(options.reference_file, &rule_options, &problems); !ok) {
     return std::unexpected(ok.error());
   }
+  if (!options.reputation_categories.empty()) {
+    const auto ok = ReadReputationCategories(options.reputation_categories, &rule_options, &problems);
+    if (!ok) return std::unexpected(ok.error());
+  }
   auto set = LoadRuleFiles(options.rule_files, rule_options, CatalogKeywords(catalog),
                            before == nullptr ? nullptr : &before->rules());
   if (!set) return std::unexpected(set.error());
@@ -221,12 +236,14 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
     }
   }
   LoadedRules loaded;
+  CompileOptions compile;
+  compile.reputation = LoadReputation(options, &problems);
+  compile.geo_database = options.geo_database;
   loaded.problems = std::move(problems);
   loaded.problems.insert(loaded.problems.end(), set->problems.begin(), set->problems.end());
   loaded.num_failed = set->num_failed;
   loaded.num_inactive = set->num_inactive;
   loaded.num_skipped = set->num_skipped;
-  CompileOptions compile;
   compile.keywords = catalog.keywords();
   compile.datasets = datasets;
   compile.data_dir = options.data_dir;

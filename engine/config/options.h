@@ -83,6 +83,9 @@ struct Options {
   std::map<std::string, std::map<std::string, std::string>, std::less<>> plugin_options;
   std::map<std::string, std::string, std::less<>> address_vars, port_vars;
   std::string classification_file, reference_file, threshold_file;
+  std::string reputation_categories;          // "": none
+  std::vector<std::string> reputation_files;  // below reputation_path, if they are relative
+  std::string reputation_path, geo_database;
   bool failure_fatal = false;  // a bad rule or setting ends the start
   uint64_t rules_memory_limit = 0;  // bytes resident while a reload has both; 0: what is free
   uint32_t max_alerts = 15;    // per packet

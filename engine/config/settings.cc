@@ -404,6 +404,10 @@ std::vector<Setting> MakeSettings() {
   add("rules.references", "reference-config-file", "reference systems and their URLs", Text(&O::reference_file));
   add("rules.strict", "engine.init-failure-fatal", "a bad rule or setting ends the start", Bool(&O::failure_fatal));
   add("rules.thresholds", "threshold-file", "thresholds and suppressions put on rules", Text(&O::threshold_file));
+  add("rules.reputation-categories", "reputation-categories-file", "categories that iprep names", Text(&O::reputation_categories));
+  add("rules.reputation-files", "reputation-files", "what is known of hosts, by category", Texts(&O::reputation_files));
+  add("rules.reputation-path", "default-reputation-path", "where these are, if their names are relative", Text(&O::reputation_path));
+  add("rules.geoip-database", "geoip-database", "MaxMind file that knows the countries of addresses", Text(&O::geo_database));
   add("rules.max-alerts", "packet-alert-max", "alerts per packet, 0: the default",
       {[](Options& o, const std::string& v) -> Result<void> {
          if (v == "0") o.max_alerts = Options{}.max_alerts;

@@ -94,12 +94,15 @@ struct InspectionState {
   // Rule index and direction, and in the upper half which file + 1 if the rule is on
   // each file: must not fire again.
   std::vector<uint64_t> matched;
+  static constexpr size_t kMaxBits = 64;
+  std::vector<uint32_t> bits;  // that rules keep with the transaction, by their number
   void Clear() {
     num_scanned[0] = num_scanned[1] = num_files[0] = num_files[1] = 0;
     seen[0] = seen[1] = 0;
     growing.clear();
     candidates.clear();
     matched.clear();
+    bits.clear();
   }
 };
 

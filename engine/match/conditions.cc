@@ -139,6 +139,44 @@ Slice AddressBytes(const Address& address) {
   return Slice(address.bytes.data(), address.version == 4 ? 4 : address.version == 6 ? 16 : 0);
 }
 
+// RFC 5531 §9: a call of version 2; over TCP behind the mark of its record (§11).
+bool RpcMatches(const RpcTest& test, const Packet& p) {
+  constexpr size_t kCall = 24;  // transaction, direction, RPC's version, program, version, procedure
+  const size_t mark = p.l4 == L4::kTcp ? 4 : 0;
+  if ((p.l4 != L4::kTcp && p.l4 != L4::kUdp) || p.payload.size() < mark + kCall) return false;
+  const uint8_t* call = p.payload.data() + mark;
+  return Be32(call + 4) == 0 && Be32(call + 8) == 2 && Be32(call + 12) == test.program &&
+         (!test.version || Be32(call + 16) == *test.version) &&
+         (!test.procedure || Be32(call + 20) == *test.procedure);
+}
+
+// What is asked of one of a packet's hosts.
+template <typename Holds>
+bool OfHosts(HostSide side, const Packet& p, Holds&& holds) {
+  switch (side) {
+    case HostSide::kSource: return holds(p.source);
+    case HostSide::kDestination: return holds(p.destination);
+    case HostSide::kAny: return holds(p.source) || holds(p.destination);
+    case HostSide::kBoth: return holds(p.source) && holds(p.destination);
+  }
+  return false;
+}
+
+bool ReputationMatches(const ReputationTest& test, const Packet& p, const Reputation* known) {
+  return p.ip_version != 0 && OfHosts(test.side, p, [&](const Address& address) {
+    const auto value = known ? known->Find(address, test.category_id) : std::nullopt;
+    return value ? !test.absent && test.test.Matches(*value) : test.absent;
+  });
+}
+
+bool CountryMatches(const CountryTest& test, const Packet& p, const GeoDatabase* database) {
+  return database && OfHosts(test.side, p, [&](const Address& address) {
+    const std::string_view country = database->CountryOf(address);
+    if (country.empty()) return false;  // of what is not known nothing is said
+    return (std::ranges::find(test.countries, country) != test.countries.end()) != test.negated;
+  });
+}
+
 bool ChecksumMatches(const ChecksumTest& test, const Packet& p) {
   if (p.ip_version != test.ip_version) return false;
   if (test.ip_protocol == 0) return IpChecksumHolds(p) == test.valid;
@@ -204,6 +242,8 @@ HostKey Detector::Impl::XbitKey(const XbitTest& t) const {
     case XbitTest::Track::kDestination:
       key.first = p.destination;
       break;
+    case XbitTest::Track::kTransaction:  // not kept by host
+      break;
     case XbitTest::Track::kPair:  // either way round
       key.first = std::min(p.source, p.destination);
       key.second = std::max(p.source, p.destination);
@@ -213,6 +253,9 @@ HostKey Detector::Impl::XbitKey(const XbitTest& t) const {
 }
 
 bool Detector::Impl::XbitIsSet(const XbitTest& t) {
+  if (t.track == XbitTest::Track::kTransaction) {
+    return current_tx && std::ranges::find(current_tx->inspection.bits, t.name) != current_tx->inspection.bits.end();
+  }
   const Nanos* until = host_bits.Find(XbitKey(t));
   return until && *until > context.now;
 }
@@ -295,6 +338,10 @@ bool Detector::Impl::FlowNumberMatches(const FlowNumberTest& t) const {
     case FlowField::kBytes:
       v = f->bytes[0] + f->bytes[1];
       break;
+    case FlowField::kPktsEither:
+      return t.test.Matches(f->packets[0]) || t.test.Matches(f->packets[1]);
+    case FlowField::kBytesEither:
+      return t.test.Matches(f->bytes[0]) || t.test.Matches(f->bytes[1]);
   }
   return t.test.Matches(v);
 }
@@ -359,6 +406,10 @@ bool Detector::Impl::PacketTestHolds(const PacketTest& test) const {
     return p.ip_version && fo->test.Matches(p.fragment_offset / 8);
   if (const auto* sum = std::get_if<ChecksumTest>(&test)) return ChecksumMatches(*sum, p);
   if (const auto* vlan = std::get_if<VlanTest>(&test)) return VlanMatches(*vlan, p);
+  if (const auto* version = std::get_if<IpVersionTest>(&test)) return p.ip_version == version->version;
+  if (const auto* rpc = std::get_if<RpcTest>(&test)) return RpcMatches(*rpc, p);
+  if (const auto* host = std::get_if<ReputationTest>(&test)) return ReputationMatches(*host, p, rp->reputation.get());
+  if (const auto* host = std::get_if<CountryTest>(&test)) return CountryMatches(*host, p, rp->countries.get());
   return true;  // events: CompiledRule::events
 }
 
@@ -388,15 +439,26 @@ void Detector::Impl::AfterMatch(const CompiledRule& r) {
       SetFlowint(*number, *vars);
     } else if (const auto* xbit = std::get_if<XbitTest>(&condition);
                xbit && !IsTestOp(xbit->op)) {
-      const bool set = xbit->op == FlowbitTest::Op::kSet ||
-                       (xbit->op == FlowbitTest::Op::kToggle && !XbitIsSet(*xbit));
-      bool created = false;
-      if (set)
-        host_bits.Touch(XbitKey(*xbit), &created) =
-            context.now + std::chrono::seconds(xbit->expire_seconds);
-      else
-        host_bits.Erase(XbitKey(*xbit));
+      PutXbit(*xbit, xbit->op == FlowbitTest::Op::kSet ||
+                         (xbit->op == FlowbitTest::Op::kToggle && !XbitIsSet(*xbit)));
     }
+  }
+}
+
+void Detector::Impl::PutXbit(const XbitTest& t, bool set) {
+  if (t.track != XbitTest::Track::kTransaction) {
+    bool created = false;
+    if (set) host_bits.Touch(XbitKey(t), &created) = context.now + std::chrono::seconds(t.expire_seconds);
+    else host_bits.Erase(XbitKey(t));
+    return;
+  }
+  if (!current_tx) return;
+  std::vector<uint32_t>& bits = current_tx->inspection.bits;
+  if (!set) {
+    std::erase(bits, t.name);
+  } else if (!XbitIsSet(t)) {
+    if (bits.size() < InspectionState::kMaxBits) bits.push_back(t.name);
+    else ++stats.flow_vars_full;
   }
 }
 

@@ -1,11 +1,14 @@
 #include "engine/match/confirm.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
 
+#include "engine/match/ber.h"
 #include "engine/match/explain.h"
 
 namespace sluice {
@@ -32,6 +35,19 @@ struct Extracted {
   uint64_t value = 0;
   uint32_t used = 0;  // bytes
 };
+
+// Shannon's: bits of information in a byte, if bytes came as often as they do here.
+double EntropyOf(Slice bytes) {
+  std::array<uint32_t, 256> count{};
+  for (const uint8_t b : bytes) ++count[b];
+  double entropy = 0;
+  for (const uint32_t n : count) {
+    if (n == 0) continue;
+    const double chance = static_cast<double>(n) / static_cast<double>(bytes.size());
+    entropy -= chance * std::log2(chance);
+  }
+  return entropy;
+}
 
 constexpr uint32_t kMostDigits = 23;
 
@@ -148,6 +164,10 @@ class Run {
         return Then(Base64(op, std::get<Base64Decode>(*op.test), anchor), op, index, anchor);
       case Op::Kind::kDataset:
         return Then(LookUp(op, std::get<DatasetTest>(*op.test)), op, index, anchor);
+      case Op::Kind::kEntropy:
+        return Then(Entropy(std::get<EntropyTest>(*op.test)), op, index, anchor);
+      case Op::Kind::kAsn1:
+        return Then(Asn1(std::get<Asn1Test>(*op.test), anchor), op, index, anchor);
     }
     return Outcome::kFinal;
   }
@@ -410,6 +430,19 @@ class Run {
     NoTrace untraced;
     Run<NoTrace> inner(*op.decoded, {state_.base64.data(), state_.base64.size()}, state_, untraced);
     return inner.From(0, 0) == Outcome::kMatch;
+  }
+
+  bool Entropy(const EntropyTest& t) {
+    if (t.offset > buffer_.size() || t.bytes > buffer_.size() - t.offset) return false;
+    const Slice part = buffer_.subspan(t.offset, t.bytes ? t.bytes : buffer_.size() - t.offset);
+    return Spend(part.size()) && t.test.Matches(EntropyOf(part));
+  }
+
+  bool Asn1(const Asn1Test& t, size_t anchor) {
+    const int64_t at = (t.relative ? static_cast<int64_t>(anchor) : 0) + t.offset.value;
+    if (at < 0 || at >= static_cast<int64_t>(buffer_.size())) return false;
+    const Slice rest = buffer_.subspan(static_cast<size_t>(at));
+    return Spend(rest.size()) && HasOddElement(rest, t);
   }
 
   bool LookUp(const Op& op, const DatasetTest& t) {

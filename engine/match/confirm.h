@@ -39,7 +39,9 @@ struct Op {
     kMath,
     kSize,
     kBase64,
-    kDataset
+    kDataset,
+    kEntropy,
+    kAsn1
   };
   Kind kind = Kind::kContent;
   bool relative = false;

@@ -2,6 +2,7 @@
 #include "engine/match/detector_impl.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 
@@ -21,6 +22,7 @@ void Detector::Impl::Use(std::shared_ptr<const RuleProgram> p) {
       need(transport[d].head.database());
     }
   }
+  if (rp->counts_ports && !ports_seen) ports_seen.emplace(options.threshold_entries);
   if (rp->has_tags && !tags) tags.emplace(options.tags);
   watched = UINT32_MAX;
   watcher = nullptr;
@@ -92,10 +94,26 @@ ThresholdCounter& Detector::Impl::CounterOf(const Rule& rule, const Threshold& t
                           created);
 }
 
+// unique_on: whether the port was counted before, in the time that runs.
+bool Detector::Impl::SawPort(const Rule& rule, const Threshold& t, const ThresholdCounter& counter, bool created) {
+  const Packet& p = *context.packet;
+  HostKey key = ThresholdKey(rule, t, p.source, p.destination, context.flow ? context.flow->id : 0);
+  const bool of_source = t.unique == Threshold::Unique::kSourcePort;
+  key.flow = key.flow << 16 | (of_source ? p.source_port : p.destination_port);
+  const bool anew = created || Expired(t, counter, context.now);
+  bool first = false;
+  Nanos& since = ports_seen->Touch(key, &first);
+  const Nanos began = anew ? context.now : counter.since;
+  return std::exchange(since, began) == began && !first;
+}
+
 ThresholdResult Detector::Impl::Count(const Rule& rule, const std::optional<Threshold>& threshold) {
   if (!threshold) return ThresholdResult::kAlert;
   bool created = false;
   ThresholdCounter& counter = CounterOf(rule, *threshold, &created);
+  if (threshold->unique != Threshold::Unique::kNone && SawPort(rule, *threshold, counter, created)) {
+    return counter.count > threshold->count ? ThresholdResult::kAlert : ThresholdResult::kIgnore;
+  }
   return CountMatch(*threshold, counter, created, context.now);
 }
 
@@ -178,7 +196,7 @@ const PacketResult& Detector::Impl::EndPacket() {
   stats.recursion_limit = confirm.step_limit_hits;
   stats.confirm_limit = confirm.byte_limit_hits;
   stats.regex_limit = confirm.regex.limit_hits;
-  stats.threshold_evicted = thresholds.evicted();
+  stats.threshold_evicted = thresholds.evicted() + (ports_seen ? ports_seen->evicted() : 0);
   stats.host_bits_evicted = host_bits.evicted();
   if (tags) stats.tags_evicted = tags->evicted();
   return result;

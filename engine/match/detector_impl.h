@@ -86,11 +86,25 @@ struct Detector::Impl {
   bool Side(const CompiledRule& r, size_t source) {
     return PortsMatch(r, source) && AddressesMatch(r, source);
   }
+  static bool LinkMatches(RuleHeader::Link link, const Packet& p) {
+    switch (link) {
+      case RuleHeader::Link::kIp: return p.ip_version != 0;
+      case RuleHeader::Link::kAny: return true;
+      case RuleHeader::Link::kEthernet: return !p.ethernet.empty();
+      case RuleHeader::Link::kArp: return !p.arp.empty();
+    }
+    return false;
+  }
+  bool StartsFlow() const {
+    return context.flow && context.direction == Direction::kToServer &&
+           context.flow->packets[0] + context.flow->packets[1] == 1;
+  }
   bool ProtocolMatches(const CompiledRule& r) const {
     const RuleHeader& h = r.rule->header;
     const Packet& p = *context.packet;
     if (h.ip_version && h.ip_version != p.ip_version) return false;
-    if (p.ip_version == 0 && h.protocol_text != "pkthdr") return false;  // ARP and the like
+    if (h.link != RuleHeader::Link::kIp || p.ip_version == 0) return LinkMatches(h.link, p);
+    if (h.flow_start && !StartsFlow()) return false;
     return h.any_ip_protocol || h.ip_protocols.empty() ||
            std::find(h.ip_protocols.begin(), h.ip_protocols.end(), p.ip_protocol) !=
                h.ip_protocols.end();
@@ -170,6 +184,7 @@ struct Detector::Impl {
   // ---------------------------------------------------------------- firing
   void AfterMatch(const CompiledRule& r);
   void KeepValues(Transaction* tx, Direction d);
+  void PutXbit(const XbitTest& t, bool set);
   void ChangeLog(const LogChange& change, Transaction* tx);
   void SetFlowint(const FlowintTest& t, FlowVars& vars);
 
@@ -227,7 +242,9 @@ struct Detector::Impl {
   Look TryFieldRule(const CompiledRule& r, const Transaction& tx, Direction direction);
 
   // Whether the transaction has come as far as the rule asks for.
-  static bool StateHolds(const CompiledRule& r, const Transaction& tx, size_t i);
+  bool StateHolds(const CompiledRule& r, const Transaction& tx, size_t i) const;
+  // Whether the direction has sent something that its dissector has seen.
+  bool HasBegun(const Transaction& tx, size_t i) const;
   static bool EventsSet(const CompiledRule& r, const Transaction& tx);
 
   uint8_t DirectionsOf(KeywordId keyword) const;
@@ -236,6 +253,7 @@ struct Detector::Impl {
   // Whether nothing more of the keyword will come.
   bool IsOver(const Transaction& tx, KeywordId keyword, uint8_t sides) const;
 
+  static bool NumbersMatch(const NumberInspection& n, const Transaction& tx, uint8_t sides);
   Look TryNumber(const NumberInspection& n, const Transaction& tx, uint8_t sides) const;
 
   // A buffer that is not there, once it is known that it will not come.
@@ -274,6 +292,7 @@ struct Detector::Impl {
 
   // ------------------------------------------------------------------- end
   ThresholdCounter& CounterOf(const Rule& rule, const Threshold& threshold, bool* created);
+  bool SawPort(const Rule& rule, const Threshold& t, const ThresholdCounter& counter, bool created);
   ThresholdResult Count(const Rule& rule, const std::optional<Threshold>& threshold);
   bool RateIsExceeded(const Rule& rule);
   bool IsSuppressed(const Rule& rule) const;
@@ -307,6 +326,10 @@ struct Detector::Impl {
   HostTable<ThresholdCounter> thresholds;
   HostTable<Nanos> host_bits;
   std::optional<TagTable> tags;  // once rules have tags
+  // Of detection_filters with unique_on, once rules have some: when a port was counted, the
+  // time began that was running.
+  std::optional<HostTable<Nanos>> ports_seen;
+  Transaction* current_tx = nullptr;  // whose rules are tried
   ConfirmState confirm;
   TransformScratch transform;
 

@@ -51,6 +51,8 @@ struct CompileOptions {
   class DatabaseCache* cache = nullptr;
   std::string data_dir = ".";  // where lists of hashes are that are not beside the rule file
   class DatasetRegistry* datasets = nullptr;  // null: rules with datasets are problems
+  std::shared_ptr<const class Reputation> reputation;  // null: of no host anything is known
+  std::string geo_database;  // a MaxMind file; without it rules with geoip are problems
 };
 
 enum class RegexEngine : uint8_t { kNone, kHyperscan, kRe2, kPcre2 };

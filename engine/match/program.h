@@ -14,9 +14,11 @@
 #include <vector>
 
 #include "engine/match/confirm.h"
+#include "engine/match/geo_database.h"
 #include "engine/match/hash_list.h"
 #include "engine/match/match.h"
 #include "engine/match/prefilter.h"
+#include "engine/match/reputation.h"
 #include "engine/match/transform.h"
 
 namespace sluice {
@@ -36,6 +38,7 @@ struct CompiledInspection {
   HeaderBuffer header = HeaderBuffer::kNone;
   Inspection::Absent absent = Inspection::Absent::kMismatches;
   bool anchored = false;  // offset or depth count from the buffer's start
+  bool of_packet = false;  // looks at payloads of packets, never at the stream
   uint8_t directions = 3;  // whose values count; only transactional rules narrow it
   uint16_t chain = 0;     // of Impl::chains; 0 is the empty one
   ConfirmProgram confirm;
@@ -57,6 +60,7 @@ struct CompiledRule {
   bool has_event = false;                            // app-layer-event
   uint8_t protocol_needs = 0;                        // kProtocol: bits of FlowVars::app_known_
   bool has_state = false;                            // app-layer-state, or a hook
+  bool needs_transaction = false;                    // reads or sets bits of one
   bool any_app = true;                               // the header names no protocol
   std::vector<uint16_t> apps;                        // else: schemas that answer to it
   uint32_t sources = 0, destinations = 0;            // address sets
@@ -143,6 +147,8 @@ struct RuleProgram::Impl {
   std::vector<TransformChain> chains;                    // [0] is empty
   std::vector<std::shared_ptr<Dataset>> datasets;
   std::map<std::pair<std::string, FileHash>, HashList> hash_lists;  // by path
+  std::shared_ptr<const Reputation> reputation;  // null: nothing is known
+  std::shared_ptr<const GeoDatabase> countries;  // null: no rule asks
   std::vector<AddressSet> address_sets;
   std::vector<PortSet> port_sets;
 
@@ -164,6 +170,7 @@ struct RuleProgram::Impl {
   std::vector<bool> wanted;
   bool wants_stream = false;
   bool has_tags = false;
+  bool counts_ports = false;  // some detection_filter has unique_on
   FileWants wants_of_files;
   uint32_t generation = 0;
   uint64_t hash = 0;

@@ -13,7 +13,7 @@ ThresholdResult CountMatch(const Threshold& t, ThresholdCounter& c, bool created
     c.next *= std::max(t.multiplier, 2u);
     return ThresholdResult::kAlert;
   }
-  const bool fresh = created || now - c.since > std::chrono::seconds(t.seconds) || now < c.since;
+  const bool fresh = created || Expired(t, c, now);
   if (fresh) {
     c.since = now;
     c.count = 0;

@@ -112,6 +112,11 @@ ThresholdResult CountMatch(const Threshold& threshold, ThresholdCounter& counter
 bool RateExceeded(const RateFilter& filter, ThresholdCounter& counter, bool created,
                   Nanos now) noexcept;
 
+// Whether the time of `counter` is over at `now`: the next match begins anew.
+inline bool Expired(const Threshold& threshold, const ThresholdCounter& counter, Nanos now) noexcept {
+  return now - counter.since > std::chrono::seconds(threshold.seconds) || now < counter.since;
+}
+
 HostKey ThresholdKey(const Rule& rule, const Threshold& threshold, const Address& source,
                      const Address& destination, uint64_t flow) noexcept;
 

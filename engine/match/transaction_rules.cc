@@ -118,6 +118,7 @@ void Detector::Impl::AddCandidates(InspectionState& st, const Transaction& tx, s
 
 void Detector::Impl::EvaluateCandidates(Transaction& tx, Direction direction) {
   InspectionState& st = tx.inspection;
+  current_tx = &tx;
   size_t kept = 0;
   for (size_t c = 0; c < st.candidates.size(); ++c) {
     const uint32_t candidate = st.candidates[c], rank = candidate >> 1;
@@ -136,6 +137,7 @@ void Detector::Impl::EvaluateCandidates(Transaction& tx, Direction direction) {
     if (look == Look::kWait) st.candidates[kept++] = candidate;
   }
   st.candidates.resize(kept);
+  current_tx = nullptr;
 }
 
 bool Detector::Impl::HasMatched(const InspectionState& st, uint32_t once, uint32_t file) {
@@ -191,7 +193,12 @@ Look Detector::Impl::TryFieldRule(const CompiledRule& r, const Transaction& tx, 
   return Look::kMatch;
 }
 
-bool Detector::Impl::StateHolds(const CompiledRule& r, const Transaction& tx, size_t i) {
+bool Detector::Impl::HasBegun(const Transaction& tx, size_t i) const {
+  return tx.stage[i] > 0 || tx.complete[i] || (context.flow && context.flow->app_sides[i]);
+}
+
+bool Detector::Impl::StateHolds(const CompiledRule& r, const Transaction& tx, size_t i) const {
+  if (!HasBegun(tx, i)) return false;
   if (r.rule->header.hook && tx.stage[i] < r.rule->header.hook->stage) return false;
   return std::all_of(r.rule->flow_conditions.begin(), r.rule->flow_conditions.end(), [&](const FlowCondition& c) {
     const auto* state = std::get_if<AppStateTest>(&c);
@@ -249,7 +256,57 @@ uint64_t Comparable(const FieldValue& value) {
 
 }  // namespace
 
+namespace {
+
+// Whether a place, the last values counted as -1 and so on, is that of value `i` of `count`.
+bool IsPlace(int32_t place, int64_t i, int64_t count) { return i == (place < 0 ? count + place : place); }
+
+bool InSlice(const WhichNumbers& w, int64_t i, int64_t count) {
+  if (!w.sliced) return true;
+  const int64_t first = w.first < 0 ? count + w.first : w.first, last = w.last < 0 ? count + w.last : w.last;
+  const bool inside = first >= 0 && last >= 0 && first <= count && last <= count;
+  return inside && i >= first && i < last;
+}
+
+bool IsOut(int32_t place, int64_t count) { return place < 0 ? -int64_t{place} > count : place >= count; }
+
+}  // namespace
+
+// All values are there.
+bool Detector::Impl::NumbersMatch(const NumberInspection& n, const Transaction& tx, uint8_t sides) {
+  using Kind = WhichNumbers::Kind;
+  const WhichNumbers& w = n.which;
+  const auto counts = [&](const FieldValue& value) { return value.keyword == n.keyword && Counts(sides, value.direction); };
+  const int64_t total = std::ranges::count_if(tx.values, counts);
+  int64_t at = 0, inside = 0, passed = 0;
+  bool at_place = false;
+  for (const FieldValue& value : tx.values) {
+    if (!counts(value)) continue;
+    const int64_t i = at++;
+    if (!InSlice(w, i, total)) continue;
+    ++inside;
+    const bool holds = n.test.Matches(Comparable(value));
+    passed += holds;
+    at_place |= holds && IsPlace(w.index, i, total);
+  }
+  switch (w.kind) {
+    case Kind::kAny: return passed > 0;
+    case Kind::kAnyOrNone: return passed > 0 || inside == 0;
+    case Kind::kAll: return inside > 0 && passed == inside;
+    case Kind::kAllOrNone: return passed == inside;
+    case Kind::kTimes: return w.times.Matches(static_cast<uint64_t>(passed));
+    case Kind::kIndex: return at_place;
+    case Kind::kIndexOrOut: return at_place || IsOut(w.index, total);
+    case Kind::kCount: return w.times.Matches(static_cast<uint64_t>(total));
+  }
+  return false;
+}
+
 Look Detector::Impl::TryNumber(const NumberInspection& n, const Transaction& tx, uint8_t sides) const {
+  if (n.which.kind != WhichNumbers::Kind::kAny || n.which.sliced) {
+    if (!Complete(tx, sides)) return Look::kWait;
+    return NumbersMatch(n, tx, sides) ? Look::kMatch : Look::kNever;
+  }
   for (const FieldValue& value : tx.values) {
     if (value.keyword == n.keyword && Counts(sides, value.direction) &&
         n.test.Matches(Comparable(value)))

@@ -186,6 +186,19 @@ Result<void> TransformChain::ParseFromBase64(Step* step) {
   return {};
 }
 
+// "max-size 4096": of what comes out.
+Result<void> TransformChain::ParseMaxSize(Step* step) {
+  step->length = kDefaultInflated;
+  if (step->argument.empty()) return {};
+  const auto words = SplitWords(step->argument);
+  const auto size = words.size() == 2 && words[0] == "max-size" ? ParseScaled(words[1]) : std::nullopt;
+  if (!size || *size == 0 || *size > kMaxTransformBytes) {
+    return Fail(Errc::kInvalidArgument, "\"{}\" is not max-size n with 1 to {} bytes", step->argument, kMaxTransformBytes);
+  }
+  step->length = static_cast<int64_t>(*size);
+  return {};
+}
+
 // "offset[, bytes]"; negative ones count from the end.
 Result<void> TransformChain::ParseSubslice(Step* step) {
   const auto parts = Split(step->argument, ',');
@@ -224,8 +237,8 @@ Result<TransformChain::Step> TransformChain::ParseStep(const Transform& t) {
       {"pcrexform", {Kind::kPcre, ParseExpression}},
       {"domain", {Kind::kDomain, nullptr}},
       {"tld", {Kind::kTopLevel, nullptr}},
-      {"gunzip", {Kind::kGunzip, nullptr}},
-      {"zlib_deflate", {Kind::kInflate, nullptr}},
+      {"gunzip", {Kind::kGunzip, ParseMaxSize}},
+      {"zlib_deflate", {Kind::kInflate, ParseMaxSize}},
       {"subslice", {Kind::kSubslice, ParseSubslice}}};
   const auto it = kEntries.find(t.name);
   if (it == kEntries.end())
@@ -268,11 +281,11 @@ void Domain(Slice in, bool suffix, std::vector<uint8_t>* out) {
   if (part) out->insert(out->end(), part, part + std::strlen(part));
 }
 
-// RFC 1952 or RFC 1950; as far as it goes, at most kMaxTransformBytes.
-void Inflate(Slice in, int window_bits, std::vector<uint8_t>* out) {
+// RFC 1952 or RFC 1950; as far as it goes, at most `limit` bytes.
+void Inflate(Slice in, int window_bits, size_t limit, std::vector<uint8_t>* out) {
   z_stream z{};
   if (inflateInit2(&z, window_bits) != Z_OK) return;
-  out->resize(kMaxTransformBytes);
+  out->resize(limit);
   z.next_in = const_cast<Bytef*>(in.data());
   z.avail_in = static_cast<uInt>(in.size());
   z.next_out = out->data();
@@ -360,10 +373,10 @@ void TransformChain::Run(const Step& step, Slice in, TransformScratch& scratch,
       Domain(in, true, out);
       return;
     case Kind::kGunzip:
-      Inflate(in, 16 + MAX_WBITS, out);
+      Inflate(in, 16 + MAX_WBITS, static_cast<size_t>(*step.length), out);
       return;
     case Kind::kInflate:
-      Inflate(in, MAX_WBITS, out);
+      Inflate(in, MAX_WBITS, static_cast<size_t>(*step.length), out);
       return;
     case Kind::kSubslice:
       in = Subslice(in, step.offset, step.length);

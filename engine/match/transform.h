@@ -25,6 +25,7 @@ enum class Base64Form : uint8_t {
 };
 
 inline constexpr size_t kMaxTransformBytes = 128 * 1024;
+inline constexpr int64_t kDefaultInflated = 1024;  // bytes that gunzip gives unless it says max-size
 
 struct TransformScratch {
   std::vector<uint8_t> buffers[2];
@@ -71,12 +72,13 @@ class TransformChain {
     std::shared_ptr<const Expression> expression;  // kPcre
     Base64Form base64;                             // kFromBase64
     int64_t offset = 0;                            // kFromBase64, kSubslice: from the end if < 0
-    std::optional<int64_t> length;                 // likewise
+    std::optional<int64_t> length;                 // likewise; kGunzip, kInflate: of what comes out
   };
   static Result<Step> ParseStep(const Transform& transform);
   static Result<void> ParseXor(Step* step);
   static Result<void> ParseExpression(Step* step);
   static Result<void> ParseFromBase64(Step* step);
+  static Result<void> ParseMaxSize(Step* step);
   static Result<void> ParseSubslice(Step* step);
   static void Run(const Step& step, Slice in, TransformScratch& scratch,
                   std::vector<uint8_t>* out);

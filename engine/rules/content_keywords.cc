@@ -1,5 +1,7 @@
 // Keywords that look at bytes: content and its modifiers, pcre, byte_*, buffers.
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 
 #include "engine/rules/context.h"
 
@@ -438,6 +440,81 @@ KeywordResult Base64Data(RuleContext& c, std::string_view value, std::string_vie
   return {};
 }
 
+Result<FloatTest> ParseFloatTest(std::string_view text) {
+  using Op = FloatTest::Op;
+  static constexpr std::pair<std::string_view, Op> kOps[] = {
+      {">=", Op::kGreaterEqual}, {"<=", Op::kLessEqual}, {"!=", Op::kNotEqual}, {">", Op::kGreater},
+      {"<", Op::kLess},          {"=", Op::kEqual},      {"!", Op::kNotEqual},  {"", Op::kEqual}};
+  text = Trim(text);
+  const auto op = std::ranges::find_if(kOps, [text](const auto& o) { return text.starts_with(o.first); });
+  const std::string_view digits = Trim(text.substr(op->first.size()));
+  FloatTest test{.op = op->second};
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), test.value);
+  if (error == std::errc() && end == digits.data() + digits.size() && std::isfinite(test.value)) return test;
+  return Fail(Errc::kInvalidArgument, "\"{}\" is not a number test; write 7, >7.5, <=2 or !=0", text);
+}
+
+// "bytes 100, offset 4, value >= 7.5"
+KeywordResult Entropy(RuleContext& c, std::string_view value, std::string_view) {
+  EntropyTest test;
+  bool has_value = false;
+  for (const std::string_view part : Split(value, ',')) {
+    const size_t blank = std::min(part.find_first_of(" \t"), part.size());
+    const std::string_view word = part.substr(0, blank), argument = part.substr(blank);
+    const auto number = ParseNumber<uint16_t>(argument);
+    if (word == "value") {
+      const auto wanted = ParseFloatTest(argument);
+      if (!wanted) return std::unexpected(wanted.error());
+      test.test = *wanted;
+      has_value = true;
+    } else if (word == "bytes" && number) {
+      test.bytes = *number;
+    } else if (word == "offset" && number) {
+      test.offset = *number;
+    } else {
+      return Bad(fmt::format("\"{}\" is not value TEST, bytes n or offset n", part));
+    }
+  }
+  if (!has_value) return Bad("write entropy:value >= 7, and if need be bytes n, offset n");
+  c.Add(c.Target(false), test);
+  return {};
+}
+
+// "oversize_length 512, relative_offset 2"; older rules leave the commas out.
+KeywordResult Asn1(RuleContext& c, std::string_view value, std::string_view) {
+  std::string text(value);
+  std::ranges::replace(text, ',', ' ');
+  const auto words = SplitWords(text);
+  Asn1Test test;
+  bool placed = false;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (word == "bitstring_overflow") {
+      test.bitstring_overflow = true;
+    } else if (word == "double_overflow") {
+      test.double_overflow = true;
+    } else if (const auto number = i + 1 < words.size() ? ParseNumber<int32_t>(words[++i]) : std::nullopt;
+               number && word == "oversize_length" && *number >= 0) {
+      test.oversize_length = static_cast<uint32_t>(*number);
+    } else if (number && !placed && (word == "relative_offset" || (word == "absolute_offset" && *number >= 0))) {
+      placed = true;
+      test.relative = word == "relative_offset";
+      test.offset.value = *number;
+    } else {
+      return Bad(fmt::format("\"{}\" is not bitstring_overflow, double_overflow, oversize_length n, absolute_offset n "
+                             "or relative_offset n, each once",
+                             word));
+    }
+  }
+  if (!test.bitstring_overflow && !test.double_overflow && !test.oversize_length) {
+    return Bad("nothing is looked for; write bitstring_overflow, double_overflow or oversize_length n");
+  }
+  // Of a packet's payload, whatever the buffer in force.
+  c.Add(test.relative && c.last_inspection >= 0 && c.At(c.last_inspection).kind == BufferKind::kPayload ? c.last_inspection : c.Payload(),
+        test);
+  return {};
+}
+
 KeywordResult HeaderBufferKeyword(RuleContext& c, std::string_view, std::string_view name) {
   static constexpr std::pair<std::string_view, HeaderBuffer> kBuffers[] = {
       {"ipv4.hdr", HeaderBuffer::kIpv4}, {"ipv6.hdr", HeaderBuffer::kIpv6},
@@ -539,6 +616,8 @@ const KeywordEntry kContentKeywords[] = {
     {"byte_math", ByteMathKeyword, "computes a variable from a number in the bytes"},
     {"bsize", Bsize, "size of the sticky buffer"},
     {"urilen", UriLen, "size of the URI"},
+    {"entropy", Entropy, "bits of information a byte: [bytes n, offset n,] value >= 7"},
+    {"asn1", Asn1, "odd BER elements: bitstring_overflow, double_overflow, oversize_length n, at absolute_offset or relative_offset n"},
     {"absent", Absent, "the sticky buffer is not there; absent: or_else allows that"},
     {"base64_decode", Base64DecodeKeyword, "decodes for base64_data"},
     {"base64_data", Base64Data, "sticky buffer: what base64_decode gave"},

@@ -61,6 +61,7 @@ extern const KeywordEntry kPacketKeywords[];
 extern const KeywordEntry kFlowKeywords[];
 extern const KeywordEntry kDatasetKeywords[];
 extern const KeywordEntry kFileKeywords[];
+extern const KeywordEntry kHostKeywords[];
 extern const KeywordEntry kUnsupportedKeywords[];
 
 // A value in double quotes, a `!` before it told apart.

@@ -54,36 +54,8 @@ KeywordResult OldFileContent(RuleContext& c, std::string_view value, std::string
   return {};
 }
 
-// "10KiB" -> "10240", each number of the test.  Nullopt: too large.
-std::optional<std::string> WithoutUnits(std::string_view text) {
-  static constexpr std::pair<std::string_view, uint64_t> kUnits[] = {
-      {"kib", 1u << 10}, {"mib", 1u << 20}, {"gib", 1u << 30},
-      {"kb", 1u << 10},  {"mb", 1u << 20},  {"gb", 1u << 30}};
-  const std::string lower = Lower(text);
-  std::string out;
-  for (size_t at = 0; at < lower.size();) {
-    const size_t digits = std::min(lower.find_first_not_of("0123456789", at), lower.size());
-    const auto unit = std::ranges::find_if(kUnits, [&](const auto& u) {
-      return std::string_view(lower).substr(digits).starts_with(u.first);
-    });
-    if (digits == at || unit == std::end(kUnits)) {
-      const size_t end = std::max(digits, at + 1);
-      out.append(lower, at, end - at);
-      at = end;
-      continue;
-    }
-    const auto number = ParseNumber<uint64_t>(std::string_view(lower).substr(at, digits - at));
-    if (!number || *number > UINT64_MAX / unit->second) return std::nullopt;
-    out += fmt::format("{}", *number * unit->second);
-    at = digits + unit->first.size();
-  }
-  return out;
-}
-
 KeywordResult FileSize(RuleContext& c, std::string_view value, std::string_view) {
-  const auto plain = WithoutUnits(value);
-  if (!plain) return Bad(fmt::format("\"{}\" is too large", value));
-  const auto test = ParseUintTest(*plain);
+  const auto test = ParseUintTest(value);
   if (!test) return std::unexpected(test.error());
   c.rule.file_tests.push_back(FileSizeTest{*test});
   return {};

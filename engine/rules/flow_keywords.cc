@@ -90,6 +90,10 @@ KeywordResult Flowint(RuleContext& c, std::string_view value, std::string_view) 
 KeywordResult Xbits(RuleContext& c, std::string_view value, std::string_view name) {
   const auto parts = Split(value, ',');
   using Op = FlowbitTest::Op;
+  if (parts.size() == 1 && parts[0] == "noalert") {
+    c.rule.no_alert = true;
+    return {};
+  }
   if (parts.size() < 2) return Bad(fmt::format("write {}:set,name,track ip_src", name));
   XbitTest test;
   if (parts[0] == "set") test.op = Op::kSet;
@@ -108,11 +112,12 @@ KeywordResult Xbits(RuleContext& c, std::string_view value, std::string_view nam
     if (side == "ip_src" || side == "src") test.track = XbitTest::Track::kSource, track = true;
     else if (side == "ip_dst" || side == "dst") test.track = XbitTest::Track::kDestination, track = true;
     else if (side == "ip_pair" || side == "both") test.track = XbitTest::Track::kPair, track = true;
+    else if (side == "tx" && name == "xbits") test.track = XbitTest::Track::kTransaction, track = true;
     else if (words.size() == 2 && words[0] == "expire" && ParseNumber<uint32_t>(words[1]).value_or(0) > 0) test.expire_seconds = *ParseNumber<uint32_t>(words[1]);
     else if (bare > 0) test.expire_seconds = bare;
-    else return Bad(fmt::format("\"{}\": track ip_src, ip_dst or ip_pair, and expire seconds are known", parts[i]));
+    else return Bad(fmt::format("\"{}\": track ip_src, ip_dst, ip_pair or tx, and expire seconds are known", parts[i]));
   }
-  if (name == "xbits" && !track) return Bad("xbits needs track ip_src, ip_dst or ip_pair");
+  if (name == "xbits" && !track) return Bad("xbits needs track ip_src, ip_dst, ip_pair or tx");
   c.rule.flow_conditions.push_back(test);
   return {};
 }
@@ -150,8 +155,8 @@ KeywordResult FlowDirectionNumber(RuleContext& c, std::string_view value, std::s
   if (side == "toserver") test.field = pkts ? FlowField::kPktsToServer : FlowField::kBytesToServer;
   else if (side == "toclient") test.field = pkts ? FlowField::kPktsToClient : FlowField::kBytesToClient;
   else if (side == "both") test.field = pkts ? FlowField::kPkts : FlowField::kBytes;
-  else if (side == "either") return Bad("either is known, but not supported by this version; write two rules");
-  else return Bad(fmt::format("\"{}\" is not toserver, toclient or both; write {}:toserver,>10", side, name));
+  else if (side == "either") test.field = pkts ? FlowField::kPktsEither : FlowField::kBytesEither;
+  else return Bad(fmt::format("\"{}\" is not toserver, toclient, both or either; write {}:toserver,>10", side, name));
   const auto number = ParseUintTest(comma == value.size() ? "" : value.substr(comma + 1));
   if (!number) return std::unexpected(number.error());
   test.test = *number;
@@ -224,6 +229,20 @@ KeywordResult AppEvent(RuleContext& c, std::string_view value, std::string_view)
   return {};
 }
 
+// Ports are counted of what has some.
+KeywordResult ParseUnique(const RuleContext& c, std::string_view what, Threshold* out) {
+  using Unique = Threshold::Unique;
+  if (what != "src_port" && what != "dst_port") return Bad(fmt::format("unique_on {} is not src_port or dst_port", what));
+  constexpr uint8_t kWithPorts[] = {6, 17, 132};
+  const RuleHeader& h = c.rule.header;
+  const auto has_ports = [&](uint8_t p) { return std::ranges::find(kWithPorts, p) != std::end(kWithPorts); };
+  if (h.app_protocol.empty() && (h.any_ip_protocol || !std::ranges::all_of(h.ip_protocols, has_ports))) {
+    return Bad(fmt::format("unique_on counts ports; {} has none", h.protocol_text));
+  }
+  out->unique = what == "src_port" ? Unique::kSourcePort : Unique::kDestinationPort;
+  return {};
+}
+
 // "type limit, track by_src, count 1, seconds 60"
 KeywordResult ThresholdKeyword(RuleContext& c, std::string_view value, std::string_view name) {
   const bool filter = name == "detection_filter";
@@ -262,6 +281,8 @@ KeywordResult ThresholdKeyword(RuleContext& c, std::string_view value, std::stri
       out.count = *number, count = true;
     } else if (word == "seconds" && number && *number > 0) {
       out.seconds = *number, seconds = true;
+    } else if (word == "unique_on" && filter) {
+      if (auto ok = ParseUnique(c, arg, &out); !ok) return ok;
     } else if (word == "multiplier" && number && *number > 0) {
       out.multiplier = *number, seconds = true;
     } else {

@@ -23,18 +23,26 @@ std::optional<Action> ActionNamed(std::string_view name) {
 
 // A transport, or else the name of a dissector.
 void SetProtocol(std::string protocol, RuleHeader* header) {
+  using Link = RuleHeader::Link;
   struct Transport {
     std::string_view name;
     std::vector<uint8_t> numbers;
     uint8_t version;
+    Link link = Link::kIp;
   };
   static const Transport kTransports[] = {
       {"tcp", {6}, 0}, {"tcp4", {6}, 4}, {"tcp6", {6}, 6}, {"tcp-pkt", {6}, 0},
       {"tcp-stream", {6}, 0}, {"udp", {17}, 0}, {"udp4", {17}, 4}, {"udp6", {17}, 6},
       {"icmp", {1, 58}, 0}, {"icmpv4", {1}, 4}, {"icmpv6", {58}, 6}, {"sctp", {132}, 0},
-      {"ip", {}, 0}, {"ipv4", {}, 4}, {"ip4", {}, 4}, {"ipv6", {}, 6}, {"ip6", {}, 6},
-      {"pkthdr", {}, 0}};
-  const auto transport = std::ranges::find(kTransports, protocol, &Transport::name);
+      {"igmp", {2}, 0}, {"ip", {}, 0}, {"ipv4", {}, 4}, {"ip4", {}, 4}, {"ipv6", {}, 6}, {"ip6", {}, 6},
+      {"pkthdr", {}, 0, Link::kAny}, {"ether", {}, 0, Link::kEthernet}, {"arp", {}, 0, Link::kArp}};
+  // "tcp:flow_start": where in the way of a packet it is looked at.
+  static constexpr std::string_view kHooks[] = {"all", "pre_flow", "pre_stream", "flow_start"};
+  const size_t colon = std::min(protocol.find(':'), protocol.size());
+  const auto hook = std::ranges::find(kHooks, std::string_view(protocol).substr(std::min(colon + 1, protocol.size())));
+  const bool hooked = hook != std::end(kHooks);
+  const std::string name = hooked ? protocol.substr(0, colon) : protocol;
+  const auto transport = std::ranges::find(kTransports, name, &Transport::name);
   header->any_ip_protocol = true;
   if (transport == std::end(kTransports)) {
     header->app_protocol = protocol;
@@ -42,7 +50,9 @@ void SetProtocol(std::string protocol, RuleHeader* header) {
     header->ip_protocols = transport->numbers;
     header->any_ip_protocol = transport->numbers.empty();
     header->ip_version = transport->version;
-    header->packet_only = protocol == "tcp-pkt";
+    header->link = transport->link;
+    header->flow_start = hooked && *hook == "flow_start";
+    header->packet_only = hooked || protocol == "tcp-pkt";
     header->stream_only = protocol == "tcp-stream";
   }
   header->protocol_text = std::move(protocol);

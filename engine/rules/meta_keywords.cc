@@ -200,12 +200,9 @@ const KeywordEntry kMetaKeywords[] = {
 
 // Words of the dialect whose meaning is not built yet: an error that says so.
 const KeywordEntry kUnsupportedKeywords[] = {
-    {"lua", nullptr, ""}, {"luajit", nullptr, ""}, {"asn1", nullptr, ""},
-    {"geoip", nullptr, ""}, {"iprep", nullptr, ""}, 
-    {"replace", nullptr, ""},
-    {"ftpbounce", nullptr, ""}, {"rpc", nullptr, ""}, {"nfq_set_mark", nullptr, ""},
-    {"rate_filter", nullptr, ""},
-    {"engine-event", nullptr, ""}, {"l3_proto", nullptr, ""},
+    {"lua", nullptr, ""}, {"luajit", nullptr, ""}, {"luaxform", nullptr, ""},
+    {"replace", nullptr, ""}, {"nfq_set_mark", nullptr, ""},
+    {"rate_filter", nullptr, ""}, {"flow.elephant", nullptr, ""}, {"engine-event", nullptr, ""},
     {nullptr, nullptr, nullptr},
 };
 

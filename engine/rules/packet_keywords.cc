@@ -24,12 +24,25 @@ KeywordResult NumberOf(RuleContext& c, std::string_view value, std::string_view)
   return {};
 }
 
-KeywordResult IpProto(RuleContext& c, std::string_view value, std::string_view name) {
+// "x10" is hexadecimal, too.
+KeywordResult Tos(RuleContext& c, std::string_view value, std::string_view name) {
+  std::string text(Trim(value));
+  const size_t at = text.starts_with('!') ? 1 : 0;
+  if (text.size() > at && (text[at] == 'x' || text[at] == 'X')) text.insert(at, "0");
+  return NumberOf<PacketField::kTos>(c, text, name);
+}
+
+KeywordResult IpProto(RuleContext& c, std::string_view value, std::string_view) {
+  // As IANA names them, and what else is in use.
   static const std::vector<std::pair<uint64_t, std::string>> kNames = {
-      {1, "icmp"}, {2, "igmp"}, {4, "ipip"}, {6, "tcp"},   {17, "udp"},  {41, "ipv6"},
-      {47, "gre"}, {50, "esp"}, {51, "ah"},  {58, "icmp6"}, {58, "ipv6-icmp"}, {89, "ospf"},
-      {103, "pim"}, {132, "sctp"}};
-  (void)name;
+      {0, "hopopt"},     {1, "icmp"},       {2, "igmp"},      {4, "ipencap"},   {4, "ip-encap"},
+      {6, "tcp"},        {8, "egp"},        {9, "igp"},       {17, "udp"},      {33, "dccp"},
+      {41, "ipv6"},      {43, "ipv6-route"}, {44, "ipv6-frag"}, {46, "rsvp"},   {47, "gre"},
+      {50, "esp"},       {50, "ipsec-esp"}, {51, "ah"},       {51, "ipsec-ah"}, {58, "ipv6-icmp"},
+      {58, "icmpv6"},    {58, "icmp6"},     {59, "ipv6-nonxt"}, {60, "ipv6-opts"}, {88, "eigrp"},
+      {89, "ospf"},      {89, "ospfigp"},   {94, "ipip"},     {97, "etherip"},  {103, "pim"},
+      {108, "ipcomp"},   {112, "vrrp"},     {115, "l2tp"},    {124, "isis"},    {132, "sctp"},
+      {135, "mobility-header"}, {136, "udplite"}, {137, "mpls-in-ip"}};
   const auto test = ParseUintTest(value, kNames);
   if (!test) return std::unexpected(test.error());
   c.rule.packet_tests.push_back(PacketNumberTest{PacketField::kIpProto, *test});
@@ -162,6 +175,38 @@ KeywordResult VlanId(RuleContext& c, std::string_view value, std::string_view) {
   return {};
 }
 
+KeywordResult IpVersion(RuleContext& c, std::string_view value, std::string_view) {
+  const std::string word = Lower(Trim(value));
+  const bool v4 = word == "ip4" || word == "ipv4", v6 = word == "ip6" || word == "ipv6";
+  if (!v4 && !v6) return Bad(fmt::format("\"{}\" is not ipv4 or ipv6", value));
+  c.rule.packet_tests.push_back(IpVersionTest{static_cast<uint8_t>(v4 ? 4 : 6)});
+  return {};
+}
+
+// "100000,2,*": program, version, procedure.
+KeywordResult Rpc(RuleContext& c, std::string_view value, std::string_view) {
+  const auto parts = Split(value, ',');
+  RpcTest test;
+  const auto optional = [&](size_t i, std::optional<uint32_t>* out) {
+    if (i >= parts.size() || parts[i] == "*") return true;
+    *out = ParseNumber<uint32_t>(parts[i]);
+    return out->has_value();
+  };
+  const auto program = ParseNumber<uint32_t>(parts[0]);
+  if (!program || parts.size() > 3 || !optional(1, &test.version) || !optional(2, &test.procedure)) {
+    return Bad("write rpc:program, version or *, procedure or *");
+  }
+  test.program = *program;
+  c.rule.packet_tests.push_back(test);
+  return {};
+}
+
+// Of a protocol that has no dissector here: right, and never true.
+KeywordResult Undissected(RuleContext& c, std::string_view, std::string_view name) {
+  c.inactive = fmt::format("no dissector knows what {} asks for", name);
+  return {};
+}
+
 KeywordResult DecodeEventKeyword(RuleContext& c, std::string_view value, std::string_view) {
   value = Trim(value);
   static const std::vector<std::string> names = DecodeEventNames();
@@ -184,7 +229,9 @@ const KeywordEntry kPacketKeywords[] = {
     {"ttl", NumberOf<PacketField::kTtl>, "IP time to live"},
     {"id", NumberOf<PacketField::kIpId>, "IP identification"},
     {"ip_proto", IpProto, "IP protocol number or name"},
-    {"tos", NumberOf<PacketField::kTos>, "IP type of service"},
+    {"tos", Tos, "IP type of service"},
+    {"l3_proto", IpVersion, "the version of IP: ipv4 or ipv6"},
+    {"rpc", Rpc, "a call of ONC RPC: program, version or *, procedure or *"},
     {"seq", NumberOf<PacketField::kTcpSeq>, "TCP sequence number"},
     {"tcp.seq", NumberOf<PacketField::kTcpSeq>, "TCP sequence number"},
     {"ack", NumberOf<PacketField::kTcpAck>, "TCP acknowledgement number"},
@@ -218,6 +265,7 @@ const KeywordEntry kPacketKeywords[] = {
     {"icmpv4-csum", Checksum<4, 1>, "whether the ICMP checksum holds"},
     {"icmpv6-csum", Checksum<6, 58>, "whether the ICMPv6 checksum holds"},
     {"igmp-csum", Checksum<4, 2>, "whether the IGMP checksum holds"},
+    {"ftpbounce", Undissected, "a command that names another host; no dissector tells yet"},
     {"decode-event", DecodeEventKeyword, "an anomaly of a header"},
     {"stream-event", StreamEventKeyword, "an anomaly of a TCP stream"},
     {nullptr, nullptr, nullptr},

@@ -24,7 +24,7 @@ const KeywordMap& Keywords() {
   static const KeywordMap map = [] {
     KeywordMap out;
     for (const KeywordEntry* table :
-         {kMetaKeywords, kContentKeywords, kPacketKeywords, kFlowKeywords, kDatasetKeywords, kFileKeywords,
+         {kMetaKeywords, kContentKeywords, kPacketKeywords, kFlowKeywords, kDatasetKeywords, kFileKeywords, kHostKeywords,
           kUnsupportedKeywords}) {
       for (const KeywordEntry* entry = table; entry->name != nullptr; ++entry) {
         out.emplace(entry->name, entry);
@@ -87,14 +87,79 @@ KeywordResult ParseContentField(RuleContext& c, const FieldKeyword& field, std::
   return {};
 }
 
-// A dissector's field: a sticky buffer, an old modifier, or a number.
-KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_view value) {
-  if (field.number) {
-    const auto test = ParseNumberTest(field, value);
-    if (!test) return std::unexpected(test.error());
-    c.rule.numbers.push_back({field.id, field.name, *test, field.is_signed});
+KeywordResult ParseSubslice(std::string_view text, WhichNumbers* which) {
+  const size_t colon = std::min(text.find(':'), text.size());
+  const auto first = ParseNumber<int32_t>(text.substr(0, colon));
+  const auto last = colon == text.size() ? std::nullopt : ParseNumber<int32_t>(text.substr(colon + 1));
+  if (!first || !last) return Bad(fmt::format("\"{}\" is no part of the values; write 2:4 or -4:-1", text));
+  which->sliced = true;
+  which->first = *first;
+  which->last = *last;
+  return {};
+}
+
+// "all", "nb>3", "-1", "oob_or 2"
+KeywordResult ParseIndex(std::string_view text, WhichNumbers* which) {
+  using Kind = WhichNumbers::Kind;
+  static constexpr std::pair<std::string_view, Kind> kWords[] = {
+      {"any", Kind::kAny}, {"or_absent", Kind::kAnyOrNone}, {"all", Kind::kAll}, {"all_or_absent", Kind::kAllOrNone}};
+  const auto word = std::ranges::find(kWords, text, [](const auto& w) { return w.first; });
+  if (word != std::end(kWords)) {
+    which->kind = word->second;
     return {};
   }
+  if (text.starts_with("nb")) {
+    const auto times = ParseUintTest(text.substr(2));
+    if (!times) return std::unexpected(times.error());
+    which->kind = Kind::kTimes;
+    which->times = *times;
+    return {};
+  }
+  const bool or_out = text.starts_with("oob_or");
+  const auto index = ParseNumber<int32_t>(or_out ? text.substr(6) : text);
+  if (!index) return Bad(fmt::format("\"{}\" says not which values; any, all, or_absent, all_or_absent, nb>3, an index and oob_or with one do", text));
+  which->kind = or_out ? Kind::kIndexOrOut : Kind::kIndex;
+  which->index = *index;
+  return {};
+}
+
+// A test of a field that may have several values: "test[,index[,subslice]]" or "count test".
+KeywordResult ParseNumbers(const FieldKeyword& field, std::string_view value, NumberInspection* out) {
+  value = Trim(value);
+  if (value.starts_with("count") && value.size() > 5 && std::string_view(" <>=!").find(value[5]) != value.npos) {
+    const auto count = ParseUintTest(value.substr(5));
+    if (!count) return std::unexpected(count.error());
+    out->which.kind = WhichNumbers::Kind::kCount;
+    out->which.times = *count;
+    return {};
+  }
+  const auto parts = Split(value, ',');
+  if (parts.size() > 3) return Bad("write a test, which values it is of, and of what part of them");
+  const auto test = ParseNumberTest(field, parts[0]);
+  if (!test) return std::unexpected(test.error());
+  out->test = *test;
+  if (parts.size() > 1) {
+    if (auto ok = ParseIndex(parts[1], &out->which); !ok) return ok;
+  }
+  return parts.size() > 2 ? ParseSubslice(parts[2], &out->which) : KeywordResult{};
+}
+
+KeywordResult ParseNumberField(RuleContext& c, const FieldKeyword& field, std::string_view value) {
+  NumberInspection number{.keyword = field.id, .name = field.name, .test = {}, .is_signed = field.is_signed, .which = {}};
+  if (field.repeated && !field.bits) {
+    if (auto ok = ParseNumbers(field, value, &number); !ok) return ok;
+  } else {
+    const auto test = ParseNumberTest(field, value);
+    if (!test) return std::unexpected(test.error());
+    number.test = *test;
+  }
+  c.rule.numbers.push_back(std::move(number));
+  return {};
+}
+
+// A dissector's field: a sticky buffer, an old modifier, or a number.
+KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_view value) {
+  if (field.number) return ParseNumberField(c, field, value);
   if (field.content) return ParseContentField(c, field, value);
   if (field.frame) return Bad(fmt::format("it is a frame; write frame:{}", field.name));
   if (field.store) {

@@ -27,13 +27,19 @@ struct RuleOptions {
   RuleVariables ports;      // HTTP_PORTS ...
   std::map<std::string, Classification, std::less<>> classes;  // by lower-case short name
   std::map<std::string, std::string, std::less<>> references;  // system -> URL prefix
+  std::map<std::string, uint8_t, std::less<>> reputation_categories;  // by short name
 };
+
+inline constexpr uint8_t kReputationCategories = 60;
 
 // classification.config and reference.config; bad lines are skipped and named.
 Result<void> ReadClassifications(const std::string& path, RuleOptions* options,
                                  std::vector<RuleProblem>* problems);
 Result<void> ReadReferences(const std::string& path, RuleOptions* options,
                             std::vector<RuleProblem>* problems);
+// What iprep's categories are called: "number,short name,description" a line.
+Result<void> ReadReputationCategories(const std::string& path, RuleOptions* options,
+                                      std::vector<RuleProblem>* problems);
 
 // `before`, if not null: the set whose place this one takes; see ContinueNames().
 Result<RuleSet> LoadRuleFiles(const std::vector<std::string>& paths, const RuleOptions& options,

@@ -119,6 +119,8 @@ std::string_view FieldName(FlowField field) {
     case FlowField::kBytesToClient: return "flow.bytes_toclient:";
     case FlowField::kPkts: return "flow.pkts:both,";
     case FlowField::kBytes: return "flow.bytes:both,";
+    case FlowField::kPktsEither: return "flow.pkts:either,";
+    case FlowField::kBytesEither: return "flow.bytes:either,";
   }
   return "";
 }
@@ -162,6 +164,8 @@ std::string PrintThreshold(const Threshold& t) {
   out += fmt::format("track {}, count {}", track, t.count);
   if (t.seconds != 0) out += fmt::format(", seconds {}", t.seconds);
   if (t.multiplier != 0) out += fmt::format(", multiplier {}", t.multiplier);
+  if (t.unique == Threshold::Unique::kSourcePort) out += ", unique_on src_port";
+  if (t.unique == Threshold::Unique::kDestinationPort) out += ", unique_on dst_port";
   return out;
 }
 
@@ -222,6 +226,61 @@ std::string PrintFlow(const FlowTest& t) {
       .If(t.only_frag, "only_frag")
       .If(t.no_frag, "no_frag")
       .Take();
+}
+
+std::string PrintEntropy(const EntropyTest& t) {
+  static constexpr std::string_view kOps[] = {"", "!=", "<", "<=", ">", ">="};
+  return Words("entropy:")
+      .If(t.bytes != 0, fmt::format("bytes {}", t.bytes))
+      .If(t.offset != 0, fmt::format("offset {}", t.offset))
+      .If(true, fmt::format("value {}{}", kOps[static_cast<size_t>(t.test.op)], t.test.value))
+      .Take();
+}
+
+std::string PrintAsn1(const Asn1Test& t) {
+  return Words("asn1:")
+      .If(t.bitstring_overflow, "bitstring_overflow")
+      .If(t.double_overflow, "double_overflow")
+      .If(t.oversize_length.has_value(), fmt::format("oversize_length {}", t.oversize_length.value_or(0)))
+      .If(t.relative, fmt::format("relative_offset {}", t.offset.value))
+      .If(!t.relative && t.offset.value != 0, fmt::format("absolute_offset {}", t.offset.value))
+      .Take();
+}
+
+// What stands behind the test of a number field.
+std::string PrintWhich(const WhichNumbers& w) {
+  using Kind = WhichNumbers::Kind;
+  static constexpr std::string_view kWords[] = {"any", "or_absent", "all", "all_or_absent"};
+  std::string out;
+  if (w.kind == Kind::kTimes) out = ",nb" + PrintUintTest(w.times);
+  else if (w.kind == Kind::kIndex) out = fmt::format(",{}", w.index);
+  else if (w.kind == Kind::kIndexOrOut) out = fmt::format(",oob_or {}", w.index);
+  else if (w.kind != Kind::kAny || w.sliced) out = fmt::format(",{}", kWords[static_cast<size_t>(w.kind)]);
+  return w.sliced ? fmt::format("{},{}:{}", out, w.first, w.last) : out;
+}
+
+std::string_view SideWord(HostSide side) {
+  static constexpr std::string_view kSides[] = {"any", "src", "dst", "both"};
+  return kSides[static_cast<size_t>(side)];
+}
+
+std::string PrintRpc(const RpcTest& t) {
+  const auto part = [](const std::optional<uint32_t>& n) { return n ? fmt::format("{}", *n) : "*"; };
+  return fmt::format("rpc:{},{},{}", t.program, part(t.version), part(t.procedure));
+}
+
+std::string PrintReputation(const ReputationTest& t) {
+  const std::string number = PrintUintTest(t.test);
+  const size_t digit = std::min(number.find_first_of("0123456789"), number.size());
+  const std::string start = fmt::format("iprep:{},{}", SideWord(t.side), t.category);
+  if (t.absent) return start + ",isnotset";
+  return fmt::format("{},{},{}", start, digit == 0 ? "=" : number.substr(0, digit), number.substr(digit));
+}
+
+std::string PrintCountries(const CountryTest& t) {
+  std::string out = fmt::format("geoip:{}", SideWord(t.side));
+  for (const std::string& country : t.countries) out += fmt::format(",{}{}", t.negated ? "!" : "", country);
+  return out;
 }
 
 constexpr std::string_view kBitOps[] = {"isset", "isnotset", "set", "unset", "toggle"};
@@ -336,6 +395,8 @@ std::string RulePrinter::Test(const Rule& rule, const BufferTest& test) const {
       Overloaded{
           content, [](const PcreTest& t) { return PrintPcre(t); },
           [](const DatasetTest& t) { return PrintDataset(t); },
+          [](const EntropyTest& t) { return PrintEntropy(t); },
+          [](const Asn1Test& t) { return PrintAsn1(t); },
           [&](const IsDataAtTest& t) {
             return Words(fmt::format("isdataat:{}{}", t.negated ? "!" : "", number(t.offset)))
                 .If(t.relative, "relative")
@@ -393,7 +454,10 @@ std::string RulePrinter::Test(const Rule& rule, const BufferTest& test) const {
 }
 
 std::string RulePrinter::Number(const NumberInspection& number) const {
-  return fmt::format("{}:{}", number.name, PrintUintTest(number.test, number.is_signed));
+  if (number.which.kind == WhichNumbers::Kind::kCount) {
+    return fmt::format("{}:count {}", number.name, PrintUintTest(number.which.times));
+  }
+  return fmt::format("{}:{}{}", number.name, PrintUintTest(number.test, number.is_signed), PrintWhich(number.which));
 }
 
 std::string RulePrinter::Packet(const PacketTest& test) const {
@@ -424,6 +488,10 @@ std::string RulePrinter::Packet(const PacketTest& test) const {
             if (t.layer == VlanTest::Layer::kIndex) return fmt::format("{},{}", id, t.index);
             return t.layer == VlanTest::Layer::kAll ? id + ",all" : id;
           },
+          [](const IpVersionTest& t) { return fmt::format("l3_proto:ipv{}", t.version); },
+          [](const RpcTest& t) { return PrintRpc(t); },
+          [](const ReputationTest& t) { return PrintReputation(t); },
+          [](const CountryTest& t) { return PrintCountries(t); },
           [](const ChecksumTest& t) {
             if (t.ip_protocol == 2) return fmt::format("igmp-csum:{}", t.valid ? "valid" : "invalid");
             const std::string_view name = t.ip_protocol == 0    ? "ip"
@@ -459,6 +527,9 @@ std::string RulePrinter::Condition(const FlowCondition& condition) const {
           },
           [&](const XbitTest& t) {
             using Track = XbitTest::Track;
+            if (t.track == Track::kTransaction) {
+              return fmt::format("xbits:{},{},track tx", kBitOps[static_cast<size_t>(t.op)], NameOf(set_.xbit_names, t.name));
+            }
             return fmt::format("xbits:{},{},track {},expire {}", kBitOps[static_cast<size_t>(t.op)],
                                NameOf(set_.xbit_names, t.name),
                                t.track == Track::kSource        ? "ip_src"

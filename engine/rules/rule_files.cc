@@ -75,14 +75,13 @@ Result<RuleSet> LoadRuleFiles(const std::vector<std::string>& paths, const RuleO
 
 namespace {
 
-// A file of "config <kind>: <value>" lines.  use(value) says whether it could; a
-// line that is otherwise is skipped, and its problem says what it should be.
+// Each line of a file that is no comment.  use(line) says whether it could; a line that is
+// otherwise is skipped, and its problem says what it should be.
 template <typename Use>
-Result<void> ReadConfigLines(const std::string& path, std::string_view kind, std::string_view form,
-                             std::vector<RuleProblem>* problems, Use&& use) {
+Result<void> ReadLines(const std::string& path, std::string_view kind, std::string_view form,
+                       std::vector<RuleProblem>* problems, Use&& use) {
   const auto file = ReadFile(path, fmt::format("{} file", kind));
   if (!file) return std::unexpected(file.error());
-  const std::string prefix = fmt::format("config {}", kind);
   uint32_t number = 0;
   for (size_t at = 0; at < file->size();) {
     const size_t end = std::min(file->find('\n', at), file->size());
@@ -90,12 +89,22 @@ Result<void> ReadConfigLines(const std::string& path, std::string_view kind, std
     at = end + 1;
     ++number;
     if (line.empty() || line[0] == '#') continue;
-    const size_t colon = line.find(':');
-    if (line.starts_with(prefix) && colon != line.npos && use(line.substr(colon + 1))) continue;
+    if (use(line)) continue;
     problems->push_back({RuleProblem::Severity::kWarning, {path, number}, 1, 0,
-                         fmt::format("not \"{}: {}\"; the line is skipped", prefix, form)});
+                         fmt::format("not \"{}\"; the line is skipped", form)});
   }
   return {};
+}
+
+// Lines "config <kind>: <value>".
+template <typename Use>
+Result<void> ReadConfigLines(const std::string& path, std::string_view kind, std::string_view form,
+                             std::vector<RuleProblem>* problems, Use&& use) {
+  const std::string prefix = fmt::format("config {}", kind);
+  return ReadLines(path, kind, fmt::format("{}: {}", prefix, form), problems, [&](std::string_view line) {
+    const size_t colon = line.find(':');
+    return line.starts_with(prefix) && colon != line.npos && use(line.substr(colon + 1));
+  });
 }
 
 }  // namespace
@@ -116,6 +125,17 @@ Result<void> ReadReferences(const std::string& path, RuleOptions* options,
     const auto words = SplitWords(value);
     if (words.size() == 2) options->references[Lower(words[0])] = std::string(words[1]);
     return words.size() == 2;
+  });
+}
+
+Result<void> ReadReputationCategories(const std::string& path, RuleOptions* options,
+                                      std::vector<RuleProblem>* problems) {
+  return ReadLines(path, "reputation categories", "number,short name,description", problems, [&](std::string_view line) {
+    const auto parts = Split(line, ',');
+    const auto number = parts.size() >= 2 ? ParseNumber<uint8_t>(parts[0]) : std::nullopt;
+    if (!number || *number >= kReputationCategories || parts[1].empty()) return false;
+    options->reputation_categories[std::string(parts[1])] = *number;
+    return true;
   });
 }
 

@@ -59,6 +59,9 @@ struct RuleHeader {
     bool operator==(const Hook&) const = default;
   };
   std::optional<Hook> hook;
+  // What packets it is about: those of IP, or all ("pkthdr"), of Ethernet, of ARP.
+  enum class Link : uint8_t { kIp, kAny, kEthernet, kArp } link = Link::kIp;
+  bool flow_start = false;       // "tcp:flow_start": the first packet of a flow alone
   AddressSet source, destination;
   PortSet source_ports, destination_ports;
   bool bidirectional = false;    // "<>"
@@ -216,8 +219,38 @@ struct DatasetTest {  // "dataset", "datarep": the whole buffer is looked up
   bool operator==(const DatasetTest&) const = default;
 };
 
+struct FloatTest {
+  enum class Op : uint8_t { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual } op = Op::kEqual;
+  double value = 0;
+  bool Matches(double x) const {
+    switch (op) {
+      case Op::kEqual: return x == value;
+      case Op::kNotEqual: return x != value;
+      case Op::kLess: return x < value;
+      case Op::kLessEqual: return x <= value;
+      case Op::kGreater: return x > value;
+      case Op::kGreaterEqual: return x >= value;
+    }
+    return false;
+  }
+  bool operator==(const FloatTest&) const = default;
+};
+struct EntropyTest {  // Shannon's, in bits a byte: 0 to 8
+  uint32_t bytes = 0, offset = 0;  // of which part; 0 bytes: to the end
+  FloatTest test;
+  bool operator==(const EntropyTest&) const = default;
+};
+struct Asn1Test {  // what is odd about the BER elements from a place on; any of these
+  bool bitstring_overflow = false;  // more unused bits than there are
+  bool double_overflow = false;     // a REAL in decimal form of more than 256 bytes
+  std::optional<uint32_t> oversize_length;  // an element longer than this
+  Number offset;
+  bool relative = false;
+  bool operator==(const Asn1Test&) const = default;
+};
+
 using BufferTest = std::variant<ContentTest, PcreTest, IsDataAtTest, ByteTest, ByteJump, ByteExtract,
-                                ByteMath, SizeTest, Base64Decode, DatasetTest>;
+                                ByteMath, SizeTest, Base64Decode, DatasetTest, EntropyTest, Asn1Test>;
 
 // -------------------------------------------------------------- buffers
 
@@ -257,12 +290,33 @@ struct Inspection {
   std::vector<BufferTest> tests;
   bool operator==(const Inspection&) const = default;
 };
+// Which of the values of a repeated number field must pass the test, behind a comma. All but
+// kAny wait until no more can come.
+struct WhichNumbers {
+  enum class Kind : uint8_t {
+    kAny,
+    kAnyOrNone,   // "or_absent": or there are none
+    kAll,         // "all": and there is one at least
+    kAllOrNone,   // "all_or_absent"
+    kTimes,       // "nb>3": so many pass
+    kIndex,       // "2", "-1": from the last
+    kIndexOrOut,  // "oob_or 2": or there is none at that place
+    kCount,       // "count >5" in place of a test: so many there are
+  };
+  Kind kind = Kind::kAny;
+  int32_t index = 0;
+  UintTest times;  // kTimes, kCount
+  bool sliced = false;
+  int32_t first = 0, last = 0;  // sliced: of [first, last) alone; negative: from the end
+  bool operator==(const WhichNumbers&) const = default;
+};
 // A number field ("dns.opcode: 4", "http.stat_code" stays bytes).
 struct NumberInspection {
   uint16_t keyword = 0;
   std::string name;
   UintTest test;           // of a signed field: over values in SignedOrder()
   bool is_signed = false;
+  WhichNumbers which;
   bool operator==(const NumberInspection&) const = default;
 };
 
@@ -319,9 +373,34 @@ struct ChecksumTest {  // "tcpv4-csum: invalid"
   bool valid = true;
   bool operator==(const ChecksumTest&) const = default;
 };
+struct IpVersionTest {  // "l3_proto"
+  uint8_t version = 4;
+  bool operator==(const IpVersionTest&) const = default;
+};
+struct RpcTest {  // "rpc: 100000,2,*": a call of ONC RPC
+  uint32_t program = 0;
+  std::optional<uint32_t> version, procedure;  // none: any
+  bool operator==(const RpcTest&) const = default;
+};
+// Which of a packet's two hosts is asked: either will do, or both must.
+enum class HostSide : uint8_t { kAny, kSource, kDestination, kBoth };
+struct ReputationTest {  // "iprep"
+  HostSide side = HostSide::kAny;
+  std::string category;
+  uint8_t category_id = 0;
+  bool absent = false;  // "isnotset": the host has no value there
+  UintTest test{CompareOp::kGreaterEqual, 0, 0};  // "isset": any
+  bool operator==(const ReputationTest&) const = default;
+};
+struct CountryTest {  // "geoip": one of them, or, negated, a known country that is none
+  HostSide side = HostSide::kAny;
+  bool negated = false;
+  std::vector<std::string> countries;  // ISO 3166-1 alpha-2
+  bool operator==(const CountryTest&) const = default;
+};
 using PacketTest = std::variant<PacketNumberTest, TcpFlagsTest, SameIpTest, IpOptsTest, FragBitsTest,
                                 FragOffsetTest, DecodeEventTest, StreamEventTest, ChecksumTest,
-                                VlanTest>;
+                                VlanTest, IpVersionTest, RpcTest, ReputationTest, CountryTest>;
 
 struct FlowTest {
   bool to_server = false, to_client = false;
@@ -344,8 +423,8 @@ struct FlowintTest {
 struct XbitTest {  // xbits and hostbits
   FlowbitTest::Op op = FlowbitTest::Op::kIsSet;
   uint32_t name = 0;      // index into RuleSet::xbit_names
-  enum class Track : uint8_t { kSource, kDestination, kPair } track = Track::kSource;
-  uint32_t expire_seconds = 30;
+  enum class Track : uint8_t { kSource, kDestination, kPair, kTransaction } track = Track::kSource;
+  uint32_t expire_seconds = 30;  // not kTransaction: as long as that lives
   bool operator==(const XbitTest&) const = default;
 };
 struct StreamSizeTest {
@@ -353,7 +432,10 @@ struct StreamSizeTest {
   UintTest test;
   bool operator==(const StreamSizeTest&) const = default;
 };
-enum class FlowField : uint8_t { kAge, kPktsToServer, kPktsToClient, kBytesToServer, kBytesToClient, kPkts, kBytes };
+enum class FlowField : uint8_t {
+  kAge, kPktsToServer, kPktsToClient, kBytesToServer, kBytesToClient, kPkts, kBytes,
+  kPktsEither, kBytesEither,  // one direction's count will do
+};
 struct FlowNumberTest {
   FlowField field = FlowField::kAge; UintTest test;
   bool operator==(const FlowNumberTest&) const = default;
@@ -412,6 +494,8 @@ struct Threshold {
   uint32_t count = 0;
   uint32_t seconds = 0;
   uint32_t multiplier = 0;
+  // kDetectionFilter: what is counted are different ports, not matches.
+  enum class Unique : uint8_t { kNone, kSourcePort, kDestinationPort } unique = Unique::kNone;
   bool operator==(const Threshold&) const = default;
 };
 

@@ -69,6 +69,19 @@ std::optional<Result<UintTest>> ParseTaggedTest(
 
 }  // namespace
 
+std::optional<uint64_t> ParseScaled(std::string_view text) {
+  static constexpr std::pair<std::string_view, unsigned> kUnits[] = {
+      {"kib", 10}, {"mib", 20}, {"gib", 30}, {"kb", 10}, {"mb", 20}, {"gb", 30}};
+  const std::string lower = Lower(Trim(text));
+  for (const auto& [unit, shift] : kUnits) {
+    if (!lower.ends_with(unit)) continue;
+    const auto number = ParseNumber<uint64_t>(std::string_view(lower).substr(0, lower.size() - unit.size()));
+    if (!number || *number > UINT64_MAX >> shift) return std::nullopt;
+    return *number << shift;
+  }
+  return ParseNumber<uint64_t>(lower);
+}
+
 Result<UintTest> ParseUintTest(std::string_view text,
                                const std::vector<std::pair<uint64_t, std::string>>& names,
                                bool is_signed) {
@@ -83,7 +96,7 @@ Result<UintTest> ParseUintTest(std::string_view text,
       const auto value = ParseNumber<int64_t>(part);
       return value ? std::optional(SignedOrder(static_cast<int64_t>(*value))) : std::nullopt;
     }
-    if (const auto value = ParseNumber<uint64_t>(part)) return value;
+    if (const auto value = ParseScaled(part)) return value;
     const std::string lower = Lower(part);
     for (const auto& [value, name] : names) {
       if (Lower(name) == lower) return value;
@@ -106,7 +119,8 @@ Result<UintTest> ParseUintTest(std::string_view text,
     if (!low || !high || *low >= *high) return bad();
     return UintTest{negated ? CompareOp::kNotRange : CompareOp::kRange, *low, *high};
   }
-  if (const size_t mid = body.find('-', 1); mid != body.npos && number(body.substr(0, mid))) {
+  // A name may have a dash in it.
+  if (const size_t mid = body.find('-', 1); mid != body.npos && !number(body) && number(body.substr(0, mid))) {
     const auto low = number(body.substr(0, mid)), high = number(body.substr(mid + 1));
     if (!low || !high || *low >= *high) return bad();
     return UintTest{negated ? CompareOp::kNotRange : CompareOp::kRange, *low, *high};

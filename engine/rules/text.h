@@ -50,6 +50,9 @@ std::vector<std::string_view> Split(std::string_view text, char separator);
 std::vector<std::string_view> SplitWords(std::string_view text);
 std::string Lower(std::string_view text);
 
+// A number with what it is a multiple of behind it: "10kb", "1MiB".
+std::optional<uint64_t> ParseScaled(std::string_view text);
+
 // ">5", "!=5", "1<>3", "1-3", "&0x10", "5" ...  `names`: also "answer" for 1.
 // Of a signed number the test is over values in SignedOrder(): order is kept.
 Result<UintTest> ParseUintTest(std::string_view text,

@@ -247,6 +247,7 @@ TEST(Header, AppLayerProtocolAloneFiresOncePerDirectionWhenKnown) {
 TEST(Header, NonIpPacketsAreForPkthdrRulesAlone) {
   Rule ip = MakeRule(1, "ip"), pkthdr = MakeRule(2, "ip");
   pkthdr.header.protocol_text = "pkthdr";
+  pkthdr.header.link = RuleHeader::Link::kAny;
   Bench bench(CompileRules({ip, pkthdr}));
   bench.with_flow = false;
   bench.packet.ip_version = 0;
@@ -643,7 +644,7 @@ TEST(Fields, CandidatesAreDroppedOnceTheStageIsPast) {
 TEST(Fields, NumbersMatch) {
   TestProtocol p;
   Rule rule = MakeRule(1, "test");
-  rule.numbers = {NumberInspection{3, "test.code", Uint(CompareOp::kGreaterEqual, 500)}};
+  rule.numbers = {NumberInspection{3, "test.code", Uint(CompareOp::kGreaterEqual, 500), false, {}}};
   Bench bench(CompileRules({rule}, p.options()));
   for (uint64_t code : {404, 500}) {
     TestTransaction t(p);

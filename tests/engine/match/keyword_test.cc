@@ -151,6 +151,28 @@ BufferTest Size(CompareOp op, uint64_t a) {
   return t;
 }
 
+BufferTest EntropyIs(FloatTest::Op op, double value, uint32_t bytes = 0, uint32_t offset = 0) {
+  return EntropyTest{bytes, offset, {op, value}};
+}
+Asn1Test Bits(int offset, bool relative = false) {
+  Asn1Test t;
+  t.bitstring_overflow = true;
+  t.offset = Num(offset);
+  t.relative = relative;
+  return t;
+}
+BufferTest Longer(uint32_t than, int offset = 0) {
+  Asn1Test t;
+  t.oversize_length = than;
+  t.offset = Num(offset);
+  return t;
+}
+BufferTest Real() {
+  Asn1Test t;
+  t.double_overflow = true;
+  return t;
+}
+
 struct Case {
   const char* name;
   std::vector<BufferTest> tests;
@@ -285,6 +307,27 @@ std::vector<Case> Cases() {
        "\x02...x",
        true},
       {"ByteMathDivideByZeroFails", {Math(1, 0, ByteMath::Op::kDivide, 0, 0)}, "\x02", false},
+      {"EntropyOfOneByteIsZero", {EntropyIs(FloatTest::Op::kEqual, 0)}, "aaaa", true},
+      {"EntropyOfFourIsTwo", {EntropyIs(FloatTest::Op::kEqual, 2)}, "abcdabcd", true},
+      {"EntropyOfAPart", {EntropyIs(FloatTest::Op::kEqual, 1, 2, 1)}, "aaba", true},
+      {"EntropyOfMoreThanThereIsFails", {EntropyIs(FloatTest::Op::kGreaterEqual, 0, 4, 1)}, "abcd", false},
+      {"EntropyBelow", {EntropyIs(FloatTest::Op::kLess, 2)}, "abcd", false},
+      {"BitStringWithMoreUnusedBitsThanItHas", {Bits(0)}, "\x03\x01\xff", true},
+      {"BitStringInOrder", {Bits(0)}, "\x03\x01\x07", false},
+      {"BitStringBehindAnother", {Bits(0)}, std::string("\x03\x01\x00\x03\x01\x10", 6), true},
+      {"BitStringInASequence", {Bits(0)}, "\x30\x03\x03\x01\xff", true},
+      {"BitStringInASequenceWithoutEnd", {Bits(0)}, std::string("\x30\x80\x03\x01\xff\x00\x00", 7), true},
+      {"BitStringInWhatIsNoSequence", {Bits(0)}, "\xa0\x03\x03\x01\xff", false},
+      {"BitStringInABrokenSequence", {Bits(0)}, "\x30\x05\x03\x01\xff\x04\x09", false},
+      {"BitStringAtAPlace", {Bits(2)}, "AA\x03\x01\xff", true},
+      {"BitStringBehindAContent", {C("AA"), Bits(0, true)}, "AA\x03\x01\xff", true},
+      {"BitStringBeforeTheEndOfAContent", {C("AA"), Bits(-2, true)}, "..AA\x03\x01\xff", false},
+      {"ElementLongerThan", {Longer(2)}, "\x04\x03...", true},
+      {"ElementAsLongAs", {Longer(3)}, "\x04\x03...", false},
+      {"ElementThatIsCutOff", {Longer(2)}, "\x04\x09...", false},
+      {"RealOfManyBytes", {Real()}, "\x09\x82\x01\x01" + std::string(257, 5), true},
+      {"RealOfFewerBytes", {Real()}, std::string("\x09\x82\x01\x00", 4) + std::string(256, 5), false},
+      {"RealInBinary", {Real()}, "\x09\x82\x01\x01" + std::string(257, '\x80'), false},
       {"IndependentFailureIsFinal", {C("a"), C("b"), C("z")}, "abab", false},
   };
 }

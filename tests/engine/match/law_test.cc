@@ -169,6 +169,20 @@ std::vector<BufferTest> RandomTests(Random& r) {
       t.base = base();
       t.variable = static_cast<uint32_t>(variables++);
       tests.emplace_back(t);
+    } else if (kind == 97) {
+      EntropyTest t;
+      t.bytes = r.Chance(50) ? 0 : static_cast<uint32_t>(r.Below(6));
+      t.offset = static_cast<uint32_t>(r.Below(4));
+      t.test.op = static_cast<FloatTest::Op>(r.Below(6));
+      t.test.value = r.Below(12) * 0.25 + 0.1;  // between what few letters can give
+      tests.emplace_back(t);
+    } else if (kind == 98) {
+      Asn1Test t;
+      t.bitstring_overflow = r.Chance(50);
+      if (!t.bitstring_overflow || r.Chance(30)) t.oversize_length = static_cast<uint32_t>(r.Below(3));
+      t.offset = Num(r.Below(6) - 2);
+      t.relative = r.Chance(50);
+      tests.emplace_back(t);
     } else {
       SizeTest t;
       t.test.op = static_cast<CompareOp>(r.Below(6));

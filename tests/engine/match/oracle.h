@@ -8,6 +8,7 @@
 #include <pcre2.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <string>
@@ -226,6 +227,51 @@ class Oracle {
   }
   bool One(const SizeTest& t, size_t i, int64_t anchor, const Variables& v) {
     return t.test.Matches(buffer_.size()) && Rest(i + 1, anchor, v);
+  }
+  bool One(const EntropyTest& t, size_t i, int64_t anchor, const Variables& v) {
+    if (int64_t{t.offset} + t.bytes > size()) return false;
+    const std::string part = buffer_.substr(t.offset, t.bytes ? t.bytes : std::string::npos);
+    double entropy = 0;
+    for (int b = 0; b < 256; ++b) {
+      const auto n = static_cast<double>(std::count(part.begin(), part.end(), static_cast<char>(b)));
+      if (n > 0) entropy += n / static_cast<double>(part.size()) * std::log2(static_cast<double>(part.size()) / n);
+    }
+    // Two sums of the same: apart by what rounding makes of them.
+    const double x = std::abs(entropy - t.test.value) < 1e-9 ? t.test.value : entropy;
+    const bool table[] = {x == t.test.value, x != t.test.value, x < t.test.value, x <= t.test.value, x > t.test.value, x >= t.test.value};
+    return table[static_cast<int>(t.test.op)] && Rest(i + 1, anchor, v);
+  }
+  // One element of BER with a short tag and length: how many bytes it has, 0: broken.
+  static size_t Ber(const std::string& b, const Asn1Test& t, bool* odd) {
+    if (b.size() < 2 || (b[0] & 31) == 31) return 0;
+    const auto length = static_cast<uint8_t>(b[1]);
+    if (length >= 128 || b.size() < 2u + length) return 0;
+    const std::string content = b.substr(2, length);
+    if (t.oversize_length && length > *t.oversize_length) *odd = true;
+    if (t.bitstring_overflow && b[0] == 3 && length > 0 && static_cast<uint8_t>(content[0]) > length * 8) *odd = true;
+    if ((b[0] == 0x30 || b[0] == 0x31) && !BerAll(content, t, odd)) return 0;
+    return 2u + length;
+  }
+  static bool BerAll(std::string b, const Asn1Test& t, bool* odd) {
+    while (!b.empty()) {
+      const size_t used = Ber(b, t, odd);
+      if (used == 0) return false;
+      b.erase(0, used);
+    }
+    return true;
+  }
+  bool One(const Asn1Test& t, size_t i, int64_t anchor, const Variables& v) {
+    const int64_t at = (t.relative ? anchor : 0) + t.offset.value;
+    if (at < 0 || at >= size()) return false;
+    std::string rest = buffer_.substr(static_cast<size_t>(at));
+    while (!rest.empty()) {
+      bool odd = false;
+      const size_t used = Ber(rest, t, &odd);
+      if (used == 0) return false;
+      if (odd) return Rest(i + 1, anchor, v);
+      rest.erase(0, used);
+    }
+    return false;
   }
   bool One(const DatasetTest&, size_t, int64_t, const Variables&) {
     return false;  // has its own tests: it looks at no more than the whole buffer

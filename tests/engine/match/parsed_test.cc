@@ -1,6 +1,8 @@
 // Rules as users write them: text through the parser, then against bytes.
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include "engine/rules/parser.h"
 #include "tests/engine/match/support.h"
 
@@ -24,7 +26,7 @@ class TestKeywords final : public KeywordSource {
       f.name = protocol_.keywords[k].name;
       f.protocol = "test";
       f.number = k == 3;
-      f.repeated = k == 1;
+      f.repeated = k == 1 || k == 3;
       f.directions = protocol_.keywords[k].directions;
       all.push_back(f);
     }
@@ -96,6 +98,118 @@ const Case kCases[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Match, Parsed, ::testing::ValuesIn(kCases),
                          [](const auto& c) { return c.param.name; });
+
+TEST(ParsedRules, AHookSaysWhichPackets) {
+  Bench bench(FromText("alert udp:all any any -> any any (sid:1;)\n"
+                       "alert udp:flow_start any any -> any any (sid:2;)\n"
+                       "alert arp any any -> any any (sid:3;)\n"));
+  EXPECT_EQ(bench.Send("x"), (Sids{1, 2}));
+  EXPECT_EQ(bench.Send("y", Direction::kToClient), Sids{1});
+  EXPECT_EQ(bench.Send("z"), Sids{1});
+  static const uint8_t kArp[28] = {};
+  bench.with_flow = false;
+  bench.packet.ip_version = 0;
+  bench.packet.l4 = L4::kNone;
+  bench.packet.arp = kArp;
+  EXPECT_EQ(bench.Send(""), Sids{3});
+}
+
+TEST(ParsedRules, ACallOfRpcIsTold) {
+  const auto rule = [](const char* value) {
+    return FromText(fmt::format("alert udp any any -> any any (rpc:{}; sid:1;)\n", value));
+  };
+  std::string call(40, '\0');
+  call[11] = 2;                                // RPC's version
+  call.replace(12, 4, std::string("\x00\x01\x86\xa0", 4));  // program 100000
+  call[19] = 2, call[23] = 4;
+  for (const char* value : {"100000,*,*", "100000,2,4", "100000,2,*", "100000"}) {
+    EXPECT_EQ(Bench(rule(value)).Send(call), Sids{1}) << value;
+  }
+  for (const char* value : {"100001,*,*", "100000,3,*", "100000,2,5"}) {
+    EXPECT_EQ(Bench(rule(value)).Send(call), Sids{}) << value;
+  }
+  call[7] = 1;  // an answer
+  EXPECT_EQ(Bench(rule("100000,2,4")).Send(call), Sids{});
+}
+
+TEST(ParsedRules, EitherDirectionsCountWillDo) {
+  Bench bench(FromText("alert udp any any -> any any (flow.pkts:either,2; sid:1;)\n"));
+  EXPECT_EQ(bench.Send("x"), Sids{});
+  EXPECT_EQ(bench.Send("x", Direction::kToClient), Sids{});
+  EXPECT_EQ(bench.Send("x", Direction::kToClient), Sids{1});
+}
+
+// Ports seen again do not count; what comes behind the count fires each time.
+TEST(ParsedRules, UniqueOnCountsPorts) {
+  Bench bench(FromText("alert udp any any -> any any (detection_filter:track by_src, count 2, seconds 60, "
+                       "unique_on src_port; content:\"x\"; sid:1;)\n"));
+  const auto send = [&](uint16_t port) {
+    bench.Begin("x");
+    bench.packet.source_port = port;
+    bench.detector.InspectPayload(false);
+    return bench.End();
+  };
+  for (const uint16_t port : {1, 2, 2, 1, 1}) EXPECT_EQ(send(port), Sids{}) << port;
+  EXPECT_EQ(send(3), Sids{1});
+  EXPECT_EQ(send(3), Sids{1});
+  bench.now += std::chrono::seconds(61);
+  for (const uint16_t port : {1, 2, 3, 3}) EXPECT_EQ(send(port), port == 3 ? Sids{1} : Sids{}) << port;
+}
+
+TEST(ParsedRules, BitsOfATransactionStayWithIt) {
+  TestProtocol p;
+  Bench bench(FromText("alert test any any -> any any (test.name; content:\"a\"; xbits:set,h,track tx; xbits:noalert; sid:1;)\n"
+                       "alert test any any -> any any (test.note; content:\"b\"; xbits:isset,h,track tx; sid:2;)\n"));
+  TestTransaction with(p), without(p);
+  with.Add(0, "a");
+  with.Add(1, "b");
+  without.Add(1, "b");
+  EXPECT_EQ(bench.Look(with.tx), Sids{2});
+  EXPECT_EQ(bench.Look(without.tx), Sids{});
+}
+
+struct NumbersCase {
+  const char* name;
+  const char* option;
+  std::vector<uint64_t> codes;
+  bool matches;
+};
+class Numbers : public ::testing::TestWithParam<NumbersCase> {};
+TEST_P(Numbers, DecideOnceAllAreThere) {
+  TestProtocol p;
+  Bench bench(FromText(fmt::format("alert test any any -> any any (test.code:{}; sid:1;)\n", GetParam().option)));
+  TestTransaction t(p);
+  for (const uint64_t code : GetParam().codes) {
+    FieldValue& value = t.Add(3, "", Direction::kToClient);
+    value.type = FieldType::kUint;
+    value.number = code;
+  }
+  EXPECT_EQ(bench.Look(t.tx, Direction::kToClient), Sids{}) << "more may come";
+  t.tx.complete[1] = true;
+  EXPECT_EQ(!bench.Look(t.tx, Direction::kToClient).empty(), GetParam().matches);
+}
+const NumbersCase kNumbersCases[] = {
+    {"All", ">1,all", {2, 3}, true},
+    {"AllButOne", ">1,all", {2, 1}, false},
+    {"AllOfNone", ">1,all", {}, false},
+    {"AllOrAbsentOfNone", ">1,all_or_absent", {}, true},
+    {"OrAbsentOfNone", ">1,or_absent", {}, true},
+    {"OrAbsentOfOthers", ">1,or_absent", {1}, false},
+    {"SoManyTimes", ">1,nb>=2", {2, 1, 3}, true},
+    {"NotSoManyTimes", ">1,nb>=2", {2, 1, 1}, false},
+    {"AtAPlace", "3,1", {2, 3}, true},
+    {"AtAnotherPlace", "3,0", {2, 3}, false},
+    {"AtTheEnd", "3,-1", {2, 3}, true},
+    {"AtNoPlace", "3,5", {2, 3}, false},
+    {"AtNoPlaceIsFine", "3,oob_or 5", {2, 3}, true},
+    {"AtAPlaceThatIsThere", "3,oob_or 0", {2, 3}, false},
+    {"InAPart", ">2,all,1:3", {1, 3, 4, 1}, true},
+    {"InAPartFromTheEnd", ">2,all,-3:-1", {1, 3, 4, 1}, true},
+    {"InAPartThatIsOut", ">2,all,1:9", {1, 3, 4, 1}, false},
+    {"Counted", "count 2", {7, 8}, true},
+    {"CountedOtherwise", "count >2", {7, 8}, false},
+};
+INSTANTIATE_TEST_SUITE_P(Match, Numbers, ::testing::ValuesIn(kNumbersCases), [](const auto& c) { return c.param.name; });
 
 TEST(ParsedRules, FieldsFlowbitsAndThresholds) {
   TestProtocol p;

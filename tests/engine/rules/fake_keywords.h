@@ -34,6 +34,9 @@ class FakeKeywords final : public KeywordSource {
     for (const char* name : {"dns.query", "tls.certs"}) Add(name, 3).repeated = true;
     Add("dns.opcode", 3).number = true;
     fields_["dns.opcode"].enum_names = {{0, "query"}, {4, "notify"}};
+    Add("dns.rrtype", 3).number = true;
+    fields_["dns.rrtype"].repeated = true;
+    fields_["dns.rrtype"].enum_names = {{1, "A"}, {28, "AAAA"}};
     Add("tls.version", 3).number = true;
     fields_["tls.version"].enum_names = {
         {0x301, "1.0"}, {0x302, "1.1"}, {0x303, "1.2"}, {0x304, "1.3"}};
