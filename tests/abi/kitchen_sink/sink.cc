@@ -170,7 +170,10 @@ class Sink {
   }
 
   void FileLine(Flow flow, View what) {
-    if (what != "end" && what != "cut") return flow.FileData(file_, what);
+    if (what != "end" && what != "cut") {
+      flow.FileData(file_, what);
+      return;
+    }
     flow.FileClose(file_, what == "cut" ? SLUICE_FILE_TRUNCATED : SLUICE_FILE_COMPLETE);
     flow.Stage(file_tx_, SLUICE_TO_SERVER, kDone);
     file_ = 0;
