@@ -35,13 +35,16 @@ FieldKeyword CatalogKeywords::Describe(KeywordId id) const {
   return out;
 }
 
-std::optional<FieldKeyword> CatalogKeywords::Find(std::string_view name) const {
+const FieldKeyword* CatalogKeywords::Find(std::string_view name) const {
   const Catalog::Name found = catalog_.FindKeyword(name);
-  if (found.id == kNoKeyword) return std::nullopt;
-  FieldKeyword out = Describe(found.id);
-  out.modifier = found.use == Catalog::Name::Use::kModifier;
-  out.content = found.use == Catalog::Name::Use::kContent;
-  return out;
+  if (found.id == kNoKeyword) return nullptr;
+  const auto [it, fresh] = found_.try_emplace(std::string(name));
+  if (fresh) {
+    it->second = Describe(found.id);
+    it->second.modifier = found.use == Catalog::Name::Use::kModifier;
+    it->second.content = found.use == Catalog::Name::Use::kContent;
+  }
+  return &it->second;
 }
 
 std::vector<FieldKeyword> CatalogKeywords::All() const {

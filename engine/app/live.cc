@@ -246,7 +246,7 @@ int Engine::Run(Background* background) {
   for (auto& worker : workers_) worker->Start();
   heart_ = std::make_unique<Heart>(*tap_, workers_, runtime_->options.heartbeat_timeout / kBeatsPerTimeout);
   spdlog::info("state=ready interfaces={} workers={} rules={}", tap_->interfaces().size(), workers_.size(),
-               runtime_->rules.program->rules().rules.size());
+               runtime_->rules.program->num_ranks());
   fmt::print("ready\n");
   std::fflush(stdout);
   if (background != nullptr) background->Ready();
@@ -343,7 +343,7 @@ void Engine::TakeReload() {
     out["error"] = last_reload_error_;
     spdlog::error("reload=failed error=\"{}\"", last_reload_error_);
   }
-  out["rules"] = runtime_->rules.program->rules().rules.size();
+  out["rules"] = runtime_->rules.program->num_ranks();
   out["failed"] = runtime_->rules.num_failed;
   out["generation"] = runtime_->rules.program->generation();
   const auto [begin, end] = reload_clients_.equal_range(done->number);
@@ -358,7 +358,7 @@ void Engine::SwapRules(LoadedRules rules) {
   runtime_->UpdateWanted();
   for (auto& worker : workers_) worker->SetProgram(runtime_->rules.program);
   spdlog::info("reload=done generation={} rules={} failed={}", runtime_->rules.program->generation(),
-               runtime_->rules.program->rules().rules.size(), runtime_->rules.num_failed);
+               runtime_->rules.program->num_ranks(), runtime_->rules.num_failed);
 }
 
 // Here and not where the last worker lets go: freeing a large program takes milliseconds.
@@ -373,7 +373,8 @@ NamedCounters Engine::Totals() {
   for (auto& worker : workers_) {
     for (const auto& [name, value] : worker->Counters()) {
       uint64_t& sum = sums[name];
-      sum = name == "decoder.max_pkt_size" ? std::max(sum, value) : sum + value;
+      const bool largest = name == "decoder.max_pkt_size" || name.starts_with("memcap.");
+      sum = largest ? std::max(sum, value) : sum + value;
     }
   }
   // An average is none of those that add up.
@@ -438,7 +439,7 @@ void Engine::PrintStatusLine() {
 std::string Engine::Status() {
   nlohmann::ordered_json out;
   out["uptime_s"] = UptimeSeconds();
-  out["rules"] = {{"loaded", runtime_->rules.program->rules().rules.size()},
+  out["rules"] = {{"loaded", runtime_->rules.program->num_ranks()},
                   {"failed", runtime_->rules.num_failed},
                   {"generation", runtime_->rules.program->generation()},
                   {"hash", fmt::format("{:016x}", runtime_->rules.program->hash())},

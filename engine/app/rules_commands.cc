@@ -91,7 +91,7 @@ int RunCheck(const CommandLine& line) {
   std::vector<RuleProblem> problems = runtime.rules.problems;
   std::ranges::move(Warnings(program), std::back_inserter(problems));
   if (line.json) {
-    Json out = {{"loaded", rules.rules.size()}, {"failed", runtime.rules.num_failed},
+    Json out = {{"loaded", program.num_ranks()}, {"failed", runtime.rules.num_failed},
                 {"inactive", runtime.rules.num_inactive}, {"problems", Json::array()}};
     for (const RuleProblem& p : problems) out["problems"].push_back(ToJson(p));
     fmt::print("{}\n", Dump(out));
@@ -104,7 +104,7 @@ int RunCheck(const CommandLine& line) {
       fmt::print("sid {}: fast pattern \"{}\" regex {} {}\n", rule.sid, EncodeContent(program.FastPatternOf(rule)),
                  RegexEngineName(choice.engine), choice.reason);
     }
-    fmt::print("{} rules loaded, {} failed, {} inactive\n", rules.rules.size(), runtime.rules.num_failed,
+    fmt::print("{} rules loaded, {} failed, {} inactive\n", program.num_ranks(), runtime.rules.num_failed,
                runtime.rules.num_inactive);
   }
   return runtime.rules.num_failed > 0 || !runtime.plugin_problems.empty() ? 1 : 0;

@@ -279,7 +279,7 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
 void LoadedRules::CollectCounters(NamedCounters* out) const {
   out->emplace_back("detect.engines[].id", program->generation() - 1);
   out->emplace_back("detect.engines[].last_reload", loaded.count());
-  out->emplace_back("detect.engines[].rules_loaded", program->rules().rules.size());
+  out->emplace_back("detect.engines[].rules_loaded", program->num_ranks());
   out->emplace_back("detect.engines[].rules_failed", num_failed);
   out->emplace_back("detect.engines[].rules_skipped", num_skipped);
 }

@@ -83,6 +83,7 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   uint64_t flows_tcp = 0, flows_udp = 0, flows_icmp4 = 0, flows_icmp6 = 0, tcp_reuse = 0;
   uint64_t alerts = 0;
   uint64_t raw_lost = 0;  // stream bytes that went before stream rules looked
+  uint64_t memcap_pressure_max = 0;  // the most that MemcapPressure() was, looked at with each expiry
   uint64_t accepted = 0, blocked = 0, rejected = 0;  // frames, where verdicts are given
   std::array<uint64_t, static_cast<size_t>(DropReason::kMax)> drop_reasons{};
   std::array<std::array<uint64_t, static_cast<size_t>(ExceptionPolicy::kMax)>, kNumExceptionTargets>
@@ -155,6 +156,8 @@ class Worker {
   bool ProcessFragment(Packet& fragment);
   FileWants WantsOf(const RuleProgram& program) const;
   const StreamOptions& StreamOf(const FlowWork& state) const;
+  // How full the fullest of flows, waiting segments and fragments is: percent of its limit.
+  uint64_t MemcapPressure() const;
   void CollectFileCounters(NamedCounters* out) const;
   void CollectDecoderCounters(NamedCounters* out) const;
   void ProcessInFlow(const Packet& packet);

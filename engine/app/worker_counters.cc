@@ -1,10 +1,18 @@
 // The worker's counters under their names.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/app/worker_state.h"
 #include "engine/base/cycles.h"
 
 namespace sluice {
+
+uint64_t Worker::MemcapPressure() const {
+  const auto percent = [](uint64_t used, uint64_t room) { return room == 0 ? 0 : 100 * used / room; };
+  return std::max({percent(table_.size(), options_.flow.capacity), percent(segments_.in_use(), options_.stream.memcap),
+                   percent(defrag_.memory(), options_.defrag.memcap)});
+}
 
 void Worker::CollectCounters(NamedCounters* out) const {
   const auto add = [out](std::string name, uint64_t value) {
@@ -39,6 +47,9 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("tcp.urgent_oob_data", t.urgent_oob_bytes);
   add("tcp.reassembly_memuse", segments_.in_use());
   add("tcp.reassembly_hole_bytes", t.hole_bytes);
+  const uint64_t pressure = MemcapPressure();
+  add("memcap.pressure", pressure);
+  add("memcap.pressure_max", std::max(pressure, s.memcap_pressure_max));
   for (size_t i = 0; i < kNumStreamEvents; ++i) {
     add(fmt::format("stream.{}", StreamEventName(static_cast<StreamEvent>(i))), t.events[i]);
   }

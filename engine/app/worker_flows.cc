@@ -235,6 +235,7 @@ void Worker::KernelFlowEnd(const Tuple& tuple, const uint64_t (&packets)[2],
 void Worker::Expire(Nanos now) {
   now_ = std::max(now_, now);
   last_expiry_ = now_;
+  stats_.memcap_pressure_max = std::max(stats_.memcap_pressure_max, MemcapPressure());
   table_.Expire(now_, kExpiryBudget);
 }
 

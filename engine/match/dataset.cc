@@ -301,8 +301,12 @@ Result<void> Dataset::LoadJson(const std::string& path, std::string_view text) {
 Result<void> Dataset::Load(const std::string& path) {
   const auto text = ReadFile(path, "dataset");
   if (!text) return std::unexpected(text.error());
-  return spec_.format == DatasetSpec::Format::kLines ? LoadLines(path, *text)
-                                                     : LoadJson(path, *text);
+  auto loaded = spec_.format == DatasetSpec::Format::kLines ? LoadLines(path, *text) : LoadJson(path, *text);
+  if (loaded && refused() > 0) {
+    return Fail(Errc::kOutOfMemory, "{}: {} of its values do not fit into {} bytes; raise the set's memcap", path, refused(),
+                spec_.memcap);
+  }
+  return loaded;
 }
 
 // Written beside and renamed: a crash leaves the old file.

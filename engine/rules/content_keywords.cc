@@ -146,7 +146,7 @@ KeywordResult Pcre(RuleContext& c, std::string_view value, std::string_view) {
     }
     flags = Trim(flags.substr(0, comma));
   }
-  std::optional<FieldKeyword> field;
+  const FieldKeyword* field = nullptr;
   for (const char flag : flags) {
     switch (flag) {
       case 'i': test.caseless = true; break;
@@ -167,7 +167,7 @@ KeywordResult Pcre(RuleContext& c, std::string_view value, std::string_view) {
       }
     }
   }
-  if (c.current >= 0) field.reset();  // a sticky buffer outranks the flag
+  if (c.current >= 0) field = nullptr;  // a sticky buffer outranks the flag
   c.Add(field ? c.Field(*field, false) : c.Target(test.relative), std::move(test));
   return {};
 }

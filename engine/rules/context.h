@@ -12,6 +12,8 @@
 
 namespace sluice {
 
+enum class RuleNames : uint8_t { kFlowbits, kFlowints, kXbits };
+
 struct RuleContext {
   const RuleOptions& options;
   const KeywordSource& keywords;
@@ -41,7 +43,7 @@ struct RuleContext {
   ContentTest* LastContent();
   std::optional<Number> ParseOffset(std::string_view text);  // number or variable
   uint32_t Variable(std::string_view name);                  // declares it
-  uint32_t Intern(std::vector<std::string>& names, std::string_view name);
+  uint32_t Intern(RuleNames which, std::string_view name);   // in one of the set's lists
 };
 
 // Result of one keyword: an error's message is the fact and its remedy.

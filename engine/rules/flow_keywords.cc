@@ -54,7 +54,7 @@ KeywordResult Flowbits(RuleContext& c, std::string_view value, std::string_view)
   else return Bad(fmt::format("\"{}\" is not set, unset, isset, isnotset, toggle or noalert", parts[0]));
   for (const std::string_view name : Split(parts[1], '|')) {
     if (name.empty() || name.find(' ') != name.npos) return Bad("a flowbit's name is empty or has a blank");
-    test.bits.push_back(c.Intern(c.set.flowbit_names, name));
+    test.bits.push_back(c.Intern(RuleNames::kFlowbits, name));
   }
   c.rule.flow_conditions.push_back(std::move(test));
   return {};
@@ -73,14 +73,14 @@ KeywordResult Flowint(RuleContext& c, std::string_view value, std::string_view) 
   if (it == std::end(kOps)) return Bad(fmt::format("operator \"{}\" is not known", parts[1]));
   FlowintTest test;
   test.op = it->second;
-  test.variable = c.Intern(c.set.flowint_names, parts[0]);
+  test.variable = c.Intern(RuleNames::kFlowints, parts[0]);
   const bool needs_value = test.op != Op::kIsSet && test.op != Op::kIsNotSet;
   if (needs_value != (parts.size() == 3)) return Bad("isset and notset take no value, the others one");
   if (needs_value) {
     if (const auto number = ParseNumber<uint32_t>(parts[2])) {
       test.value = *number;
     } else {
-      test.other = static_cast<int32_t>(c.Intern(c.set.flowint_names, parts[2]));
+      test.other = static_cast<int32_t>(c.Intern(RuleNames::kFlowints, parts[2]));
     }
   }
   c.rule.flow_conditions.push_back(test);
@@ -102,7 +102,7 @@ KeywordResult Xbits(RuleContext& c, std::string_view value, std::string_view nam
   else if (parts[0] == "isnotset") test.op = Op::kIsNotSet;
   else if (parts[0] == "toggle") test.op = Op::kToggle;
   else return Bad(fmt::format("\"{}\" is not set, unset, isset, isnotset or toggle", parts[0]));
-  test.name = c.Intern(c.set.xbit_names, parts[1]);
+  test.name = c.Intern(RuleNames::kXbits, parts[1]);
   bool track = false;
   for (size_t i = 2; i < parts.size(); ++i) {
     const auto words = SplitWords(parts[i]);

@@ -1,6 +1,5 @@
 // The header of a rule: action, protocol, ends.
 #include <algorithm>
-#include <tuple>
 
 #include "engine/rules/context.h"
 #include "engine/rules/options.h"
@@ -72,6 +71,18 @@ KeywordResult SetHook(RuleContext& c) {
   return {};
 }
 
+Result<void> ParseAddresses(const RuleOptions& options, std::string_view text, AddressSet* out) {
+  if (const AddressSet* known = options.evaluated->Find(text)) {
+    *out = *known;
+    return {};
+  }
+  auto set = ParseAddressSet(text, options.addresses);
+  if (!set) return std::unexpected(set.error());
+  *out = std::move(*set);
+  options.evaluated->Keep(text, *out);
+  return {};
+}
+
 template <typename T>
 Result<void> Assign(Result<T> value, T* out) {
   if (!value) return std::unexpected(value.error());
@@ -100,10 +111,10 @@ Result<void> ParseHeader(RuleContext& c, std::string_view text) {
   }
   header.bidirectional = arrow == "<>";
   header.transactional = arrow == "=>";
-  const auto& [addresses, ports] = std::tie(c.options.addresses, c.options.ports);
-  if (auto ok = Assign(ParseAddressSet(words[2], addresses), &header.source); !ok) return ok;
+  const RuleVariables& ports = c.options.ports;
+  if (auto ok = ParseAddresses(c.options, words[2], &header.source); !ok) return ok;
   if (auto ok = Assign(ParsePortSet(words[3], ports), &header.source_ports); !ok) return ok;
-  if (auto ok = Assign(ParseAddressSet(words[5], addresses), &header.destination); !ok) return ok;
+  if (auto ok = ParseAddresses(c.options, words[5], &header.destination); !ok) return ok;
   return Assign(ParsePortSet(words[6], ports), &header.destination_ports);
 }
 

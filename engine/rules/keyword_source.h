@@ -44,8 +44,9 @@ struct StageName {
 class KeywordSource {
  public:
   virtual ~KeywordSource() = default;
-  // The field behind a keyword, alias or modifier name; nullopt if there is none.
-  virtual std::optional<FieldKeyword> Find(std::string_view name) const = 0;
+  // The field behind a keyword, alias or modifier name; null if there is none.  Valid as
+  // long as the source.
+  virtual const FieldKeyword* Find(std::string_view name) const = 0;
   // Canonical keywords, for suggestions and --list-keywords; sorted.
   virtual std::vector<FieldKeyword> All() const = 0;
   // Whether a dissector of that name is loaded.

@@ -43,8 +43,7 @@ KeywordResult ClassType(RuleContext& c, std::string_view value, std::string_view
   const auto it = c.options.classes.find(name);
   c.rule.classtype = name;
   if (it == c.options.classes.end()) {
-    c.set.problems.push_back({RuleProblem::Severity::kWarning, c.rule.place, 0, c.rule.sid,
-                              fmt::format("classtype: {} is not in classification.config; the rule has priority 3", name)});
+    c.Warn(fmt::format("classtype: {} is not in classification.config; the rule has priority 3", name));
     return {};
   }
   c.rule.classification = it->second.text;

@@ -3,7 +3,7 @@
 namespace sluice {
 
 uint32_t FindSid(std::string_view text) {
-  const size_t at = text.find("sid:");
+  const size_t at = FindText(text, "sid:");
   if (at == text.npos) return 0;
   const size_t end = text.find(';', at);
   return ParseNumber<uint32_t>(text.substr(at + 4, end == text.npos ? end : end - at - 4)).value_or(0);

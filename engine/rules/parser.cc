@@ -308,6 +308,11 @@ const KeywordEntry* FindEntry(std::string_view name) {
 }
 
 void Report(RuleSet* set, RuleProblem problem) {
+  constexpr size_t kMost = 600;  // bytes: a message may quote the rule
+  if (problem.message.size() > kMost) {
+    problem.message.resize(kMost);
+    problem.message += " ...";
+  }
   if (set->problems.size() < kMaxProblems) set->problems.push_back(std::move(problem));
 }
 
@@ -330,7 +335,7 @@ void ParseRule(std::string_view text, const Place& place, const RuleOptions& opt
   }
   RuleContext context{.options = options, .keywords = keywords, .set = *set, .rule = rule, .inactive = {}};
   const std::string_view body = text.substr(open + 1, text.size() - open - 2);
-  if (body.find("requires") != body.npos) {
+  if (FindText(body, "requires") != body.npos) {
     const auto missing = Requirements(body, keywords);
     if (!missing) return fail(0, fmt::format("requires: {}", missing.error().message));
     if (!missing->empty()) {
@@ -451,16 +456,24 @@ std::optional<Number> RuleContext::ParseOffset(std::string_view text) {
 }
 
 uint32_t RuleContext::Variable(std::string_view name) {
-  const uint32_t slot = Intern(rule.variable_names, name);
+  std::vector<std::string>& names = rule.variable_names;
+  const auto slot = static_cast<uint32_t>(std::ranges::find(names, name) - names.begin());
+  if (slot == names.size()) names.emplace_back(name);
   rule.num_variables = static_cast<uint32_t>(rule.variable_names.size());
   return slot;
 }
 
-uint32_t RuleContext::Intern(std::vector<std::string>& names, std::string_view name) {
-  const auto it = std::ranges::find(names, name);
-  if (it != names.end()) return static_cast<uint32_t>(it - names.begin());
-  names.emplace_back(name);
-  return static_cast<uint32_t>(names.size() - 1);
+uint32_t RuleContext::Intern(RuleNames which, std::string_view name) {
+  std::vector<std::string>* lists[] = {&set.flowbit_names, &set.flowint_names, &set.xbit_names};
+  std::vector<std::string>& names = *lists[static_cast<size_t>(which)];
+  auto& index = set.name_index[static_cast<size_t>(which)];
+  if (index.size() != names.size()) {
+    index.clear();
+    for (const std::string& known : names) index.emplace(known, static_cast<uint32_t>(index.size()));
+  }
+  const auto [it, fresh] = index.try_emplace(std::string(name), static_cast<uint32_t>(names.size()));
+  if (fresh) names.emplace_back(name);
+  return it->second;
 }
 
 std::vector<std::pair<std::string, std::string>> EngineKeywords() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,12 +23,30 @@ struct Classification {
   std::string text;
   uint8_t priority = 3;
 };
+// Address expressions that were evaluated before: most rules have the same few.
+class AddressCache {
+ public:
+  static constexpr size_t kMost = 1024;  // past it, expressions are evaluated each time
+  const AddressSet* Find(std::string_view text) const {
+    const auto it = known_.find(text);
+    return it == known_.end() ? nullptr : &it->second;
+  }
+  void Keep(std::string_view text, const AddressSet& set) {
+    if (known_.size() < kMost) known_.emplace(text, set);
+  }
+
+ private:
+  std::map<std::string, AddressSet, std::less<>> known_;
+};
+
 struct RuleOptions {
   RuleVariables addresses;  // HOME_NET ...
   RuleVariables ports;      // HTTP_PORTS ...
   std::map<std::string, Classification, std::less<>> classes;  // by lower-case short name
   std::map<std::string, std::string, std::less<>> references;  // system -> URL prefix
   std::map<std::string, uint8_t, std::less<>> reputation_categories;  // by short name
+  // Of `addresses`, which stay as they are once rules have been read.
+  std::shared_ptr<AddressCache> evaluated = std::make_shared<AddressCache>();
 };
 
 inline constexpr uint8_t kReputationCategories = 60;

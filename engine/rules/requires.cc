@@ -56,7 +56,7 @@ Result<std::string> Unmet(std::string_view requirement, const KeywordSource& key
   }
   if (kind == "keyword") {
     const KeywordEntry* entry = FindEntry(what);
-    const bool known = entry != nullptr ? entry->parse != nullptr : keywords.Find(what).has_value();
+    const bool known = entry != nullptr ? entry->parse != nullptr : keywords.Find(what) != nullptr;
     return known ? "" : fmt::format("keyword {}", what);
   }
   return std::string(requirement);  // a feature, or a kind of requirement to come

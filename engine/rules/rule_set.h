@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -606,6 +607,8 @@ struct RuleSet {
   // What rules remember goes by these numbers; see ContinueNames() in parser.h.
   std::vector<std::string> flowbit_names, flowint_names, xbit_names;
   uint32_t names_epoch = 1;  // sets with the same one number the same names alike
+  // The parser's: where a name is in them, made anew when they have been changed otherwise.
+  std::unordered_map<std::string, uint32_t> name_index[3];
 };
 
 }  // namespace sluice

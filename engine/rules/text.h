@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,12 @@ inline std::string_view Trim(std::string_view text) {
   const size_t first = text.find_first_not_of(kBlank);
   if (first == text.npos) return {};
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+// Where `part` is in `text`: as find(), by a search that does not stop at each first letter.
+inline size_t FindText(std::string_view text, std::string_view part) {
+  const void* at = memmem(text.data(), text.size(), part.data(), part.size());
+  return at == nullptr ? text.npos : static_cast<size_t>(static_cast<const char*>(at) - text.data());
 }
 
 // The whole text as a number, decimal or 0x hexadecimal.

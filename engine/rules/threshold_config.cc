@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/base/file.h"
+#include "engine/rules/context.h"
 #include "engine/rules/text.h"
 
 namespace sluice {
@@ -200,7 +201,7 @@ void ApplyThresholds(std::string_view text, const std::string& file, const RuleO
   uint32_t number = 0, first = 0;
   std::string joined;
   const auto report = [&](RuleProblem::Severity severity, uint32_t sid, std::string message) {
-    set->problems.push_back({severity, {file, first}, 1, sid, std::move(message)});
+    Report(set, {severity, {file, first}, 1, sid, std::move(message)});
   };
   const auto finish = [&] {
     const std::string line = std::exchange(joined, {});

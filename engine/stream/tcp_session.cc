@@ -104,9 +104,10 @@ void TcpSession::HandleSegment(Pass& pass) {
   const Side& sender = side_[Index(pass.d)];
   pass.outcome.accepted = true;
   if (pass.Has(kTcpRst) && !ResetHolds(sender, pass.packet.tcp.seq)) return pass.Raise(StreamEvent::kRstInvalidAck);
-  if (!pass.Has(kTcpRst) && !TimestampHolds(pass)) {
+  if (!TimestampHolds(pass)) {
     ++pass.stats.invalid_timestamp;
-    return pass.Raise(StreamEvent::kPktInvalidTimestamp);
+    pass.Raise(StreamEvent::kPktInvalidTimestamp);
+    if (!pass.Has(kTcpRst)) return;  // RFC 7323 §5: a reset is never dropped for its timestamp
   }
   if (state_ == TcpState::kSynRecv && !HandleHandshakeAck(pass)) return;
   // What acknowledges the impossible is dropped as a whole (RFC 9293 §3.10.7.4).

@@ -125,6 +125,56 @@ class Live(LiveCase):
         net.curl(netns.CLIENT, "/two")
         self.assertIsNotNone(net.wait_alert(2))
 
+    def test_reloads_under_traffic_lose_nothing(self):
+        net = self.net
+        net.nginx()
+        old = 'alert http any any -> any any (msg:"a"; http.uri; content:"/one?"; flowbits:set,seen; sid:1;)\n'
+        new = 'alert http any any -> any any (msg:"b"; http.uri; content:"/one?"; flowbits:isset,seen; sid:2;)\n'
+        rules = net.write("my.rules", old)
+        engine = net.sluice([rules])
+        # One connection that lives through all of them, and new ones beside it.
+        url = f"http://{netns.SERVER}/one?[1-240]"
+        clients = [net.spawn(net.outside, "curl", "-s", "-o", "/dev/null", "--rate", "40/s", *more, url)
+                   for more in ([], ["-H", "Connection: close"])]
+        for i in range(6):
+            net.write("my.rules", (old + new) if i % 2 == 0 else "alert bad\n" + old)
+            if i < 4:
+                self.assertIn("rules loaded", net.command("reload").stdout)
+            else:
+                engine.send_signal(signal.SIGUSR2)
+            time.sleep(0.5)
+        for client in clients:
+            self.assertEqual(client.wait(30), 0)
+        self.eventually(lambda: len(net.events("http")) == 480, "a record of each request")
+        alerts = [e["alert"]["signature_id"] for e in net.events("alert")]
+        self.assertEqual(alerts.count(1), 480, "the rule that was there all the time fires on each request")
+        self.assertGreater(alerts.count(2), 0, "and the new one on flows that the old one marked")
+        counters = net.status()["counters"]
+        self.assertEqual(counters.get("capture.kernel_drops", 0), 0)
+        self.assertGreaterEqual(net.status()["rules"]["generation"], 6)
+
+    def a_failed_reload(self, why, break_it, *settings):
+        net = self.net
+        net.nginx()
+        rules = net.write("my.rules", 'alert http any any -> any any (msg:"a"; http.uri; content:"/one"; sid:1;)\n')
+        net.sluice([rules], *settings)
+        before = net.status()["rules"]
+        break_it(rules)
+        failed = net.command("reload", check=False)
+        self.assertEqual(failed.returncode, 1, failed.stdout)
+        self.assertIn(why, failed.stdout + failed.stderr)
+        after = net.status()["rules"]
+        self.assertIn(why, after["reload_error"])
+        self.assertEqual((after["hash"], after["generation"]), (before["hash"], before["generation"]))
+        net.curl(netns.CLIENT, "/one")
+        self.assertIsNotNone(net.wait_alert(1))
+
+    def test_a_reload_that_fails_keeps_the_old_rules(self):
+        self.a_failed_reload("my.rules", os.remove)
+
+    def test_a_reload_past_the_memory_limit_keeps_the_old_rules(self):
+        self.a_failed_reload("rules.memory-limit", lambda _: None, "--set", "rules.memory-limit=1mb")
+
     def test_hangup_reopens_the_logs(self):
         net = self.net
         net.nginx()

@@ -12,26 +12,24 @@ namespace {
 // The keywords of TestProtocol.
 class TestKeywords final : public KeywordSource {
  public:
-  std::optional<FieldKeyword> Find(std::string_view name) const override {
-    for (const FieldKeyword& k : All()) {
-      if (k.name == name) return k;
-    }
-    return std::nullopt;
-  }
-  std::vector<FieldKeyword> All() const override {
-    std::vector<FieldKeyword> all;
+  TestKeywords() {
     for (uint16_t k = 0; k < protocol_.keywords.size(); ++k) {
-      FieldKeyword f;
+      FieldKeyword& f = all_.emplace_back();
       f.id = k;
       f.name = protocol_.keywords[k].name;
       f.protocol = "test";
       f.number = k == 3;
       f.repeated = k == 1 || k == 3;
       f.directions = protocol_.keywords[k].directions;
-      all.push_back(f);
     }
-    return all;
   }
+  const FieldKeyword* Find(std::string_view name) const override {
+    for (const FieldKeyword& k : all_) {
+      if (k.name == name) return &k;
+    }
+    return nullptr;
+  }
+  std::vector<FieldKeyword> All() const override { return all_; }
   bool HasProtocol(std::string_view name) const override {
     return name == "test" || name == "other" || name == "test2";
   }
@@ -41,6 +39,7 @@ class TestKeywords final : public KeywordSource {
 
  private:
   TestProtocol protocol_;
+  std::vector<FieldKeyword> all_;
 };
 
 std::shared_ptr<const RuleProgram> FromText(const std::string& text) {

@@ -69,17 +69,18 @@ class FakeKeywords final : public KeywordSource {
     }
   }
 
-  std::optional<FieldKeyword> Find(std::string_view name) const override {
+  const FieldKeyword* Find(std::string_view name) const override {
     bool modifier = false;
     std::string canonical(name);
     if (const auto it = aliases_.find(name); it != aliases_.end()) {
       std::tie(canonical, modifier) = it->second;
     }
     const auto it = fields_.find(canonical);
-    if (it == fields_.end()) return std::nullopt;
-    FieldKeyword field = it->second;
-    field.modifier = modifier;
-    return field;
+    if (it == fields_.end()) return nullptr;
+    if (!modifier) return &it->second;
+    FieldKeyword& field = modifiers_[canonical] = it->second;
+    field.modifier = true;
+    return &field;
   }
   std::vector<FieldKeyword> All() const override {
     std::vector<FieldKeyword> all;
@@ -104,6 +105,7 @@ class FakeKeywords final : public KeywordSource {
     return field;
   }
   std::map<std::string, FieldKeyword, std::less<>> fields_;
+  mutable std::map<std::string, FieldKeyword> modifiers_;
   std::map<std::string, std::pair<std::string, bool>, std::less<>> aliases_;
 };
 

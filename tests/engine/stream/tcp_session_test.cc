@@ -354,6 +354,14 @@ TEST_F(Timestamps, AnOlderOneIsNotTaken) {
   EXPECT_EQ(to.data[0], "GOOD");
 }
 
+// A host that has lost its state knows no clock either: its reset must end the connection.
+TEST_F(Timestamps, AResetCountsWithAnOlderOneToo) {
+  Open(100);
+  Send(kC, kTcpRst, 1001, 0, 0);
+  EXPECT_EQ(to.events, std::vector{StreamEvent::kPktInvalidTimestamp});
+  EXPECT_EQ(session.state(), TcpState::kClosed);
+}
+
 TEST_F(Timestamps, TheyMayWrap) {
   Open(0xffffffff);
   Send(kC, kTcpAck, 1001, 5001, 3, "GOOD");
