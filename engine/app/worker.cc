@@ -126,7 +126,7 @@ void Worker::StreamSink::OnUnread(Direction direction, Slice bytes, uint64_t off
 }
 
 void Worker::StreamSink::KeepText(Direction direction, Slice bytes) {
-  if (worker.text_limit_ == 0 || !worker.detector_.program().wants_stream()) return;
+  if (worker.text_limit_ == 0) return;
   state.text[Index(direction)].Add(bytes, worker.text_limit_);
 }
 
