@@ -131,7 +131,7 @@ void Worker::StreamSink::OnFirstEnd(Direction direction) {
 }
 
 void Worker::StreamSink::KeepText(Direction direction, Slice bytes) {
-  if (worker.text_limit_ == 0 || !worker.detector_.program().wants_stream()) return;
+  if (worker.text_limit_ == 0) return;
   state.text[Index(direction)].Add(bytes, worker.text_limit_);
 }
 

@@ -26,7 +26,8 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
   flow.alerted |= !result.alerts.empty();
   for (const Alert& alert : result.alerts) {
     const std::vector<uint8_t>& text = state.text[Index(alert.direction)].bytes;
-    WriteAlert(packet, view, alert, result, alert.in_stream && !text.empty() ? Slice(text) : packet.payload);
+    const bool of_stream = alert.in_stream || alert.tx != nullptr;  // its packet may have nothing of it
+    WriteAlert(packet, view, alert, result, of_stream && !text.empty() ? Slice(text) : packet.payload);
   }
   if (packet_log_.holds()) ChoosePacket(packet, state, result);
   if (result.tagged) eve_writer_.TaggedPacket(packet, view, direction);

@@ -256,8 +256,8 @@ void Connection::SizeUpdates(Flow flow, uint32_t d, View in) {
       update.value += uint64_t{byte & 0x7fu} << update.shift;
       update.shift += 7;
       update.within = byte & 0x80;
-      update.over = update.shift > 28;  // no size a table can have; the inflater will say so
     }
+    update.over = update.value > side_[d].max_table || update.shift > 28;  // the inflater will say so
     if (!update.within && !update.over && stream != nullptr) flow.SetUint(stream->tx, kSizeUpdate, update.value);
   }
 }
@@ -311,7 +311,10 @@ void Connection::Settings(Flow flow, uint32_t d, uint64_t tx, View payload) {
     flow.SetUint(tx, kSettingsValue, value);
     flow.Close(tx);
     // The other side's encoder may use this much.
-    if (id == 1) nghttp2_hd_inflate_change_table_size(side_[1 - d].inflater, std::min<uint32_t>(value, 65536));
+    if (id != 1) continue;
+    Side& encoder = side_[1 - d];
+    encoder.max_table = std::min<uint32_t>(value, 65536);
+    nghttp2_hd_inflate_change_table_size(encoder.inflater, encoder.max_table);
   }
 }
 

@@ -89,6 +89,7 @@ class Connection {
     uint32_t block_stream = 0, block_frames = 0;
     size_t block_bytes = 0, num_headers = 0;
     SizeUpdate size_update;
+    uint32_t max_table = 4096;          // what the other side's settings allow
     bool block_ends_stream = false, block_is_request = true;
     std::vector<Header> headers;        // num_headers in use
     uint32_t last_stream = 0;           // highest opened by this side

@@ -144,11 +144,12 @@ class Net:
             f.write(text)
         return path
 
-    def nginx(self):
+    def nginx(self, http="access_log off;"):
+        """`http`: settings of its http block."""
         self.write("www/index.html", "hello\n")
         conf = self.write("nginx.conf", f"""daemon off; user root; pid {self.dir}/nginx.pid; error_log {self.dir}/nginx.log;
 events {{}}
-http {{ access_log off; client_body_temp_path {self.dir}/t1; proxy_temp_path {self.dir}/t2; fastcgi_temp_path {self.dir}/t3;
+http {{ {http} client_body_temp_path {self.dir}/t1; proxy_temp_path {self.dir}/t2; fastcgi_temp_path {self.dir}/t3;
 uwsgi_temp_path {self.dir}/t4; scgi_temp_path {self.dir}/t5;
 server {{ listen 80; listen [::]:80; root {self.dir}/www; }} }}
 """)

@@ -58,7 +58,7 @@ class Lab {
     catalog_->SetWanted(program_->WantedKeywords(catalog_->keywords().size()), logged);
     options.decode.verify_checksums = false;  // frames are built without
     if (options.eve.empty()) options.eve.emplace_back();
-    worker_ = *Worker::Create(options, *catalog_, program_, {{&eve}, &fast}, nullptr);
+    worker_ = *Worker::Create(options, *catalog_, program_, {{&eve}, &fast, nullptr, &packets}, nullptr);
   }
 
   static WorkerOptions Ips() {
@@ -114,7 +114,7 @@ class Lab {
   }
   Worker& worker() { return *worker_; }
 
-  MemorySink eve, fast;
+  MemorySink eve, fast, packets;
 
  private:
   void Process(const Bytes& bytes, Nanos time) {

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "engine/output/pcap_log.h"
 #include "tests/engine/app/lab.h"
 
 namespace sluice::testing {
@@ -200,6 +201,21 @@ TEST(Streams, WhatStandsBeforeAGapIsLookedAtToo) {
   }
 }
 
+// The packet that a transaction's alert is on may carry nothing of it.
+TEST(Streams, AnAlertOnATransactionShowsTheStream) {
+  WorkerOptions options;
+  options.eve.emplace_back().payload_printable = true;
+  Lab lab("alert tcp any any -> any any (line.verb; content:\"do\"; sid:1;)", options);
+  lab.Connect({});
+  lab.Send({.payload = "do x\n"});
+  lab.Send(Reverse({.seq = 1005}));  // acknowledges it
+  lab.Send(Frame{.seq = 1006});
+  lab.Shutdown();
+  const auto alerts = lab.Records("alert");
+  ASSERT_EQ(alerts.size(), 1u);
+  EXPECT_EQ(alerts[0]["payload_printable"], "do x\n");
+}
+
 TEST(Streams, OfMoreGapsThanItKeepsRunsTheWorkerSaysSo) {
   WorkerOptions options;
   Lab lab("alert tcp-stream any any -> any any (content:\"never\"; sid:1;)", options);
@@ -208,6 +224,48 @@ TEST(Streams, OfMoreGapsThanItKeepsRunsTheWorkerSaysSo) {
   lab.Send(Reverse({.seq = 1065}));
   EXPECT_EQ(lab.Counter("detect.stream_bytes_lost"), 10u);
 }
+
+// Which frames of a conversation go into the packet log.
+struct PacketLogCase {
+  const char* name;
+  PacketLogOptions::Which which;
+  const char* rule;
+  std::vector<std::string> written;  // payloads; "": a packet without
+};
+class WorkerPacketLog : public ::testing::TestWithParam<PacketLogCase> {};
+TEST_P(WorkerPacketLog, WritesWhatItsConditionAsksFor) {
+  WorkerOptions options;
+  options.packet_log.which = GetParam().which;
+  options.packet_log.held_bytes = 64u << 10;
+  Lab lab(GetParam().rule, options);
+  lab.Connect({});                                         // three packets
+  lab.Send({.payload = "do a\n"});
+  lab.Send(Reverse({.seq = 1005}));                         // acknowledges it
+  lab.Send({.seq = 1006, .payload = "do b\n"});
+  lab.Send(Frame{.source = "10.9.9.9", .protocol = 17, .payload = "other"});  // another flow
+  lab.Shutdown();
+  std::vector<std::string> written;
+  for (const std::string& record : lab.packets.records) {
+    Packet packet;
+    const std::string_view frame = std::string_view(record).substr(sizeof(PcapLogHeader));
+    DecodeOptions decode;
+    decode.verify_checksums = false;
+    Decode(LinkType::kEthernet, AsSlice(frame), decode, &packet);
+    written.emplace_back(AsText(packet.payload));
+  }
+  EXPECT_EQ(written, GetParam().written);
+}
+using Which = PacketLogOptions::Which;
+const PacketLogCase kPacketLogCases[] = {
+    {"All", Which::kAll, "", {"", "", "", "do a\n", "", "do b\n", "other"}},
+    {"NoneWithoutAnAlert", Which::kAlerts, "", {}},
+    {"FromTheFlowsDataOn", Which::kAlerts, "alert tcp any any -> any any (line.argument; content:\"a\"; sid:1;)", {"do a\n", "do b\n"}},
+    {"OfTheAlertedFlowAlone", Which::kAlerts, "alert udp any any -> any any (content:\"other\"; sid:1;)", {"other"}},
+    {"NoneThatNoTagAsksFor", Which::kTagged, "alert tcp any any -> any any (line.argument; content:\"a\"; sid:1;)", {}},
+    {"WhatATagAsksFor", Which::kTagged, "alert tcp any any -> any any (line.argument; content:\"a\"; tag:session; sid:1;)", {"do a\n", "do b\n"}},
+};
+INSTANTIATE_TEST_SUITE_P(Conditions, WorkerPacketLog, ::testing::ValuesIn(kPacketLogCases),
+                         [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace sluice::testing
