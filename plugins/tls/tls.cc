@@ -353,17 +353,30 @@ class Tls {
     if (!IsKnownVersion(side.version)) return Failed(flow, kInvalidRecordVersion);
     if (type == kApplicationData) {
       side.skip = static_cast<uint32_t>(length);
+      if (live() && flow.Wanted(kHeaderFrame)) flow.Set(tx_, kHeaderFrame, in.substr(0, kHeader));
       Encrypted(flow, direction);
       return Used(kHeader);
     }
     if (in.size() < kHeader + length) return Need(kHeader + length);
     const View body = in.substr(kHeader, length);
+    if (live()) Frames(flow, type, in.substr(0, kHeader), body);
     bool good = true;
     if (type == kChangeCipherSpec) ChangeCipher(flow, direction);
     if (type == kAlertRecord) good = Alert(flow, body);
     if (type == kHandshake) Handshake(flow, direction, body);
     if (type == kHeartbeatRecord) good = Heartbeat(flow, direction, body);
     return good ? Used(kHeader + length) : Step{.failed = true};
+  }
+
+  // The stretches that rules may look at.
+  void Frames(Flow flow, uint32_t type, View header, View body) {
+    const auto set = [&](uint32_t field, View bytes) {
+      if (flow.Wanted(field)) flow.Set(tx_, field, bytes);
+    };
+    set(kRecordFrame, {header.data(), header.size() + body.size()});
+    set(kHeaderFrame, header);
+    set(kDataFrame, body);
+    if (type == kHeartbeatRecord) set(kHeartbeatFrame, body);
   }
 
   void ChangeCipher(Flow flow, uint32_t direction) {
