@@ -23,6 +23,7 @@ enum Field : uint32_t {
   kChoiceVersion, kChoiceCipher, kChoiceExtensions,
   kClientSslVersion, kServerSslVersion, kClientTlsVersion, kServerTlsVersion,
   kClientState, kServerState, kRandom, kRandomTime, kRandomBytes, kAlert,
+  kRecordFrame, kHeaderFrame, kDataFrame, kHeartbeatFrame,
   kNumFields
 };
 constexpr uint32_t kToClientCertificate = kClientSubject - kSubject;  // from server's to client's
@@ -86,6 +87,7 @@ constexpr sluice_field Row(Names names, const char* help, uint32_t type, uint32_
 
 constexpr uint32_t kExt = SLUICE_EXTENDED, kMany = SLUICE_REPEATED;
 constexpr uint32_t kUpper = SLUICE_CONTENT_UPPER, kLower = SLUICE_CONTENT_LOWER;
+constexpr uint32_t kFrame = SLUICE_FRAME | SLUICE_REPEATED;
 constexpr uint32_t kDer = SLUICE_OPTIONAL | SLUICE_BASE64;
 
 constexpr sluice_field kFields[] = {
@@ -207,6 +209,13 @@ constexpr sluice_field kFields[] = {
         1),
     Row({"tls.alert", nullptr, "alert"}, "description of an alert sent in the clear", SLUICE_UINT,
         kB, 1, SLUICE_OPTIONAL | kMany),
+
+    Row({"tls.pdu", nullptr, nullptr}, "a record, but of application data", SLUICE_BYTES, kB, 0, kFrame),
+    Row({"tls.hdr", nullptr, nullptr}, "the header of a record", SLUICE_BYTES, kB, 0, kFrame),
+    Row({"tls.data", nullptr, nullptr}, "what a record holds, but application data", SLUICE_BYTES, kB,
+        0, kFrame),
+    Row({"tls.heartbeat", nullptr, nullptr}, "what a record of a heartbeat holds", SLUICE_BYTES, kB,
+        0, kFrame),
 };
 static_assert(std::size(kFields) == kNumFields);
 

@@ -6,7 +6,7 @@
 #include <array>
 #include <string>
 
-#include "plugins/lib/x509.h"
+#include "plugins/lib/x509_cache.h"
 #include "plugins/tls/fields.h"
 #include "plugins/tls/fingerprint.h"
 
@@ -17,6 +17,7 @@ constexpr size_t kHeader = 5;                 // RFC 8446 section 5.1
 constexpr size_t kMinRecord = kHeader + 1;    // none is empty
 constexpr size_t kMaxRecord = 16384 + 1024;   // with what old versions may add
 constexpr size_t kMaxMessage = 128 * 1024;    // of a handshake message
+constexpr size_t kKeptMessage = 4096;         // room that stays for the next one
 constexpr size_t kMaxCertificates = 64;       // of a chain; further ones are not looked at
 constexpr uint32_t kLast[2] = {kClientFinished, kServerFinished};  // by direction
 
@@ -352,17 +353,30 @@ class Tls {
     if (!IsKnownVersion(side.version)) return Failed(flow, kInvalidRecordVersion);
     if (type == kApplicationData) {
       side.skip = static_cast<uint32_t>(length);
+      if (live() && flow.Wanted(kHeaderFrame)) flow.Set(tx_, kHeaderFrame, in.substr(0, kHeader));
       Encrypted(flow, direction);
       return Used(kHeader);
     }
     if (in.size() < kHeader + length) return Need(kHeader + length);
     const View body = in.substr(kHeader, length);
+    if (live()) Frames(flow, type, in.substr(0, kHeader), body);
     bool good = true;
     if (type == kChangeCipherSpec) ChangeCipher(flow, direction);
     if (type == kAlertRecord) good = Alert(flow, body);
     if (type == kHandshake) Handshake(flow, direction, body);
     if (type == kHeartbeatRecord) good = Heartbeat(flow, direction, body);
     return good ? Used(kHeader + length) : Step{.failed = true};
+  }
+
+  // The stretches that rules may look at.
+  void Frames(Flow flow, uint32_t type, View header, View body) {
+    const auto set = [&](uint32_t field, View bytes) {
+      if (flow.Wanted(field)) flow.Set(tx_, field, bytes);
+    };
+    set(kRecordFrame, {header.data(), header.size() + body.size()});
+    set(kHeaderFrame, header);
+    set(kDataFrame, body);
+    if (type == kHeartbeatRecord) set(kHeartbeatFrame, body);
   }
 
   void ChangeCipher(Flow flow, uint32_t direction) {
@@ -485,9 +499,9 @@ class Tls {
       return;
     }
     if (message.size() < 4 + length) return;
-    const std::string done = std::move(message);
+    Message(flow, direction, type, View(message).substr(4));
     message.clear();
-    Message(flow, direction, type, View(done).substr(4));
+    if (message.capacity() > kKeptMessage) message.shrink_to_fit();
   }
 
   void Unknown(Flow flow, uint32_t direction) {
@@ -648,25 +662,28 @@ class Tls {
   }
 
   bool Leaf(Flow flow, uint32_t base, View der) {
-    const auto certificate = ReadCertificate(der);
-    if (!certificate) {
+    thread_local CertificateCache cache;
+    uint32_t faults = 0;
+    const CertificateCache::Entry* known = cache.Find(der, &faults);
+    if (known == nullptr) {
       for (uint32_t i = 0; i < kNumCertificateFaults; ++i) {
-        if (certificate.error() >> i & 1) Report(flow, kInvalidCertificate + i);
+        if (faults >> i & 1) Report(flow, kInvalidCertificate + i);
       }
       return false;
     }
+    const Certificate& certificate = known->certificate;
+    flow.Set(tx_, base + kSubject, certificate.subject);
+    flow.Set(tx_, base + kIssuer, certificate.issuer);
+    flow.Set(tx_, base + kSerial, certificate.serial);
+    flow.Set(tx_, base + kFingerprint, known->fingerprint);
+    for (const std::string& name : certificate.names) flow.Set(tx_, base + kNames, name);
+    if (certificate.names.size() >= kMaxCertificateNames) Report(flow, kManyNames);
     const auto now = static_cast<int64_t>(flow.Now() / 1'000'000'000);
-    flow.Set(tx_, base + kSubject, certificate->subject);
-    flow.Set(tx_, base + kIssuer, certificate->issuer);
-    flow.Set(tx_, base + kSerial, certificate->serial);
-    flow.Set(tx_, base + kFingerprint, Sha1Colons(der));
-    for (const std::string& name : certificate->names) flow.Set(tx_, base + kNames, name);
-    if (certificate->names.size() >= kMaxCertificateNames) Report(flow, kManyNames);
-    flow.SetInt(tx_, base + kNotBefore, certificate->not_before);
-    flow.SetInt(tx_, base + kNotAfter, certificate->not_after);
-    const bool expired = certificate->not_after < now;
+    const bool expired = certificate.not_after < now;
+    flow.SetInt(tx_, base + kNotBefore, certificate.not_before);
+    flow.SetInt(tx_, base + kNotAfter, certificate.not_after);
     flow.SetUint(tx_, base + kExpired, expired);
-    flow.SetUint(tx_, base + kValid, !expired && certificate->not_before <= now);
+    flow.SetUint(tx_, base + kValid, !expired && certificate.not_before <= now);
     flow.Set(tx_, base + kCertificate, der);
     return true;
   }

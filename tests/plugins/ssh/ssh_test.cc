@@ -64,8 +64,12 @@ TEST(Ssh, WithoutHasshAllIsSaidOnceBothBannersAreThere) {
   for (const FieldInfo& field : fields) logged.push_back(!(field.flags & SLUICE_ON_DEMAND));
   catalog->SetWanted(std::vector<bool>(catalog->keywords().size(), false), {logged});
   Dissector dissector(*catalog, {});
-  FlowDissection* flow = dissector.Open({.transport = SLUICE_TCP, .client_port = 40000, .server_port = 22});
+  FlowFacts facts;
+  facts.transport = SLUICE_TCP;
+  facts.server_port = 22;
+  FlowDissection* flow = dissector.Open(facts);
   dissector.Data(*flow, kS, AsSlice(kSession[0].second), Nanos{1});
+  ASSERT_EQ(flow->transactions().size(), 1u);
   EXPECT_FALSE(flow->transactions()[0]->tx.done());
   dissector.Data(*flow, kC, AsSlice(kSession[1].second), Nanos{1});
   EXPECT_TRUE(flow->transactions()[0]->tx.done());

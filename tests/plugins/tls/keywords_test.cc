@@ -78,6 +78,9 @@ const KeywordCase kCases[] = {
     {"Ja3sHash", "ja3s.hash; bsize:32", "ja3s.hash; content:\"00000000000000000000000000000000\""},
     {"Ja4Hash", "ja4.hash; pcre:\"/^t12d0202h[12]_/\"", "ja4.hash; pcre:\"/^t13d/\""},
     {"Store", "tls.cert_subject; content:\"C=FR\"; tls.store", "tls.cert_subject; content:\"C=DE\"; tls.store"},
+    {"FramePdu", "frame:tls.pdu; content:\"|16 03 03|\"; startswith", "frame:tls.pdu; content:\"|18 03 03|\"; startswith"},
+    {"FrameHdr", "frame:tls.hdr; content:\"|17 03 03|\"; startswith; bsize:5", "frame:tls.hdr; bsize:6"},
+    {"FrameData", "frame:tls.data; content:\"sealed\"; startswith", "frame:tls.data; content:\"|16 03|\"; startswith"},
     {"Protocol", "app-layer-protocol:tls", "app-layer-protocol:!tls"},
     {"ClientCertificate", "flow:to_server; tls.cert_subject; content:\"O=Stamus\"", "flow:to_server; tls.cert_subject; content:\"O=Nobody\""},
 };

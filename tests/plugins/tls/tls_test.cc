@@ -189,6 +189,35 @@ TEST(Tls, Ssl2HelloThenTls) {
   EXPECT_TRUE(c.Events().empty());
 }
 
+TEST(Tls, EncryptionHandlingSaysWhatOfTheEncryptedIsWanted) {
+  const struct {
+    const char* mode;
+    bool opaque, none;
+  } kCases[] = {{"default", true, false}, {"track-only", true, false}, {"bypass", true, true}, {"full", false, false}};
+  for (const auto& item : kCases) {
+    std::vector<std::unique_ptr<Plugin>> plugins;
+    plugins.push_back(*Plugin::FromStruct(sluice_plugin_v1, "static", {}));
+    std::vector<Error> problems;
+    const auto catalog = Catalog::Create(std::move(plugins), {{"tls", {{"encryption-handling", item.mode}}}}, &problems);
+    Dissector dissector(*catalog, {});
+    FlowFacts facts;
+    facts.transport = SLUICE_TCP;
+    FlowDissection* flow = dissector.Open(facts);
+    for (const auto& [direction, bytes] : Session12()) dissector.Data(*flow, direction, AsSlice(bytes), Nanos{1});
+    EXPECT_EQ(flow->opaque(), item.opaque) << item.mode;
+    for (const Direction d : {kC, kS}) {
+      const auto& budget = flow->budget_request(d);
+      EXPECT_EQ(budget && budget->mode == SLUICE_BUDGET_NONE, item.none) << item.mode;
+    }
+    dissector.Close(flow);
+  }
+  // The options are the plug-in's: as they were.
+  std::vector<std::unique_ptr<Plugin>> plugins;
+  plugins.push_back(*Plugin::FromStruct(sluice_plugin_v1, "static", {}));
+  std::vector<Error> problems;
+  Catalog::Create(std::move(plugins), {}, &problems);
+}
+
 TEST(Tls, OtherProtocolsAreNotTaken) {
   for (const char* text : {"GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n", "\x16\x04\x01", "\x80\x02zzzzz"}) {
     EXPECT_EQ(Conversation().Client(text).flow().schema(), nullptr) << text;
