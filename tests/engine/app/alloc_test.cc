@@ -218,7 +218,7 @@ TEST(Allocation, NoneInSteadyStateOfTheWholePath) {
   for (const char* type : {"alert", "http", "dns", "ssh", "tls", "fileinfo", "flow", "anomaly"}) {
     EXPECT_GT(lab.Records(type).size(), 0u) << type << ": the path is not exercised";
   }
-  lab.eve.keep = lab.fast.keep = false;
+  lab.eve.keep = lab.fast.keep = lab.packets.keep = false;
   // Frames are made beforehand: building them allocates.
   std::vector<std::pair<Bytes, Nanos>> frames;
   lab.Record(&frames);

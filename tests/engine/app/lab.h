@@ -58,7 +58,7 @@ class Lab {
     catalog_->SetWanted(program_->WantedKeywords(catalog_->keywords().size()), logged);
     options.decode.verify_checksums = false;  // frames are built without
     if (options.eve.empty()) options.eve.emplace_back();
-    worker_ = *Worker::Create(options, *catalog_, program_, {{&eve}, &fast, nullptr, &packets}, nullptr);
+    worker_ = *Worker::Create(options, *catalog_, program_, {.eve = {&eve}, .fast = &fast, .packets = &packets}, nullptr);
   }
 
   static WorkerOptions Ips() {
