@@ -77,6 +77,7 @@ class Importer {
       Eve().types.clear();
     }
     Eve().types.insert(type == "files" ? "fileinfo" : type);
+    Eve().records[type]["extended"] = {"no"};  // unless the file says so
   }
 
   Result<void> Scalar(const yaml_node_t& node, const std::string& name) {

@@ -212,6 +212,7 @@ void Dissector::Stop(FlowDissection& flow, Direction direction) {
 
 void Dissector::CompleteAll(FlowDissection& flow) {
   for (LiveTransaction* live : flow.live_) {
+    for (FieldValue& value : live->tx.values) value.complete = true;  // rules wait for no more of it
     Complete(live->tx, Direction::kToServer, flow.now_);
     Complete(live->tx, Direction::kToClient, flow.now_);
   }

@@ -131,6 +131,7 @@ void Placement::Place(CompiledRule& c, uint32_t rank) {
 }
 
 void Placement::PlaceFields(const CompiledRule& c, uint32_t rank, const FastPattern& best) {
+  out_.wants_stream |= c.has_payload;  // tested beside the fields
   if (c.has_event) {
     out_.event_rules.push_back(rank);
     return;

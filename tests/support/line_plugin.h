@@ -65,7 +65,7 @@ class LineDissector {
       for (const char& c : argument) flow.Set(tx, kItem, View(&c, 1));
       flow.Close(tx);
     }
-    flow.Chunk(tx, kBody, line, true);
+    flow.Chunk(tx, kBody, line, verb != "grow");
     flow.Stage(tx, SLUICE_TO_SERVER, 2);
     if (verb == "opaque") flow.Handover(nullptr);
     if (verb == "again") flow.Handover("");

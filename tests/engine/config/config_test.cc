@@ -71,6 +71,15 @@ TEST(Config, OneValueOfAListReplacesTheList) {
   ASSERT_TRUE(ReadConfig("[rules]\nfiles = \"b.rules\"\n", "t.toml", &options));
   EXPECT_EQ(options.rule_files, std::vector<std::string>{"b.rules"});
 }
+// As there: what a file does not ask for is not in its records.
+TEST(Config, RecordsOfAYamlAreShortUnlessItSaysOtherwise) {
+  Options options = DefaultOptions();
+  ASSERT_TRUE(ReadConfig("outputs:\n  - eve-log:\n      types:\n        - tls\n        - http:\n"
+                         "            extended: yes\n", "t.yaml", &options));
+  auto& records = options.eve_logs.back().records;
+  EXPECT_EQ(records["tls"]["extended"].back(), "no");
+  EXPECT_EQ(records["http"]["extended"].back(), "yes");
+}
 TEST(Config, BrokenYamlIsAnError) { EXPECT_FALSE(Load(".yaml", "a: [b\n")); }
 TEST(Config, OtherEndingsAreRefused) { EXPECT_FALSE(Load(".ini", "")); }
 TEST(Config, SettingWithoutEqualSignIsRefused) {

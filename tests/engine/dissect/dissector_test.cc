@@ -294,6 +294,18 @@ TEST_F(DissectorTest, PendingBytesAreBounded) {
   dissector.Close(flow);
 }
 
+TEST_F(DissectorTest, AtTheEndRulesWaitForNoMoreOfAValueThatWasCut) {
+  FlowDissection* flow = Open();
+  Send(flow, "do it\ngrow for ever\n");
+  const FieldValue& body = flow->transactions()[1]->tx.values.back();
+  ASSERT_EQ(body.field, testing::kBody);
+  EXPECT_FALSE(body.complete);
+  dissector.Cut(*flow, Direction::kToServer);
+  dissector.Finish(*flow, Nanos{9});
+  EXPECT_TRUE(body.complete);
+  dissector.Close(flow);
+}
+
 TEST_F(DissectorTest, ChunkWindowKeepsTheFirstBytesAndTheTotal) {
   FlowDissection* flow = Open();
   Send(flow, "do " + std::string(100, 'b') + "\n");

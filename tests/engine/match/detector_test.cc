@@ -499,6 +499,15 @@ TEST(Stream, ContentAcrossSegmentsFiresOnceOnTheSegmentThatCompletesIt) {
   EXPECT_EQ(bench.Segment("evil"), Sids{1});
 }
 
+TEST(Stream, IsWantedByARuleThatLooksAtItBesideAField) {
+  Rule rule = FieldRule(1, 0, {Content("longest fast pattern")});
+  EXPECT_FALSE(CompileRules({rule})->wants_stream());
+  Inspection payload;
+  payload.tests = {Content("evil")};
+  rule.inspections.push_back(payload);
+  EXPECT_TRUE(CompileRules({rule})->wants_stream());
+}
+
 TEST(Stream, FastPatternFirstRestLater) {
   Rule rule = PayloadRule(1, {Content("longest fast pattern"), Content("tail")}, "tcp");
   Bench bench(CompileRules({rule}));
