@@ -181,8 +181,8 @@ void Worker::ProcessInFlow(const Packet& packet) {
     hit = EndForReuse(packet, *hit.flow);
   }
   Flow* flow = hit.flow;
-  Direction direction = hit.direction;
   FlowWork* state = &StateOf(*flow);
+  Direction direction = Oriented(packet, *flow, *state, hit.direction);
   if (keeps_macs_ && packet.ethernet.size() == 14) {
     state->macs[Index(direction)].Add(packet.ethernet.subspan(6, 6));
     state->macs[Index(Opposite(direction))].Add(packet.ethernet.first(6));
@@ -268,18 +268,38 @@ bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direc
   return true;
 }
 
+// The packet's direction.  Of a connection picked up midstream it is a guess who began, until
+// somebody speaks: then a protocol may know better.
+Direction Worker::Oriented(const Packet& packet, Flow& flow, FlowWork& state, Direction direction) {
+  const TcpSession& session = state.session;
+  if (!options_.stream.midstream || packet.l4 != L4::kTcp || packet.payload.empty() || packet.bad_l4_checksum ||
+      (packet.tcp.flags & (kTcpSyn | kTcpRst)) != 0 || !(session.midstream() || session.state() == TcpState::kNone) ||
+      session.had_data(Direction::kToServer) || session.had_data(Direction::kToClient) ||
+      !dissector_.SpeaksAsOther(FactsOf(flow, state), direction, packet.payload)) {
+    return direction;
+  }
+  table_.SwapDirections(flow);
+  state.session.SwapSides();
+  std::swap(state.macs[0], state.macs[1]);
+  return Opposite(direction);
+}
+
+FlowFacts Worker::FactsOf(const Flow& flow, const FlowWork& state) {
+  const size_t len = flow.tuple.source.version == 4 ? 4 : 16;
+  FlowFacts facts;
+  facts.transport = flow.tuple.ip_protocol == kTcp ? SLUICE_TCP : SLUICE_UDP;
+  facts.ip_version = flow.tuple.source.version;
+  facts.client_port = flow.tuple.source_port;
+  facts.server_port = flow.tuple.destination_port;
+  facts.midstream = state.session.midstream();
+  facts.client_address = Slice(flow.tuple.source.bytes.data(), len);
+  facts.server_address = Slice(flow.tuple.destination.bytes.data(), len);
+  return facts;
+}
+
 FlowDissection& Worker::DissectionOf(Flow& flow, FlowWork& state) {
   if (state.dissection == nullptr) {
-    const size_t len = flow.tuple.source.version == 4 ? 4 : 16;
-    FlowFacts facts;
-    facts.transport = flow.tuple.ip_protocol == kTcp ? SLUICE_TCP : SLUICE_UDP;
-    facts.ip_version = flow.tuple.source.version;
-    facts.client_port = flow.tuple.source_port;
-    facts.server_port = flow.tuple.destination_port;
-    facts.midstream = state.session.midstream();
-    facts.client_address = Slice(flow.tuple.source.bytes.data(), len);
-    facts.server_address = Slice(flow.tuple.destination.bytes.data(), len);
-    state.dissection = dissector_.Open(facts);
+    state.dissection = dissector_.Open(FactsOf(flow, state));
     state.keeps_files = keeper_.enabled() && keeper_.all();
     if (state.keeps_files) state.dissection->KeepFiles(3);
   }

@@ -172,6 +172,8 @@ class Worker {
   bool ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                   bool* in_stream);
   void ProcessDatagram(const Packet& packet, Flow& flow, FlowWork& state, Direction direction);
+  Direction Oriented(const Packet& packet, Flow& flow, FlowWork& state, Direction direction);
+  static FlowFacts FactsOf(const Flow& flow, const FlowWork& state);
   FlowDissection& DissectionOf(Flow& flow, FlowWork& state);
   void Inspect(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                bool in_stream);

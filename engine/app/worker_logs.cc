@@ -169,7 +169,7 @@ void Worker::AppAnomaly(const Packet& packet, const FlowView& view, const Schema
                         uint32_t index, Direction direction, const uint64_t* tx_id) {
   AnomalyView anomaly;
   anomaly.type = AnomalyView::Type::kApplayer;
-  anomaly.event = schema.events[index].name;
+  anomaly.event = schema.events[index].logged;
   anomaly.layer = "proto_parser";
   anomaly.app_proto = schema.name;
   anomaly.direction = direction;

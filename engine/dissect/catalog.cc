@@ -97,7 +97,8 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
   schema->log_name = plugin->info().log_name;
   schema->help = plugin->info().help;
   schema->aliases = Words(plugin->info().aliases);
-  schema->log_source = plugin->info().log_source;
+  const bool upper = (plugin->info().log_source & SLUICE_LOG_UPPER_EVENTS) != 0;
+  schema->log_source = plugin->info().log_source & ~uint32_t{SLUICE_LOG_UPPER_EVENTS};
   for (const sluice_field& field : plugin->fields()) {
     FieldInfo info = DescribeField(field);
     if (field.keyword != nullptr) info.keyword_id = AddKeyword(field, info, schema->id);
@@ -107,6 +108,8 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
   for (const sluice_event& event : plugin->events()) {
     const std::string_view names = event.name;
     EventInfo& info = schema->events.emplace_back(names.substr(0, names.find(' ')), View(event.help));
+    info.logged = info.name;
+    if (upper) std::ranges::transform(info.logged, info.logged.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     info.names = Words(event.name);
   }
   for (int d = 0; d < 2; ++d) {

@@ -419,15 +419,29 @@ void Dissector::StartParsing(FlowDissection& flow) {
   }
 }
 
-sluice_probe_input Dissector::ProbeInput(const FlowDissection& flow, Direction direction, Slice head) {
+sluice_probe_input Dissector::ProbeInput(const FlowFacts& facts, Direction direction, Slice head) {
   sluice_probe_input input{};
   input.struct_size = sizeof(input);
-  input.transport = flow.facts_.transport;
+  input.transport = facts.transport;
   input.direction = static_cast<uint32_t>(direction);
-  input.port[0] = flow.facts_.client_port;
-  input.port[1] = flow.facts_.server_port;
+  input.port[0] = facts.client_port;
+  input.port[1] = facts.server_port;
   input.head = {head.data(), head.size()};
   return input;
+}
+
+bool Dissector::SpeaksAsOther(const FlowFacts& facts, Direction direction, Slice head) {
+  const sluice_probe_input as_seen = ProbeInput(facts, direction, head);
+  sluice_probe_input turned = ProbeInput(facts, Opposite(direction), head);
+  std::swap(turned.port[0], turned.port[1]);
+  bool other = false;
+  for (const auto& schema : catalog_.schemas()) {
+    const Plugin& plugin = catalog_.plugin(schema->id);
+    if (!(plugin.info().transports & facts.transport)) continue;
+    if (plugin.Probe(as_seen, plugin_stats_[schema->id]).answer == SLUICE_PROBE_YES) return false;
+    other = other || plugin.Probe(turned, plugin_stats_[schema->id]).answer == SLUICE_PROBE_YES;
+  }
+  return other;
 }
 
 // The flow has its dissector, by the other direction's bytes.  It stays: yet rules may
@@ -435,7 +449,7 @@ sluice_probe_input Dissector::ProbeInput(const FlowDissection& flow, Direction d
 void Dissector::CheckSide(FlowDissection& flow, Direction direction, Slice head) {
   const size_t d = Index(direction);
   flow.sides_[d] = flow.schema_;
-  const sluice_probe_input input = ProbeInput(flow, direction, head);
+  const sluice_probe_input input = ProbeInput(flow.facts_, direction, head);
   const auto says = [&](const Schema& schema) {
     return catalog_.plugin(schema.id).Probe(input, plugin_stats_[schema.id]).answer;
   };
@@ -452,7 +466,7 @@ void Dissector::CheckSide(FlowDissection& flow, Direction direction, Slice head)
 
 bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
   const size_t d = Index(direction);
-  const sluice_probe_input input = ProbeInput(flow, direction, head);
+  const sluice_probe_input input = ProbeInput(flow.facts_, direction, head);
   bool undecided = false;
   for (const auto& schema : catalog_.schemas()) {
     const Plugin& plugin = catalog_.plugin(schema->id);

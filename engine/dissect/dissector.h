@@ -41,6 +41,9 @@ class Dissector {
 
   // A state for a flow; give it back with Close().
   FlowDissection* Open(const FlowFacts& facts);
+  // Whether the first bytes of a connection whose beginning was not seen speak as its other side:
+  // no protocol knows them as `direction`'s, and one does as the other's.
+  bool SpeaksAsOther(const FlowFacts& facts, Direction direction, Slice head);
   // In-order stream bytes, or one datagram (facts.transport says which).
   void Data(FlowDissection& flow, Direction direction, Slice bytes, Nanos now);
   void Gap(FlowDissection& flow, Direction direction, uint64_t bytes, Nanos now);
@@ -75,7 +78,7 @@ class Dissector {
   friend struct HostCalls;
 
   void Feed(FlowDissection& flow, Direction direction, Slice bytes);
-  static sluice_probe_input ProbeInput(const FlowDissection& flow, Direction direction, Slice head);
+  static sluice_probe_input ProbeInput(const FlowFacts& facts, Direction direction, Slice head);
   void CheckSide(FlowDissection& flow, Direction direction, Slice head);
   bool Probe(FlowDissection& flow, Direction direction, Slice head);
   void Bind(FlowDissection& flow, uint16_t schema);

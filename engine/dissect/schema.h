@@ -44,6 +44,7 @@ struct FieldInfo {
 struct EventInfo {
   std::string_view name, help;
   std::vector<std::string> names = {};  // also old ones
+  std::string logged = {};              // as EVE has it
   bool Answers(std::string_view to) const {
     return to == name || std::find(names.begin(), names.end(), to) != names.end();
   }

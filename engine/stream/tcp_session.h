@@ -77,6 +77,11 @@ class TcpSession {
                    SegmentPool& pool, StreamStats& stats, Sink& sink);
   // The flow ends: all that is in order is handed on, first of the side that sent a reset.
   void Flush(const StreamOptions& options, SegmentPool& pool, StreamStats& stats, Sink& sink);
+  // Who began was taken for the other side.  Before anything was handed on.
+  void SwapSides() noexcept {
+    std::swap(side_[0], side_[1]);
+    std::swap(reset_by_[0], reset_by_[1]);
+  }
   // A new session; the room that was needed once is kept.
   void Reset(SegmentPool& pool) noexcept;
 

@@ -281,6 +281,8 @@ enum {
   SLUICE_LOG_SENDER_V8 = 2, /* the sender under eve.compat 8, else the initiator */
   SLUICE_LOG_PACKET = 3,    /* the sender of the packet that made it known; where bytes
                                count once acknowledged, that is the receiver */
+  SLUICE_LOG_UPPER_EVENTS = 16 /* a flag beside them: EVE has the events' names in upper
+                                  case, as for some old protocols it always had */
 };
 
 typedef struct sluice_plugin {
@@ -290,7 +292,7 @@ typedef struct sluice_plugin {
   const char *help;     /* one line */
   const char *version;  /* of the plug-in, free text */
   uint32_t transports;  /* set of SLUICE_TCP, SLUICE_UDP */
-  uint32_t log_source;  /* SLUICE_LOG_* */
+  uint32_t log_source;  /* one of SLUICE_LOG_*, and flags */
   const char *ports;    /* usual ports, "tcp/80 tcp/8080 udp/53": seeds the
                            kernel's policy, never the decision; NULL */
 

@@ -85,5 +85,5 @@ int32_t Connection::Probe(const sluice_probe_input& input) {
 
 extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
     sluice::MakePlugin<http::Connection>("http", "Hypertext Transfer Protocol 1.0 and 1.1")
-        .Version("1.0").Aliases("http1").Ports("tcp/80 tcp/8080").Fields(http::kFields)
+        .Version("1.0").Aliases("http1").Ports("tcp/80 tcp/8080").LogSource(SLUICE_LOG_UPPER_EVENTS).Fields(http::kFields)
         .Events(http::kEvents).Stages(http::kRequestStages, http::kResponseStages);

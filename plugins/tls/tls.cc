@@ -704,6 +704,6 @@ class Tls {
 
 extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
     sluice::MakePlugin<sluice::tls::Tls>("tls", "TLS and SSL: handshakes and certificates")
-        .Version("1.0").Ports("tcp/443 tcp/465 tcp/853 tcp/993 tcp/995 tcp/8443").Aliases("ssl")
+        .Version("1.0").Ports("tcp/443 tcp/465 tcp/853 tcp/993 tcp/995 tcp/8443").Aliases("ssl").LogSource(SLUICE_LOG_UPPER_EVENTS)
         .Fields(sluice::tls::kFields).Forms(sluice::tls::kForms).Events(sluice::tls::kEvents)
         .Stages(sluice::tls::kClientStages, sluice::tls::kServerStages);

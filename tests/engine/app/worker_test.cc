@@ -11,6 +11,34 @@ namespace {
 
 Frame Udp(const std::string& payload) { return {.protocol = 17, .payload = payload}; }
 
+// The server's answer is the first that is seen: it says whose it is.
+TEST(Midstream, WhoSpeaksLikeAServerIsOne) {
+  WorkerOptions options;
+  options.stream.midstream = true;
+  Lab lab("alert line any any -> any any (line.verb; content:\"do\"; sid:1;)", options);
+  const Frame client{.payload = "do it\n"};
+  Frame server = Reverse(client);
+  server.payload = "200\n";
+  Frame bare = server;
+  bare.payload.clear();
+  lab.Send(bare);
+  lab.Send(server);
+  Frame request = client;
+  request.ack += 4;
+  lab.Send(request);
+  bare.seq += 4;
+  bare.ack += 6;
+  lab.Send(bare);
+  lab.Shutdown();
+  const auto flows = lab.Records("flow");
+  ASSERT_EQ(flows.size(), 1u);
+  EXPECT_EQ(flows[0]["dest_port"], 80);
+  EXPECT_EQ(flows[0]["app_proto"], "line");
+  EXPECT_EQ(flows[0]["flow"]["pkts_toserver"], 1);
+  EXPECT_EQ(flows[0]["flow"]["pkts_toclient"], 3);
+  ASSERT_EQ(lab.Records("alert").size(), 1u);
+}
+
 TEST(Verdict, PacketRuleDropsItsPacketAlone) {
   Lab lab("drop udp any any -> any any (content:\"evil\"; sid:1;)");
   lab.Send(Udp("evil"));
