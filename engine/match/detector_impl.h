@@ -192,7 +192,7 @@ struct Detector::Impl {
 
   // --------------------------------------------------------------- packets
   // Header, conditions, packet and payload tests of a kPacket rule on `buffer`.
-  bool TryPacketRule(uint32_t rank, Slice buffer, bool in_stream);
+  bool TryPacketRule(uint32_t rank, Slice payload);
 
   void OncePerFlow();
 

@@ -35,18 +35,19 @@ bool Detector::Impl::PayloadMatches(const CompiledRule& r, Slice buffer) {
   return true;
 }
 
-bool Detector::Impl::TryPacketRule(uint32_t rank, Slice buffer, bool in_stream) {
+bool Detector::Impl::TryPacketRule(uint32_t rank, Slice payload) {
   const CompiledRule& r = rp->compiled[rank];
   confirm.contexts.count = 0;
   if (fired[rank] == packet_no || !(r.directions & 1 << d())) return false;
   if (!HeaderMatches(r, 0) || !AppMatches(r)) return false;
+  if (r.reassembled_only && r.has_payload) return false;
   ++stats.candidates;
   if (!ConditionsHold(r, context.direction) || !PacketTestsHold(r)) return false;
   if (!r.payload.empty()) {
     ++stats.confirms;
-    if (!PayloadMatches(r, buffer)) return false;
+    if (!PayloadMatches(r, payload)) return false;
   }
-  Fire(rank, nullptr, context.direction, in_stream);
+  Fire(rank, nullptr, context.direction, false);
   return true;
 }
 
@@ -54,7 +55,7 @@ void Detector::Impl::OncePerFlow() {
   FlowVars* vars = context.flow ? context.flow->vars : nullptr;
   if (!vars || !vars->once_[d()]) {
     if (vars) vars->once_[d()] = true;
-    for (uint32_t rank : rp->address_rules) TryPacketRule(rank, {}, false);
+    for (uint32_t rank : rp->address_rules) TryPacketRule(rank, {});
   }
   if (!vars) return;
   const FlowContext& f = *context.flow;
@@ -64,7 +65,7 @@ void Detector::Impl::OncePerFlow() {
   if (known == before) return;
   for (uint32_t rank : rp->protocol_rules) {
     const uint8_t needs = rp->compiled[rank].protocol_needs;
-    if ((known & needs) == needs && (before & needs) != needs) TryPacketRule(rank, {}, false);
+    if ((known & needs) == needs && (before & needs) != needs) TryPacketRule(rank, {});
   }
 }
 
@@ -102,7 +103,7 @@ void Detector::Impl::TryRules() {
                    on_packet ? RuleLook::Where::kPacket : RuleLook::Where::kStream, direction, true);
     }
     Costed(t.rank, [&] {
-      return on_packet ? TryPacketRule(t.rank, context.packet->payload, false) : TryStreamRule(t.rank, direction);
+      return on_packet ? TryPacketRule(t.rank, context.packet->payload) : TryStreamRule(t.rank, direction);
     });
     if (Watches(t.rank)) [[unlikely]] EndLook(fired[t.rank] == packet_no);
   }

@@ -72,6 +72,7 @@ void Classify(const Rule& rule, CompiledRule* c) {
     if (flow) {
       needs_packet |= flow->no_stream;
       wants_stream_only |= flow->only_stream;
+      c->reassembled_only |= flow->only_stream;
       conditions |=
           flow->established || flow->not_established || flow->only_frag || flow->no_frag;
     } else {

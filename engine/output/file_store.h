@@ -35,7 +35,7 @@ struct StoreMessage {
 };
 
 struct FileStoreOptions {
-  std::string directory;
+  std::string directory = {};
   uint32_t max_files = 4096;      // being written at a time
   uint32_t max_open_files = 128;  // of them with a descriptor
 };

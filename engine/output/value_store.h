@@ -30,7 +30,7 @@ struct ValueMessage {
 };
 
 struct ValueStoreOptions {
-  std::map<std::string, std::string, std::less<>> directories;  // by dissector
+  std::map<std::string, std::string, std::less<>> directories = {};  // by dissector
   uint64_t max_files = 65'536, max_bytes = uint64_t{1} << 30;   // values; not their facts
 };
 

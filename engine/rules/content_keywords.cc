@@ -411,16 +411,29 @@ KeywordResult UriLen(RuleContext& c, std::string_view value, std::string_view) {
   return {};
 }
 
+bool TakeBase64Option(const std::vector<std::string_view>& words, Base64Decode* decode) {
+  if (words.size() != 2) return false;
+  const auto n = ParseNumber<uint32_t>(words[1]);
+  if (!n) return false;
+  if (words[0] == "offset") {
+    decode->offset = *n;
+  } else if (words[0] == "bytes" && *n > 0) {
+    decode->bytes = *n;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 KeywordResult Base64DecodeKeyword(RuleContext& c, std::string_view value, std::string_view) {
   Base64Decode decode;
   if (!Trim(value).empty()) {
     for (const std::string_view part : Split(value, ',')) {
-      const auto words = SplitWords(part);
-      const auto n = words.size() == 2 ? ParseNumber<uint32_t>(words[1]) : std::nullopt;
-      if (part == "relative") decode.relative = true;
-      else if (words.size() == 2 && words[0] == "bytes" && n && *n > 0) decode.bytes = *n;
-      else if (words.size() == 2 && words[0] == "offset" && n) decode.offset = *n;
-      else return Bad(fmt::format("\"{}\" is not an option; bytes n, offset n, relative are", part));
+      if (part == "relative") {
+        decode.relative = true;
+      } else if (!TakeBase64Option(SplitWords(part), &decode)) {
+        return Bad(fmt::format("\"{}\" is not an option; bytes n, offset n, relative are", part));
+      }
     }
   }
   c.Add(c.Target(decode.relative), decode);

@@ -57,7 +57,7 @@ KeywordResult OldFileContent(RuleContext& c, std::string_view value, std::string
 KeywordResult FileSize(RuleContext& c, std::string_view value, std::string_view) {
   const auto test = ParseUintTest(value);
   if (!test) return std::unexpected(test.error());
-  c.rule.file_tests.push_back(FileSizeTest{*test});
+  c.rule.file_tests.emplace_back(std::in_place_type<FileSizeTest>, FileSizeTest{*test});
   return {};
 }
 

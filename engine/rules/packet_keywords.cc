@@ -26,9 +26,14 @@ KeywordResult NumberOf(RuleContext& c, std::string_view value, std::string_view)
 
 // "x10" is hexadecimal, too.
 KeywordResult Tos(RuleContext& c, std::string_view value, std::string_view name) {
-  std::string text(Trim(value));
-  const size_t at = text.starts_with('!') ? 1 : 0;
-  if (text.size() > at && (text[at] == 'x' || text[at] == 'X')) text.insert(at, "0");
+  std::string_view number = Trim(value);
+  std::string text;
+  if (number.starts_with('!')) {
+    text = "!";
+    number.remove_prefix(1);
+  }
+  if (number.starts_with('x') || number.starts_with('X')) text += '0';
+  text += number;
   return NumberOf<PacketField::kTos>(c, text, name);
 }
 

@@ -544,6 +544,17 @@ TEST(Stream, UnreassembledSegmentIsInspectedAsPayload) {
   EXPECT_EQ(bench.Send("evil"), Sids{1});
 }
 
+TEST(Stream, OnlyStreamLooksAtNoSegmentForItself) {
+  Rule rule = PayloadRule(1, {Content("evil")}, "tcp");
+  FlowTest flow;
+  flow.only_stream = true;
+  rule.flow_conditions.push_back(flow);
+  Bench bench(CompileRules({rule}));
+  bench.Tcp();
+  EXPECT_EQ(bench.Send("evil"), Sids{}) << "data of a reset, say";
+  EXPECT_EQ(bench.Segment("evil"), Sids{1});
+}
+
 // The law of cuts: however the segments fall, a content rule fires once.
 TEST(Stream, EveryCutFiresOnce) {
   const std::string text = "..evil then tail..";
