@@ -75,22 +75,31 @@ pid_t ParentOf(pid_t pid) {
   return parent;
 }
 
-// The mount namespace of our outermost ancestor that we may look at; empty if it is our own.
-std::string OuterMountNamespace() {
-  struct stat own {}, other {};
-  std::string outer;
-  if (stat("/proc/self/ns/mnt", &own) != 0) return outer;
+bool IsSameFile(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
+
+// Our outermost ancestor that we may look at and that has our root directory, if it has another
+// mount namespace; else 0.  Beyond a chroot paths mean something else.
+pid_t OuterProcess() {
+  struct stat own_space {}, own_root {}, space {}, root {};
+  pid_t outer = 0;
+  if (stat("/proc/self/ns/mnt", &own_space) != 0 || stat("/", &own_root) != 0) return outer;
   for (pid_t pid = getppid(); pid > 0; pid = ParentOf(pid)) {
-    const std::string path = fmt::format("/proc/{}/ns/mnt", pid);
-    if (stat(path.c_str(), &other) == 0) outer = other.st_ino == own.st_ino ? "" : path;
+    if (stat(fmt::format("/proc/{}/root/", pid).c_str(), &root) == 0 && !IsSameFile(root, own_root)) break;
+    if (stat(fmt::format("/proc/{}/ns/mnt", pid).c_str(), &space) == 0) outer = IsSameFile(space, own_space) ? 0 : pid;
   }
   return outer;
 }
 
-// In a child process: the bpffs at `dir` as those in `outer` see it, mounted there if need be.
-[[noreturn]] void Lend(const std::string& outer, const std::string& dir, int socket_fd) {
-  const FileDescriptor space(open(outer.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!space || setns(space.get(), CLONE_NEWNS) != 0 || !MakeDirectory(dir)) _exit(1);
+// Into the mount namespace of a process, and to its root: joining alone leads out of a chroot.
+bool JoinMounts(pid_t pid) {
+  const FileDescriptor space(open(fmt::format("/proc/{}/ns/mnt", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor root(open(fmt::format("/proc/{}/root/", pid).c_str(), O_PATH | O_CLOEXEC));
+  return space && root && setns(space.get(), CLONE_NEWNS) == 0 && fchdir(root.get()) == 0 && chroot(".") == 0;
+}
+
+// In a child process: the bpffs at `dir` as `outer` sees it, mounted there if need be.
+[[noreturn]] void Lend(pid_t outer, const std::string& dir, int socket_fd) {
+  if (!JoinMounts(outer) || !MakeDirectory(dir)) _exit(1);
   if (!IsBpffs(dir) && !MountBpffs(dir)) _exit(1);
   const FileDescriptor tree(open_tree(AT_FDCWD, dir.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
   _exit(tree && SendDescriptor(socket_fd, tree.get()) ? 0 : 1);
@@ -99,7 +108,7 @@ std::string OuterMountNamespace() {
 // `ip netns exec` gives its command a mount namespace, and a bpffs mounted there would end with
 // it: links would detach, drops be lifted, and nobody outside could list them.  So it is mounted
 // in the namespace that we came from, and shown here too.  False: that cannot be done.
-bool Borrow(const std::string& outer, const std::string& dir) {
+bool Borrow(pid_t outer, const std::string& dir) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
   FileDescriptor own(ends[0]), other(ends[1]);
@@ -182,13 +191,13 @@ bool IsBpffs(const std::string& dir) {
   return statfs(dir.c_str(), &fs) == 0 && fs.f_type == kBpfFsMagic;
 }
 
-bool InOwnMountNamespace() { return !OuterMountNamespace().empty(); }
+bool InOwnMountNamespace() { return OuterProcess() != 0; }
 
 Result<void> EnsureBpffs(const std::string& dir) {
   if (auto made = MakeDirectory(dir); !made) return made;
   // Also a directory made just now inside a bpffs: it needs no mount of its own.
   if (IsBpffs(dir)) return {};
-  if (const std::string outer = OuterMountNamespace(); !outer.empty() && Borrow(outer, dir) && IsBpffs(dir)) return {};
+  if (const pid_t outer = OuterProcess(); outer != 0 && Borrow(outer, dir) && IsBpffs(dir)) return {};
   return MountBpffs(dir);
 }
 
