@@ -277,6 +277,7 @@ static __noinline __u32 emit(struct emit *e)
 		emit_pieces(e);
 	} else if (e->header_len + e->take > TAP_MAX_DATA) {
 		count_n(TAP_LOST_UNSPLIT_BYTES, e->take);
+		e->lost_slices++;
 		return TAP_EXIT_LOST_SIZE;
 	} else {
 		if (!e->take)

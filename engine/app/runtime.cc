@@ -188,6 +188,7 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.stream.memcap = o.stream_memcap;
   w.stream.overlap = ParseOverlap(o.overlap_policy);
   w.stream.urgent = ParseUrgent(o.urgent_policy);
+  w.stream.drops_packets = o.simulate_ips;
   w.stream.urgent_past_limit = ParseUrgent(o.urgent_past_limit);
   w.dissect.files = {.md5 = o.hash_md5, .sha1 = o.hash_sha1, .sha256 = o.hash_sha256, .magic = o.file_magic};
   w.detect.max_alerts = o.max_alerts;

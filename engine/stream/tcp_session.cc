@@ -103,6 +103,8 @@ void TcpSession::CheckFlags(Pass& pass) const {
 void TcpSession::HandleSegment(Pass& pass) {
   const Side& sender = side_[Index(pass.d)];
   pass.outcome.accepted = true;
+  // Where one side alone is seen, its going on is the answer to its SYN.
+  if (pass.options.async_oneside) side_[Index(pass.d)].tentative = false;
   if (pass.Has(kTcpRst) && !ResetHolds(sender, pass.packet.tcp.seq)) return pass.Raise(StreamEvent::kRstInvalidAck);
   if (!TimestampHolds(pass)) {
     ++pass.stats.invalid_timestamp;
@@ -299,17 +301,19 @@ void TcpSession::HandlePayload(Pass& pass) {
 UrgentPolicy TcpSession::PolicyOfUrgent(Pass& pass) const {
   const TcpView& tcp = pass.packet.tcp;
   if (!pass.Has(kTcpUrg) || tcp.urgent == 0 || tcp.urgent > pass.packet.payload.size()) return UrgentPolicy::kInline;
-  const UrgentPolicy policy = pass.options.urgent;
-  if (policy != UrgentPolicy::kOutOfBand || side_[Index(pass.d)].num_urgent < kMaxUrgent) return policy;
-  pass.Raise(Event::kReassemblyUrgentOobLimitReached);
-  return pass.options.urgent_past_limit;
+  UrgentPolicy policy = pass.options.urgent;
+  if (policy == UrgentPolicy::kOutOfBand && side_[Index(pass.d)].num_urgent >= kMaxUrgent) {
+    pass.Raise(Event::kReassemblyUrgentOobLimitReached);
+    policy = pass.options.urgent_past_limit;
+  }
+  return policy == UrgentPolicy::kDrop && !pass.options.drops_packets ? UrgentPolicy::kOutOfBand : policy;
 }
 
 // `bytes` at `offset` are what is left of a payload that began at `payload_at`.
 void TcpSession::AddPayload(Pass& pass, uint64_t offset, Slice bytes, uint64_t payload_at) {
   Side& side = side_[Index(pass.d)];
   const UrgentPolicy policy = PolicyOfUrgent(pass);
-  if (policy == UrgentPolicy::kDrop && pass.options.inline_mode) {
+  if (policy == UrgentPolicy::kDrop) {
     pass.outcome.drop = true;
     return;
   }

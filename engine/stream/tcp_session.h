@@ -27,7 +27,7 @@ enum class UrgentPolicy : uint8_t {
   kOutOfBand,  // no part of the stream: what a host's read() gives by default
   kInline,     // part of it: SO_OOBINLINE
   kGap,        // lost
-  kDrop,       // inline, the whole packet is dropped; else as kInline
+  kDrop,       // the whole packet is dropped; as kOutOfBand where packets cannot be
 };
 
 struct StreamOptions {
@@ -38,7 +38,8 @@ struct StreamOptions {
   size_t memcap = 256u << 20;      // bytes of waiting segments per worker
   OverlapPolicy overlap = OverlapPolicy::kBsd;
   UrgentPolicy urgent = UrgentPolicy::kOutOfBand;
-  UrgentPolicy urgent_past_limit = UrgentPolicy::kDrop;  // not kOutOfBand
+  UrgentPolicy urgent_past_limit = UrgentPolicy::kDrop;
+  bool drops_packets = false;      // what is to be dropped goes no further: not so live, where it has gone
 };
 
 enum class TcpState : uint8_t {

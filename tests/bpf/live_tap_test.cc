@@ -516,18 +516,25 @@ TEST_F(LiveTapTest, WhatFitsNoRecordIsCountedAsLost) {
   options.interfaces = {"lo"};
   options.policies = {{.kind = TapPolicy::Kind::kDefault, .action = TapPolicy::Action::kInspect}};
   OpenLive(options);
-  pair_->server.Inside([&] {
-    const int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    Bytes echo_reply(30000);
-    EXPECT_GT(sendto(fd, echo_reply.data(), echo_reply.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
-    close(fd);
-  });
+  const auto send = [&](size_t bytes) {
+    pair_->server.Inside([&] {
+      const int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      const Bytes echo_reply(bytes);
+      EXPECT_GT(sendto(fd, echo_reply.data(), bytes, 0, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+      close(fd);
+    });
+  };
+  send(30000);
   EXPECT_EQ(Delta(TAP_EXIT_LOST_SIZE), 1u);
   EXPECT_GT(Delta(TAP_LOST_UNSPLIT_BYTES), 29000u);
   EXPECT_TRUE(Records().empty());
+  send(100);
+  const auto records = Records();
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].header.lost_slices, 1u) << "the flow knows of it";
 }
 
 TEST_F(LiveTapTest, DetachLeavesNothingRunning) {

@@ -432,6 +432,13 @@ const SynDataCase kSynData[] = {
 INSTANTIATE_TEST_SUITE_P(Rfc7413, SynData, ::testing::ValuesIn(kSynData),
                          [](const auto& c) { return c.param.name; });
 
+TEST_F(Session, OfOneSideAloneDataOfASynIsOfTheStreamOnceItGoesOn) {
+  options.async_oneside = true;
+  Send(kC, kTcpSyn, 1000, 0, "early");
+  Send(kC, kTcpAck, 1006, 5001, "later");
+  EXPECT_EQ(to.data[0], "earlylater");
+}
+
 TEST_F(Session, DataOfASynThatNobodyAnswersIsNoStream) {
   Send(kC, kTcpSyn, 1000, 0, "early");
   Flush();
@@ -484,14 +491,24 @@ INSTANTIATE_TEST_SUITE_P(Rfc6093, Urgent, ::testing::ValuesIn(kUrgentCases),
 
 TEST_F(Session, UrgentPacketsAreDroppedWhereTheyCanBe) {
   options.urgent = UrgentPolicy::kDrop;
-  options.inline_mode = true;
+  options.inline_mode = options.drops_packets = true;
   Handshake();
-  EXPECT_TRUE(SendUrgent(kC, 1001, 5001, "X", 1).drop);
+  EXPECT_TRUE(SendUrgent(kC, 1001, 5001, "Xa", 1).drop);
   EXPECT_EQ(to.data[0], "");
-  options.inline_mode = false;
-  EXPECT_FALSE(SendUrgent(kC, 1001, 5001, "X", 1).drop);
-  Send(kS, kTcpAck, 5001, 1002);
-  EXPECT_EQ(to.data[0], "X");
+  // Live the host has it already: it is looked at as the host reads it.
+  options.drops_packets = false;
+  EXPECT_FALSE(SendUrgent(kC, 1001, 5001, "Xa", 1).drop);
+  EXPECT_EQ(to.data[0], "a");
+}
+
+TEST_F(Session, PastTheLimitUrgentPacketsThatCannotBeDroppedAreStillRead) {
+  options.inline_mode = true;
+  options.depth = 0;
+  Handshake();
+  uint32_t at = 1001;
+  for (; at < 1001 + 2 * 65540u; at += 2) SendUrgent(kC, at, 5001, "!a", 1);
+  EXPECT_EQ(to.data[0], std::string(65540, 'a'));
+  EXPECT_EQ(stats.events[static_cast<size_t>(StreamEvent::kReassemblyUrgentOobLimitReached)], 5u);
 }
 
 // Any cut and any order of the segments gives the same bytes, both ways to hand on.
