@@ -174,6 +174,7 @@ Result<Options> BuildOptions(const CommandLine& line) {
 WorkerOptions MakeWorkerOptions(const Options& o) {
   WorkerOptions w;
   [[maybe_unused]] const auto checked = SetDecodeOptions(o, &w);  // by BuildOptions()
+  w.elephant = {o.elephant_bytes, static_cast<uint32_t>(o.elephant_seconds)};
   w.flow.capacity = static_cast<uint32_t>(o.flow_capacity);
   w.flow.tcp = {{Seconds(o.tcp_new), Seconds(o.tcp_established), Seconds(o.tcp_closed), Seconds(100)}};
   w.flow.udp = {{Seconds(o.udp_new), Seconds(o.udp_established), Seconds(o.udp_established), Seconds(100)}};

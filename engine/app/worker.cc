@@ -223,6 +223,16 @@ void Worker::ProcessInFlow(const Packet& packet) {
   if (packet_log_.holds()) HoldPacket(packet, *state);
 }
 
+void Worker::CountRate(Flow& flow, Direction direction, uint64_t bytes) {
+  const uint64_t recent = StateOf(flow).rates[Index(direction)].Add(now_, bytes);
+  if (recent >= options_.elephant.bytes) MarkElephant(flow, Index(direction));
+}
+
+void Worker::MarkElephant(Flow& flow, size_t direction) {
+  stats_.flows_elephant += flow.elephant == 0;
+  flow.elephant |= static_cast<uint8_t>(1 << direction);
+}
+
 void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
   const size_t d = Index(direction);
   if (flow.packets[d] == 0) {
@@ -231,6 +241,7 @@ void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
   }
   ++flow.packets[d];
   flow.bytes[d] += packet.wire_len;
+  if (options_.elephant.bytes > 0) CountRate(flow, direction, packet.wire_len);
   flow.seen[d] = true;
   flow.min_ttl[d] = std::min(flow.min_ttl[d], packet.ttl);
   flow.max_ttl[d] = std::max(flow.max_ttl[d], packet.ttl);
@@ -281,6 +292,7 @@ Direction Worker::Oriented(const Packet& packet, Flow& flow, FlowWork& state, Di
   table_.SwapDirections(flow);
   state.session.SwapSides();
   std::swap(state.macs[0], state.macs[1]);
+  std::swap(state.rates[0], state.rates[1]);
   return Opposite(direction);
 }
 
@@ -360,6 +372,7 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
     context.app_failed = dissection->failed();
   }
   context.id = flow.id;
+  context.elephant = flow.elephant;
   context.vars = &state.vars;
   PacketContext packet_context;
   packet_context.packet = &packet;

@@ -21,6 +21,7 @@
 #include "engine/decode/defrag.h"
 #include "engine/dissect/dissector.h"
 #include "engine/dissect/outcome.h"
+#include "engine/flow/byte_rate.h"
 #include "engine/flow/flow_table.h"
 #include "engine/match/match.h"
 #include "engine/output/eve_log.h"
@@ -42,6 +43,7 @@ struct WorkerOptions {
   PacketLogOptions packet_log;
   std::set<std::string, std::less<>> keep_values_of;  // dissectors
   uint64_t keep_depth = 1u << 20;   // as stream.depth, where files are kept
+  ByteRateOptions elephant;
   bool track_recursion = true;      // the same ends inside and outside a tunnel: two flows
   bool inline_verdicts = false;     // drop rules drop: live, or --simulate-ips
   ExceptionPolicies exceptions{};   // none drops unless verdicts are given
@@ -90,6 +92,7 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
       exceptions{};  // by target and what was done
   uint64_t bypassed_packets = 0, bypassed_bytes = 0;  // that came and that nothing looked at
   uint64_t kernel_packets = 0, kernel_bytes = 0;      // that the kernel kept
+  uint64_t flows_elephant = 0;                        // past the rate of WorkerOptions::elephant
   uint64_t flows_bypassed = 0;                        // that have ended
   std::array<uint64_t, static_cast<size_t>(Layer::kMax)> layers{};  // headers decoded
   std::array<uint64_t, static_cast<size_t>(DecodeEvent::kMax)> decode_events{};
@@ -168,6 +171,8 @@ class Worker {
   FlowTable::Hit EndForReuse(const Packet& packet, Flow& flow);
   FlowWork& StateOf(Flow& flow);
   std::span<const ExceptionView> ExceptionsOf(const Flow& flow);
+  void MarkElephant(Flow& flow, size_t direction);
+  void CountRate(Flow& flow, Direction direction, uint64_t bytes);
   void UpdateFlow(const Packet& packet, Flow& flow, Direction direction);
   bool ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direction direction,
                   bool* in_stream);

@@ -124,6 +124,7 @@ void Worker::CollectVerdictCounters(NamedCounters* out) const {
   add("flow_bypassed.local_bytes", s.bypassed_bytes);
   add("flow_bypassed.pkts", s.kernel_packets);
   add("flow_bypassed.bytes", s.kernel_bytes);
+  add("flow.elephant", s.flows_elephant);
   add("flow_bypassed.closed", s.flows_bypassed);
   for (size_t i = 0; i < kNumExceptionTargets; ++i) {
     const ExceptionPolicy policy = options_.exceptions[i];

@@ -126,6 +126,9 @@ Worker::FlowWork& Worker::StateOf(Flow& flow) {
     if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowWork>());
     flow.user = free_states_.back().release();
     free_states_.pop_back();
+    if (options_.elephant.bytes > 0) {
+      for (ByteRate& rate : static_cast<FlowWork*>(flow.user)->rates) rate.Use(options_.elephant.seconds);
+    }
     if (community_seed_) {
       AppendCommunityId(flow.tuple, *community_seed_,
                         &static_cast<FlowWork*>(flow.user)->community_id);
@@ -181,7 +184,10 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     stats_.flows_bypassed += flow.bypass != FlowBypass::kNone;
     FlowView view = ViewOf(flow, *state);
     view.exceptions = ExceptionsOf(flow);
-    if (!state->quiet_flow) eve_writer_.FlowRecord(view, reason, now_);
+    if (!state->quiet_flow) {
+      eve_writer_.FlowRecord(view, reason, now_);
+      eve_writer_.NetflowRecords(view, now_);
+    }
     if (state->dissection != nullptr) {
       CountProtocol(flow, *state);
       stats_.flows_failed[flow.tuple.ip_protocol != kTcp] += state->dissection->failed();
@@ -199,6 +205,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     for (StreamText& text : state->text) text.bytes.clear();
     state->community_id.clear();
     state->macs[0].count = state->macs[1].count = 0;
+    for (ByteRate& rate : state->rates) rate.Clear();
     state->stream_events.clear();
     state->counted = nullptr;
     state->errors = 0;
@@ -223,6 +230,7 @@ void Worker::KernelFlowEnd(const Tuple& tuple, const uint64_t (&packets)[2],
     const uint64_t more_bytes = bytes[d] - std::min(bytes[d], flow->bytes[ours]);
     flow->packets[ours] += more_packets;
     flow->bytes[ours] += more_bytes;
+    if (MustHaveReached(options_.elephant, more_bytes, now_ - flow->start)) MarkElephant(*flow, ours);
     if (flow->bypass != FlowBypass::kCapture) continue;
     flow->bypassed_packets[ours] += more_packets;
     flow->bypassed_bytes[ours] += more_bytes;

@@ -10,10 +10,9 @@
 
 #include "engine/app/raw_window.h"
 #include "engine/app/worker.h"
+#include "engine/decode/ip_protocol.h"
 
 namespace sluice {
-
-inline constexpr uint8_t kTcp = 6;
 
 inline bool IsReject(Action action) { return action >= Action::kReject; }
 
@@ -40,6 +39,7 @@ struct Worker::FlowWork {
   StreamText text[2];  // if some log shows payloads
   std::string community_id;
   MacSet macs[2];  // by Direction of the sender
+  ByteRate rates[2];  // by Direction; if elephants are looked for
   std::vector<StreamEvent> stream_events;  // of the current packet, each once
   const Schema* counted = nullptr;         // the protocol already in flows_by_schema
   bool keeps_files = false;                // its stream goes deeper

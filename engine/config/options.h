@@ -97,6 +97,7 @@ struct Options {
 
   // Flows and streams.
   uint64_t flow_capacity = 1u << 18;
+  uint64_t elephant_bytes = 0, elephant_seconds = 10;  // 0 bytes: no flow is one
   uint64_t tcp_new = 60, tcp_established = 600, tcp_closed = 60;  // seconds idle
   uint64_t udp_new = 30, udp_established = 300;
   uint64_t icmp_new = 30, icmp_established = 300;

@@ -425,6 +425,8 @@ std::vector<Setting> MakeSettings() {
   add("datasets.allow-absolute", "datasets.rules.allow-absolute-filenames", "... and outside of data-dir", Bool(&O::datasets_allow_absolute));
   add("plugins.directories", "", "further directories of dissectors", Texts(&O::plugin_dirs));
   add("flow.capacity", "", "flows per worker; the longest idle is evicted", Integer(&O::flow_capacity, 1, 1u << 26));
+  add("flow.elephant-bytes", "flow.rate-tracking.bytes", "of a direction within elephant-seconds make the flow an elephant; 0: none is", Size(&O::elephant_bytes));
+  add("flow.elephant-seconds", "flow.rate-tracking.interval", "seconds that these bytes are counted for", Integer(&O::elephant_seconds, 1, 3600));
   add("flow.tcp-new", "flow-timeouts.tcp.new", "seconds idle before the handshake is complete", Integer(&O::tcp_new, 1, 1u << 30));
   add("flow.tcp-established", "flow-timeouts.tcp.established", "seconds idle", Integer(&O::tcp_established, 1, 1u << 30));
   add("flow.tcp-closed", "flow-timeouts.tcp.closed", "seconds after the end", Integer(&O::tcp_closed, 0, 1u << 30));

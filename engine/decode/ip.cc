@@ -2,13 +2,14 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/decode/ip_protocol.h"
 #include "engine/decode/layers.h"
 
 namespace sluice::layers {
 namespace {
 
-constexpr uint8_t kHopByHop = 0, kIpInIp = 4, kIpv6InIp = 41, kRouting = 43, kFragment = 44,
-                  kGre = 47, kAh = 51, kIcmp = 1, kIcmp6 = 58, kNone = 59, kDestination = 60,
+// Extension headers of IPv6.
+constexpr uint8_t kHopByHop = 0, kRouting = 43, kFragment = 44, kNone = 59, kDestination = 60,
                   kMobility = 135, kHip = 139, kShim6 = 140;
 constexpr int kMaxExtensionHeaders = 16;
 

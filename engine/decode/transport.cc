@@ -2,13 +2,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/decode/ip_protocol.h"
 #include "engine/decode/layers.h"
 
 namespace sluice {
 namespace layers {
 namespace {
-
-constexpr uint8_t kIcmp = 1, kIgmp = 2, kTcp = 6, kUdp = 17, kEsp = 50, kIcmp6 = 58, kSctp = 132;
 
 uint64_t Sum(Slice bytes, uint64_t sum) {
   size_t i = 0;
@@ -346,7 +345,7 @@ bool ReadQuoted(const Packet& packet, QuotedEnds* ends) noexcept {
   const bool v4 = ip[0] >> 4 == 4;
   const size_t header = v4 ? (ip[0] & 15) * 4u : 40, address = v4 ? 4 : 16;
   ends->protocol = ip[v4 ? 9 : 6];
-  if (ends->protocol != layers::kTcp && ends->protocol != layers::kUdp) return false;
+  if (ends->protocol != kTcp && ends->protocol != kUdp) return false;
   if (header < 20 || ip.size() < header + 4) return false;
   const uint8_t* at = &ip[v4 ? 12 : 8];
   ends->source.version = ends->destination.version = v4 ? 4 : 6;

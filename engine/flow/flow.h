@@ -45,6 +45,7 @@ struct Flow {
   bool alerted = false;
   bool dropped = false;  // verdict: all further packets
   bool passed = false;   // a pass rule took it out of inspection
+  uint8_t elephant = 0;  // bit per Direction: it has been past the rate of one
   bool drop_logged[2] = {false, false};  // by Direction: has a drop record
   uint8_t exceptions = 0;                // bits: the exceptional states it was in
   FlowBypass bypass = FlowBypass::kNone;

@@ -10,11 +10,10 @@
 #include <new>
 
 #include "engine/base/cycles.h"
+#include "engine/decode/ip_protocol.h"
 
 namespace sluice {
 namespace {
-
-constexpr uint8_t kTcp = 6, kUdp = 17, kIcmp = 1, kIcmp6 = 58;
 
 struct End {
   const Address* address;
@@ -226,6 +225,7 @@ void FlowTable::SwapDirections(Flow& flow) noexcept {
   std::swap(flow.tcp_flags[0], flow.tcp_flags[1]);
   std::swap(flow.seen[0], flow.seen[1]);
   std::swap(flow.min_ttl[0], flow.min_ttl[1]);
+  flow.elephant = static_cast<uint8_t>(flow.elephant >> 1 | (flow.elephant & 1) << 1);
   std::swap(flow.max_ttl[0], flow.max_ttl[1]);
 }
 

@@ -308,6 +308,18 @@ bool Detector::Impl::StreamSizeMatches(const StreamSizeTest& t) const {
   return false;
 }
 
+bool Detector::Impl::ElephantMatches(const ElephantTest& t) const {
+  if (!context.flow) return false;
+  const uint8_t elephant = context.flow->elephant;
+  switch (t.side) {
+    case ElephantTest::Side::kToServer: return elephant & 1;
+    case ElephantTest::Side::kToClient: return elephant & 2;
+    case ElephantTest::Side::kEither: return elephant != 0;
+    case ElephantTest::Side::kBoth: return elephant == 3;
+  }
+  return false;
+}
+
 bool Detector::Impl::FlowNumberMatches(const FlowNumberTest& t) const {
   const FlowContext* f = context.flow;
   if (!f) return false;
@@ -376,6 +388,7 @@ bool Detector::Impl::ConditionHolds(const FlowCondition& condition, Direction d)
   if (const auto* size = std::get_if<StreamSizeTest>(&condition)) return StreamSizeMatches(*size);
   if (const auto* count = std::get_if<FlowNumberTest>(&condition)) return FlowNumberMatches(*count);
   if (const auto* app = std::get_if<AppProtocolTest>(&condition)) return AppProtocolMatches(*app);
+  if (const auto* elephant = std::get_if<ElephantTest>(&condition)) return ElephantMatches(*elephant);
   return true;
 }
 

@@ -134,6 +134,8 @@ struct Detector::Impl {
 
   bool FlowNumberMatches(const FlowNumberTest& t) const;
 
+  bool ElephantMatches(const ElephantTest& t) const;
+
   bool AppProtocolMatches(const AppProtocolTest& t) const;
 
   bool ConditionHolds(const FlowCondition& condition, Direction d);

@@ -122,6 +122,7 @@ struct FlowContext {
   uint64_t packets[2] = {0, 0};  // by Direction, this packet included
   uint64_t bytes[2] = {0, 0};
   uint64_t stream_bytes[2] = {0, 0};     // stream_size: sequence space used
+  uint8_t elephant = 0;                  // Flow::elephant
   const Schema* app = nullptr;           // the dissector's schema once known
   const Schema* app_original = nullptr;  // before a hand-over
   bool app_failed = false;               // no dissector will be found

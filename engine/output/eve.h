@@ -176,6 +176,8 @@ class EveWriter {
                   const FileInfo& file);
   void Anomaly(const Packet& packet, const FlowView& flow, const AnomalyView& anomaly);
   void FlowRecord(const FlowView& flow, FlowEndReason reason, Nanos now);
+  // One for each direction that had packets; only if the type was asked for by name.
+  void NetflowRecords(const FlowView& flow, Nanos now);
   // `flow` and `packet` that caused it, if any did.
   void Enforcement(Nanos now, const FlowView& flow, const Packet* packet, const EnforcementView& what);
   // Counters by dotted name, sorted; `uptime` in seconds.
@@ -235,6 +237,10 @@ class EveWriter {
   void AlertFiles(const Transaction& tx);
   void FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert);
   void TcpFlags(const Flow& flow);
+  void TcpFlagNames(uint8_t flags);
+  void Span(const Flow& flow);
+  void Elephant(const Flow& flow);
+  void NetflowRecord(const FlowView& view, size_t direction, Nanos now);
   void Bypassed(const Flow& flow);
   void Exceptions(const FlowView& view);
   Slice Masked(Slice bytes, const FlowView& flow);

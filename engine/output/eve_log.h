@@ -37,6 +37,8 @@ class EveLog {
   template <typename... A>
   void FlowRecord(const A&... a) { for (EveWriter& w : writers_) w.FlowRecord(a...); }
   template <typename... A>
+  void NetflowRecords(const A&... a) { for (EveWriter& w : writers_) w.NetflowRecords(a...); }
+  template <typename... A>
   void Enforcement(const A&... a) { for (EveWriter& w : writers_) w.Enforcement(a...); }
   template <typename... A>
   void Stats(const A&... a) { for (EveWriter& w : writers_) w.Stats(a...); }

@@ -164,6 +164,17 @@ KeywordResult FlowDirectionNumber(RuleContext& c, std::string_view value, std::s
   return {};
 }
 
+KeywordResult Elephant(RuleContext& c, std::string_view value, std::string_view) {
+  using Side = ElephantTest::Side;
+  static constexpr std::pair<std::string_view, Side> kSides[] = {
+      {"toserver", Side::kToServer}, {"toclient", Side::kToClient}, {"either", Side::kEither}, {"both", Side::kBoth}};
+  const std::string side = Lower(Trim(value));
+  const auto it = std::ranges::find(kSides, side, [](const auto& s) { return s.first; });
+  if (it == std::end(kSides)) return Bad(fmt::format("\"{}\" is not toserver, toclient, either or both", side));
+  c.rule.flow_conditions.push_back(ElephantTest{it->second});
+  return {};
+}
+
 KeywordResult AppProtocol(RuleContext& c, std::string_view value, std::string_view) {
   const auto parts = Split(value, ',');
   AppProtocolTest test;
@@ -317,6 +328,7 @@ const KeywordEntry kFlowKeywords[] = {
     {"flow.bytes_toclient", FlowNumber<FlowField::kBytesToClient>, "bytes to the client"},
     {"flow.pkts", FlowDirectionNumber, "packets of a direction, or of both together"},
     {"flow.bytes", FlowDirectionNumber, "bytes of a direction, or of both together"},
+    {"flow.elephant", Elephant, "a direction has been past flow.elephant-bytes"},
     {"app-layer-protocol", AppProtocol, "the protocol that was recognised"},
     {"app-layer-state", AppState, "how far the transaction has come"},
     {"app-layer-event", AppEvent, "an anomaly that a dissector reported"},

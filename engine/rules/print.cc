@@ -544,6 +544,10 @@ std::string RulePrinter::Condition(const FlowCondition& condition) const {
             return fmt::format("stream_size:{},{},{}", kSides[static_cast<size_t>(t.side)],
                                digit == 0 ? "=" : number.substr(0, digit), number.substr(digit));
           },
+          [](const ElephantTest& t) {
+            static constexpr std::string_view kSides[] = {"toserver", "toclient", "either", "both"};
+            return fmt::format("flow.elephant:{}", kSides[static_cast<size_t>(t.side)]);
+          },
           [](const FlowNumberTest& t) {
             return fmt::format("{}{}", FieldName(t.field), PrintUintTest(t.test));
           },

@@ -437,6 +437,10 @@ enum class FlowField : uint8_t {
   kAge, kPktsToServer, kPktsToClient, kBytesToServer, kBytesToClient, kPkts, kBytes,
   kPktsEither, kBytesEither,  // one direction's count will do
 };
+struct ElephantTest {  // "flow.elephant"
+  enum class Side : uint8_t { kToServer, kToClient, kEither, kBoth } side = Side::kEither;
+  bool operator==(const ElephantTest&) const = default;
+};
 struct FlowNumberTest {
   FlowField field = FlowField::kAge; UintTest test;
   bool operator==(const FlowNumberTest&) const = default;
@@ -456,7 +460,7 @@ struct AppStateTest {  // "app-layer-state": the number of the transaction's sta
   bool operator==(const AppStateTest&) const = default;
 };
 using FlowCondition = std::variant<FlowTest, FlowbitTest, FlowintTest, XbitTest, StreamSizeTest,
-                                   FlowNumberTest, AppProtocolTest, AppEventTest, AppStateTest>;
+                                   FlowNumberTest, AppProtocolTest, AppEventTest, AppStateTest, ElephantTest>;
 
 // --------------------------------------------------------------- files
 

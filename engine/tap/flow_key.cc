@@ -4,11 +4,12 @@
 #include <cstring>
 #include <tuple>
 
+#include "engine/decode/ip_protocol.h"
+
 namespace sluice {
 namespace {
 
 constexpr uint8_t kMappedHead[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-constexpr uint8_t kTcp = 6, kUdp = 17;  // IP protocols
 
 }  // namespace
 

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/decode/ip_protocol.h"
 #include "engine/tap/bpffs.h"
 #include "engine/tap/tap_impl.h"
 
@@ -33,7 +34,6 @@ constexpr uint32_t kClsactHandle = 0x736c;  // "sl": ours among the filters of o
 constexpr uint32_t kClsactPriority = 0x736c;
 constexpr uint32_t kMaxWorkers = 256;
 constexpr uint64_t kOtherProtocolBudget = 4096;  // bytes per direction
-constexpr uint8_t kTcp = 6, kUdp = 17;
 
 const char* const kDropMaps[] = {"drop_flows", "drop_sources", "drop_destinations", "never_block",
                                  "drop_control"};

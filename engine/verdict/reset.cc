@@ -8,10 +8,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/decode/ip_protocol.h"
+
 namespace sluice {
 namespace {
 
-constexpr uint8_t kTcp = 6, kIcmp = 1, kIcmp6 = 58, kTtl = 64;
+constexpr uint8_t kTtl = 64;
 constexpr uint8_t kRstAck = 0x14;
 
 void Put16(uint8_t* at, uint32_t value) {

@@ -253,6 +253,55 @@ TEST(Streams, OfMoreGapsThanItKeepsRunsTheWorkerSaysSo) {
   EXPECT_EQ(lab.Counter("detect.stream_bytes_lost"), 10u);
 }
 
+// 60 bytes of headers and 40 of payload within two seconds make an elephant of its direction.
+TEST(Flows, AnElephantIsKnownToRulesAndInItsRecord) {
+  WorkerOptions options;
+  options.elephant = {250, 2};
+  Lab lab("alert tcp any any -> any any (flow.elephant:toserver; threshold:type limit, track by_src, count 1, seconds 60; sid:1;)\n"
+          "alert tcp any any -> any any (flow.elephant:toclient; sid:2;)\n"
+          "alert tcp any any -> any any (flow.elephant:both; sid:3;)",
+          options);
+  const std::string payload(40, 'x');
+  lab.Connect({});
+  lab.Send({.payload = payload});
+  lab.Pass(std::chrono::seconds{3});
+  lab.Send({.seq = 1040, .payload = payload});
+  EXPECT_EQ(lab.Records("alert").size(), 0u) << "slow enough";
+  lab.Send({.seq = 1080, .payload = payload});
+  lab.Send({.seq = 1120, .payload = payload});
+  lab.Shutdown();
+  ASSERT_EQ(lab.Records("alert").size(), 1u);
+  EXPECT_EQ(lab.Records("alert")[0]["alert"]["signature_id"], 1);
+  const auto flow = lab.Records("flow").at(0)["flow"];
+  EXPECT_EQ(flow["elephant"], true);
+  EXPECT_EQ(flow["elephant_direction"], nlohmann::json({"toserver"}));
+  EXPECT_EQ(lab.Counter("flow.elephant"), 1u);
+}
+
+TEST(Flows, NetflowIsARecordForEachDirectionIfAskedFor) {
+  for (const bool asked : {false, true}) {
+    WorkerOptions options;
+    if (asked) options.eve.emplace_back().types = {"netflow"};
+    Lab lab("", options);
+    lab.Connect({});
+    lab.Send({.payload = "hello"});
+    lab.Shutdown();
+    const auto records = lab.Records("netflow");
+    ASSERT_EQ(records.size(), asked ? 2u : 0u);
+    if (!asked) continue;
+    EXPECT_EQ(records[0]["netflow"]["pkts"], 3);
+    EXPECT_EQ(records[0]["netflow"]["min_ttl"], 64);
+    EXPECT_EQ(records[0]["netflow"]["max_ttl"], 64);
+    EXPECT_EQ(records[0]["netflow"]["age"], 0);
+    EXPECT_EQ(records[0]["tcp"]["tcp_flags"], "12");
+    EXPECT_EQ(records[1]["netflow"]["pkts"], 1);
+    EXPECT_EQ(records[1]["src_ip"], records[0]["dest_ip"]);
+    EXPECT_EQ(records[1]["src_port"], records[0]["dest_port"]);
+    EXPECT_EQ(records[1]["tcp"], nlohmann::json({{"tcp_flags", "12"}, {"syn", true}, {"ack", true}}));
+    EXPECT_EQ(records[1]["flow_id"], records[0]["flow_id"]);
+  }
+}
+
 // Which frames of a conversation go into the packet log.
 struct PacketLogCase {
   const char* name;
