@@ -62,6 +62,7 @@ struct ConfirmState {
   std::array<uint64_t, kMaxVariables> variables{};
   AlertContexts contexts;  // what the sets say of values found, of one rule
   uint64_t step_limit_hits = 0, byte_limit_hits = 0;
+  uint64_t LimitHits() const { return step_limit_hits + byte_limit_hits + regex.limit_hits; }
   uint32_t steps = 0;
   uint64_t bytes = 0;
 };

@@ -32,8 +32,16 @@ void Detector::Impl::Use(std::shared_ptr<const RuleProgram> p) {
   hit_stamp.assign(rp->compiled.size(), 0);
   fired.assign(rp->compiled.size(), 0);
   costs.assign(rp->compiled.size(), {});
+  gave_up.clear();
   addresses.slots.assign(rp->address_sets.size() * 2, 0);
   ports.slots.assign(rp->port_sets.size() * 2, 0);
+}
+
+// Told of once; where there is no room this time, the next time.
+void Detector::Impl::GaveUp(uint32_t rank) {
+  RuleCost& cost = costs[rank];
+  if (cost.gave_up == 0 && gave_up.size() == kGaveUp) return;
+  if (cost.gave_up++ == 0) gave_up.push_back(rp->compiled[rank].rule);
 }
 
 void Detector::Impl::Fire(uint32_t rank, Transaction* tx, Direction d, bool in_stream) {
@@ -188,6 +196,7 @@ const PacketResult& Detector::Impl::EndPacket() {
     if (!Decide(q)) break;
   }
   result.alerts = alerts;
+  result.gave_up = gave_up;
   result.tagged = tags && tags->Follow(*context.packet, context.flow ? context.flow->id : 0, context.now);
   stats.tagged += result.tagged;
   result.quiet_transactions = quiet_transactions;
@@ -223,6 +232,7 @@ void Detector::BeginPacket(const PacketContext& context) {
   ++i.packet_no;
   ++i.stats.packets;
   i.queue.clear();
+  i.gave_up.clear();
   i.bypass = false;
   i.tries.clear();
   i.looks.clear();

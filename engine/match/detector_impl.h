@@ -20,6 +20,7 @@
 namespace sluice {
 
 inline constexpr size_t kQueue = 256;         // matches of one packet before ordering
+inline constexpr size_t kGaveUp = 8;          // rules of one packet that are told of
 inline constexpr uint32_t kPendingTries = 8;  // looks at more stream bytes for one candidate
 inline constexpr uint32_t kHasFired = 1000;   // in Pending::tries: matched at the stream's start
 
@@ -51,6 +52,7 @@ struct Detector::Impl {
     queue.reserve(kQueue);
     file_hits.reserve(DissectOptions{}.max_files);
     alerts.reserve(options.max_alerts);
+    gave_up.reserve(kGaveUp);
     Use(std::move(p));
   }
 
@@ -175,13 +177,18 @@ struct Detector::Impl {
   auto Costed(uint32_t rank, Look&& look) {
     RuleCost& cost = costs[rank];
     ++cost.checks;
-    if (++cost_clock % kCostSample != 0) [[likely]] return look();
-    const uint64_t before = Cycles();
+    const uint64_t limits = confirm.LimitHits();
+    const bool sampled = ++cost_clock % kCostSample == 0;
+    const uint64_t before = sampled ? Cycles() : 0;
     const auto answer = look();
-    cost.cycles += Cycles() - before;
-    ++cost.sampled;
+    if (sampled) [[unlikely]] {
+      cost.cycles += Cycles() - before;
+      ++cost.sampled;
+    }
+    if (confirm.LimitHits() != limits) [[unlikely]] GaveUp(rank);
     return answer;
   }
+  void GaveUp(uint32_t rank);
 
   // ---------------------------------------------------------------- firing
   void AfterMatch(const CompiledRule& r);
@@ -352,6 +359,7 @@ struct Detector::Impl {
   std::vector<uint64_t> fired;      // by rank: packet_no of the last match without transaction
   Memo addresses, ports;
   std::vector<RuleCost> costs;  // by rank
+  std::vector<const Rule*> gave_up;  // of this packet, at most kGaveUp
   uint32_t cost_clock = 0;
   std::vector<uint32_t> file_hits;  // scratch of TryEachFile(): indices into Transaction::files
   std::vector<Queued> queue;

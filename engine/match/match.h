@@ -173,6 +173,8 @@ struct PacketResult {
   const Rule* cause = nullptr;     // of the pass, or of the first drop or reject
   Action action = Action::kAlert;  // of cause
   Action reject = Action::kAlert;  // the first reject's; kAlert: none
+  // Rules that gave up at a limit for the first time; valid as alerts are.
+  std::span<const Rule* const> gave_up;
   bool tagged = false;             // an earlier alert asks for the packet to be logged
   bool quiet_transactions = false, quiet_flow = false;  // no records of these any more
 };
@@ -213,6 +215,7 @@ struct DetectorStats {
 struct RuleCost {
   uint64_t checks = 0, matches = 0;
   uint64_t sampled = 0, cycles = 0;
+  uint64_t gave_up = 0;  // looks that ended at a limit
   uint64_t EstimatedCycles() const { return sampled ? cycles / sampled * checks : 0; }
 };
 inline constexpr uint32_t kCostSample = 64;

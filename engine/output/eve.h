@@ -158,6 +158,14 @@ struct EnforcementView {
   std::optional<Hits> hits{};  // "expire": what the entry dropped
 };
 
+// That the sensor itself sees less than it should, or again all.
+struct SensorView {
+  std::string_view state;   // "degraded", "recovered"
+  std::string_view what;    // the reason, in a word
+  std::string_view detail;  // for people
+  uint64_t sid = 0;         // of the rule concerned; 0: none
+};
+
 using NamedCounters = std::vector<std::pair<std::string, uint64_t>>;
 
 class EveWriter {
@@ -180,6 +188,8 @@ class EveWriter {
   void NetflowRecords(const FlowView& flow, Nanos now);
   // `flow` and `packet` that caused it, if any did.
   void Enforcement(Nanos now, const FlowView& flow, const Packet* packet, const EnforcementView& what);
+  // `packet`: at which it came to light.
+  void Sensor(const Packet& packet, const FlowView& flow, const SensorView& sensor);
   // Counters by dotted name, sorted; `uptime` in seconds.
   void Stats(Nanos now, uint64_t uptime, const NamedCounters& counters);
   // The capture file that packets come from: pcap_filename.

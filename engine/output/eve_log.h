@@ -41,6 +41,8 @@ class EveLog {
   template <typename... A>
   void Enforcement(const A&... a) { for (EveWriter& w : writers_) w.Enforcement(a...); }
   template <typename... A>
+  void Sensor(const A&... a) { for (EveWriter& w : writers_) w.Sensor(a...); }
+  template <typename... A>
   void Stats(const A&... a) { for (EveWriter& w : writers_) w.Stats(a...); }
   void set_capture(std::string_view path) { for (EveWriter& w : writers_) w.set_capture(path); }
 

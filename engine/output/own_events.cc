@@ -33,4 +33,18 @@ void EveWriter::Enforcement(Nanos now, const FlowView& flow, const Packet* packe
   End();
 }
 
+void EveWriter::Sensor(const Packet& packet, const FlowView& flow, const SensorView& sensor) {
+  if (!Wants(RecordType::kSensor)) return;
+  Begin(RecordType::kSensor, "sensor", packet.time, flow, &packet);
+  PacketEnds(packet);
+  json_.OpenObject("sensor");
+  json_.Field("state", sensor.state);
+  json_.Field("what", sensor.what);
+  json_.Field("detail", sensor.detail);
+  if (sensor.sid != 0) json_.Field("sid", sensor.sid);
+  json_.CloseObject();
+  Tail(&packet, flow);
+  End();
+}
+
 }  // namespace sluice

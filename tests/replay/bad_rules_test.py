@@ -56,7 +56,7 @@ class BadRules(unittest.TestCase):
                             "--set", 'rules.cache-directory='], capture_output=True, text=True, timeout=TIMEOUT)
         self.assertEqual(r.returncode, 0, r.stderr)
         with open(os.path.join(out, "eve.json")) as f:
-            events = [json.loads(line) for line in f]
+            events = self.events = [json.loads(line) for line in f]
         alerts = [e["alert"]["signature_id"] for e in events if e["event_type"] == "alert"]
         return alerts, [e for e in events if e["event_type"] == "stats"][-1]["stats"]
 
@@ -118,6 +118,8 @@ class BadRules(unittest.TestCase):
         self.assertIn(2, alerts)
         self.assertNotIn(1, alerts)
         self.assertGreater(stats["detect"]["regex_limit"], 0)
+        told = [e["sensor"] for e in self.events if e["event_type"] == "sensor"]
+        self.assertEqual([(t["what"], t["sid"]) for t in told], [("rule_limit", 1)])
 
     def test_an_expression_that_explodes_elsewhere_does_not_here(self):
         alerts, stats = self.replay(rule(1, 'content:"aaaa"; pcre:"/^(a+)+$/"; ') + rule(2, 'content:"aaaa"; isdataat:100;'),
