@@ -153,6 +153,25 @@ class Live(LiveCase):
         self.assertEqual(counters.get("capture.kernel_drops", 0), 0)
         self.assertGreaterEqual(net.status()["rules"]["generation"], 6)
 
+    def test_requests_during_a_reload_share_one_more(self):
+        net = self.net
+        net.nginx()
+        text = "".join(f'alert http any any -> any any (http.uri; content:"/{i:05}x"; sid:{i + 10};)\n' for i in range(20_000))
+        rules = net.write("my.rules", 'alert http any any -> any any (http.uri; content:"/one"; sid:1;)\n')
+        net.sluice([rules])
+        net.write("my.rules", text)
+        first = net.spawn(net.inside, netns.SLUICE, "reload", *net.settings())
+        self.eventually(lambda: net.status()["rules"]["reloading"], "a reload that takes its time")
+        # What is written now, the build that runs may not see: the next one does.
+        net.write("my.rules", text + 'alert http any any -> any any (http.uri; content:"/two"; sid:2;)\n')
+        for client in [net.spawn(net.inside, netns.SLUICE, "reload", *net.settings()) for _ in range(3)] + [first]:
+            self.assertEqual(client.wait(30), 0)
+        status = net.status()
+        self.assertEqual(status["counters"]["reload.done"], 2)
+        self.assertFalse(status["rules"]["reloading"])
+        net.curl(netns.CLIENT, "/two")
+        self.assertIsNotNone(net.wait_alert(2))
+
     def a_failed_reload(self, why, break_it, *settings):
         net = self.net
         net.nginx()
