@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <random>
 
 #include "tests/support/packets.h"
@@ -14,7 +15,10 @@ using testing::Build;
 using testing::Bytes;
 using testing::Frame;
 
-Packet DecodeFrame(const Bytes& bytes, LinkType link = LinkType::kEthernet, bool checksums = false) {
+// A packet borrows its bytes, and callers build theirs in place: kept here.
+Packet DecodeFrame(const Bytes& frame, LinkType link = LinkType::kEthernet, bool checksums = false) {
+  static std::deque<Bytes> kept;
+  const Bytes& bytes = kept.emplace_back(frame);
   Packet packet;
   Decode(link, bytes, {.verify_checksums = checksums}, &packet);
   return packet;
