@@ -10,6 +10,7 @@
 
 #include "engine/app/keywords.h"
 #include "engine/app/runtime.h"
+#include "engine/rules/problem.h"
 #include "engine/tap/pcap_tap.h"
 
 namespace sluice {

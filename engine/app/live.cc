@@ -17,6 +17,7 @@
 #include "engine/app/process.h"
 #include "engine/app/reload.h"
 #include "engine/app/runtime.h"
+#include "engine/rules/problem.h"
 #include "engine/rules/sets.h"
 #include "engine/tap/bpffs.h"
 
@@ -296,7 +297,10 @@ void Engine::TakeSignals(int signal_fd) {
   signalfd_siginfo info;
   while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
     switch (info.ssi_signo) {
-      case SIGHUP: runtime_->logs.Reopen(); break;
+      case SIGHUP:
+        runtime_->logs.Reopen();
+        if (runtime_->engine_log) runtime_->engine_log->Reopen();
+        break;
       case SIGUSR2: reloader_->Request(); break;
       default: ending_ = true;
     }

@@ -11,9 +11,13 @@
 namespace sluice {
 namespace {
 
+std::string PathOf(const Options& options, const std::string& file) {
+  return file.starts_with('/') ? file : options.log_dir + "/" + file;
+}
+
 LogSpec BaseSpec(const Options& options, const std::string& file) {
   LogSpec spec;
-  spec.path = file.starts_with('/') ? file : options.log_dir + "/" + file;
+  spec.path = PathOf(options, file);
   spec.rotate_bytes = options.log_rotate_bytes;
   spec.rotate_keep = options.log_rotate_keep;
   return spec;
@@ -119,6 +123,21 @@ std::vector<EveOptions> Logs::MakeEveOptions(const Options& options) {
     if (eve.enabled) all.push_back(MakeOne(options, eve));
   }
   return all;
+}
+
+Result<std::shared_ptr<EngineLog>> OpenEngineLog(const Options& options) {
+  std::error_code failure;  // shows when the log cannot be opened
+  std::filesystem::create_directories(options.log_dir, failure);
+  const Options::EngineLog& o = options.engine_log;
+  auto log = EngineLog::Open(PathOf(options, o.file), o.type == "json");
+  if (!log) return log;
+  (*log)->set_level(o.level == "error"     ? spdlog::level::err
+                    : o.level == "warning" ? spdlog::level::warn
+                    : o.level == "notice" || o.level == "info" ? spdlog::level::info
+                                                               : spdlog::level::debug);
+  (*log)->set_pattern("%Y-%m-%dT%H:%M:%S.%e level=%l %v");
+  spdlog::default_logger()->sinks().push_back(*log);
+  return log;
 }
 
 Result<Logs> Logs::Open(const Options& options) {

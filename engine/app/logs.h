@@ -13,11 +13,15 @@
 #include "engine/app/worker.h"
 #include "engine/config/options.h"
 #include "engine/dissect/catalog.h"
+#include "engine/output/engine_log.h"
 #include "engine/output/file_store.h"
 #include "engine/output/log_writer.h"
 #include "engine/output/value_store.h"
 
 namespace sluice {
+
+// Beside the standard error; spdlog writes into it, too.
+Result<std::shared_ptr<EngineLog>> OpenEngineLog(const Options& options);
 
 class Logs {
  public:

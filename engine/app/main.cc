@@ -37,6 +37,7 @@ int Main(int argc, char** argv) {
   const auto parsed = ParseCommandLine(argc, argv);
   if (!parsed) return Complain(parsed.error(), 2);
   const CommandLine& line = *parsed;
+  if (line.verbose > 1) spdlog::set_level(spdlog::level::debug);
   switch (line.command) {
     case Command::kHelp: fmt::print("{}", line.text); return 0;
     case Command::kVersion: fmt::print("sluice " SLUICE_VERSION "\n"); return 0;

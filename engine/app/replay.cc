@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/app/runtime.h"
+#include "engine/rules/problem.h"
 #include "engine/tap/pcap_tap.h"
 
 namespace sluice {

@@ -7,6 +7,7 @@
 #include "engine/app/keywords.h"
 #include "engine/app/plugins.h"
 #include "engine/app/runtime.h"
+#include "engine/rules/problem.h"
 #include "engine/base/cycles.h"
 #include "engine/base/file.h"
 #include "engine/rules/convert.h"

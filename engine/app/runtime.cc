@@ -286,12 +286,11 @@ void LoadedRules::CollectCounters(NamedCounters* out) const {
   out->emplace_back("detect.engines[].rules_skipped", num_skipped);
 }
 
-std::string FormatProblem(const RuleProblem& problem) {
-  std::string out = fmt::format("{}:{}:", problem.place.file, problem.place.line);
-  if (problem.column != 0) out += fmt::format("{}:", problem.column);
-  out += problem.severity == RuleProblem::Severity::kError ? " error: " : " warning: ";
-  if (problem.sid != 0) out += fmt::format("sid {}: ", problem.sid);
-  return out + problem.message;
+void Runtime::LogProblems() const {
+  if (engine_log == nullptr) return;
+  for (const RuleProblem& problem : rules.problems) {
+    if (problem.severity == RuleProblem::Severity::kError) engine_log->Problem(problem);
+  }
 }
 
 Result<std::unique_ptr<Runtime>> Runtime::Create(const CommandLine& line, bool logs) {
@@ -300,6 +299,11 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(const CommandLine& line, bool l
   if (!options) return std::unexpected(options.error());
   runtime->options = std::move(*options);
   const Options& o = runtime->options;
+  if (logs && o.engine_log.enabled) {
+    auto log = OpenEngineLog(o);
+    if (!log) return std::unexpected(log.error());
+    runtime->engine_log = std::move(*log);
+  }
   auto catalog = LoadCatalog(o.plugin_dirs, o.plugin_options, &runtime->plugin_problems);
   if (!catalog) return std::unexpected(catalog.error());
   runtime->catalog = std::move(*catalog);
@@ -308,6 +312,7 @@ Result<std::unique_ptr<Runtime>> Runtime::Create(const CommandLine& line, bool l
   auto rules = LoadRules(o, *runtime->catalog, runtime->datasets.get());
   if (!rules) return std::unexpected(rules.error());
   runtime->rules = std::move(*rules);
+  runtime->LogProblems();
   runtime->UpdateWanted();
   if (!logs) return runtime;
   auto opened = Logs::Open(o);

@@ -37,8 +37,6 @@ Result<LoadedRules> LoadRules(const Options& options, const Catalog& catalog,
                               DatasetRegistry* datasets, const RuleProgram* before = nullptr);
 
 // "file:line:column: sid 5: message"
-std::string FormatProblem(const RuleProblem& problem);
-
 class Runtime {
  public:
   // Loads everything; with `logs` also opens the log files.
@@ -50,7 +48,10 @@ class Runtime {
   std::unique_ptr<DatasetRegistry> datasets;
   LoadedRules rules;
   Logs logs;
+  std::shared_ptr<EngineLog> engine_log;  // null: there is none
 
+  // Of rules that do not load, into the engine's log.
+  void LogProblems() const;
   // Tells the dissectors what rules and logs want.
   void UpdateWanted();
 };

@@ -133,6 +133,12 @@ struct Options {
 
   // Logs.
   std::string log_dir = ".";
+  struct EngineLog {
+    bool enabled = false;
+    std::string file = "sluice.log";  // below log_dir
+    std::string type = "text", level = "debug";  // no more than -v lets through
+  };
+  EngineLog engine_log;
   std::vector<EveLogOption> eve_logs = {EveLogOption{}};  // settings go to the last one
   bool fast = true;
   std::string fast_file = "fast.log";

@@ -344,6 +344,23 @@ Result<uint64_t> ParseFileLimit(const std::string& v) {
   return ParseSize(bare ? v + "mb" : v);
 }
 
+void AddEngineLogSettings(std::vector<Setting>* s) {
+  using Log = Options::EngineLog;
+  const auto add = [&](const char* name, const char* suricata, const char* help, Kind kind) {
+    s->push_back({name, std::string("logging.outputs.file.") + suricata, help, std::move(kind.range), std::move(kind.apply), std::move(kind.show), {}});
+  };
+  add("engine-log.enabled", "enabled", "write what the engine says of itself to a file, beside the standard error",
+      InGroup<Log, bool>(&Options::engine_log, &Log::enabled, ParseBool, "true, false", [](bool on) { return std::string(on ? "true" : "false"); }));
+  add("engine-log.file", "filename", "relative to log.directory",
+      {[](Options& o, const std::string& v) -> Result<void> {
+         o.engine_log.file = v;
+         return {};
+       },
+       "path", [](const Options& o) { return o.engine_log.file; }});
+  add("engine-log.type", "type", "text, or json: records of event_type engine", GroupOneOf(&Options::engine_log, &Log::type, {"text", "json"}));
+  add("engine-log.level", "level", "the least that is written, of what -v lets through", GroupOneOf(&Options::engine_log, &Log::level, {"error", "warning", "notice", "info", "perf", "config", "debug"}));
+}
+
 void AddPcapLogSettings(std::vector<Setting>* s) {
   using Log = Options::PcapLog;
   const auto add = [&](const char* name, std::string suricata, const char* help, Kind kind) {
@@ -507,6 +524,7 @@ std::vector<Setting> MakeSettings() {
        },
        "list of md5, sha1, sha256", [](const Options&) { return std::string("[]"); }});
   AddFileStoreSettings(&s);
+  AddEngineLogSettings(&s);
   AddPcapLogSettings(&s);
   add("files.magic", "outputs.eve-log.types.files.force-magic", "the kind of each file, as libmagic describes it", Bool(&O::file_magic));
   return s;

@@ -1,6 +1,7 @@
 #include "engine/match/dataset.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/random.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -334,15 +335,18 @@ Result<void> Dataset::Save(const std::string& path) const {
 // Rules may come from anywhere: what they write stays below data_dir.
 Result<std::string> DatasetRegistry::WritePath(const std::string& name) const {
   if (!options_.allow_write) {
-    return Fail(Errc::kInvalidArgument, "{}: rules may not write datasets here (datasets.allow-write)", name);
+    return Fail(Errc::kInvalidArgument, "Rules containing save/state datasets have been disabled; see datasets.allow-write, or remove save or state {}", name);
   }
   const std::filesystem::path path(name);
   if (path.is_absolute()) {
-    if (options_.allow_absolute) return name;
-    return Fail(Errc::kInvalidArgument, "{}: an absolute name is not allowed here (datasets.allow-absolute)", name);
+    if (options_.allow_absolute) {
+      spdlog::info("Allowing absolute filename for dataset rule: {}", name);
+      return name;
+    }
+    return Fail(Errc::kInvalidArgument, "Absolute paths not allowed: {}; name a file below data-dir, or see datasets.allow-absolute", name);
   }
   if (std::ranges::find(path, "..") != path.end()) {
-    return Fail(Errc::kInvalidArgument, "{}: \"..\" is not allowed in a dataset's name", name);
+    return Fail(Errc::kInvalidArgument, "Directory traversals not allowed: {}; name a file below data-dir", name);
   }
   return (std::filesystem::path(options_.data_dir) / path).string();
 }

@@ -45,7 +45,7 @@ class BadRules(unittest.TestCase):
             self.assertIn(part, text[-20000:])
         return text
 
-    def replay(self, rules, payloads):
+    def replay(self, rules, payloads, *options):
         """The alerts and the last stats record of a TCP flow of these payloads to the server."""
         capture = os.path.join(self.dir, "t.pcap")
         c = Capture()
@@ -53,12 +53,36 @@ class BadRules(unittest.TestCase):
         c.write(capture)
         out = os.path.join(self.dir, "out")
         r = subprocess.run([SLUICE, "replay", "-q", "-r", capture, "-l", out, "-S", self.path("t.rules", rules),
-                            "--set", 'rules.cache-directory='], capture_output=True, text=True, timeout=TIMEOUT)
+                            "--set", 'rules.cache-directory=', *options], capture_output=True, text=True, timeout=TIMEOUT)
         self.assertEqual(r.returncode, 0, r.stderr)
         with open(os.path.join(out, "eve.json")) as f:
             events = self.events = [json.loads(line) for line in f]
         alerts = [e["alert"]["signature_id"] for e in events if e["event_type"] == "alert"]
         return alerts, [e for e in events if e["event_type"] == "stats"][-1]["stats"]
+
+    # ------------------------------------------------------------- engine's log
+
+    def test_the_engines_log_has_each_problem_with_its_place(self):
+        text = (rule(1, 'content:"abc";') + rule(2, 'kontent:"abc";') +
+                rule(3, "dns.query; dataset:isset,s,type string,state ../s.lst;", "alert dns any any -> any any"))
+        self.replay(text, [b"x"], "--set", "engine-log.enabled=true", "--set", "engine-log.file=engine.json", "--set", "engine-log.type=json")
+        with open(os.path.join(self.dir, "out", "engine.json")) as f:
+            said = [json.loads(line) for line in f]
+        self.assertEqual({(s["event_type"], s["log_level"]) for s in said}, {("engine", "Error")})
+        by_sid = {s["engine"]["sid"]: s["engine"] for s in said}
+        self.assertEqual(sorted(by_sid), [2, 3])
+        self.assertEqual((by_sid[2]["line"], os.path.basename(by_sid[2]["file"])), (2, "t.rules"))
+        self.assertEqual(by_sid[3]["message"], "Directory traversals not allowed: ../s.lst")
+        self.assertIn("data-dir", by_sid[3]["remedy"])
+
+    def test_the_engines_log_as_text_and_where_it_cannot_be(self):
+        self.replay(rule(2, 'kontent:"abc";'), [b"x"], "--set", "engine-log.enabled=true")
+        with open(os.path.join(self.dir, "out", "sluice.log")) as f:
+            self.assertIn("t.rules:1:", f.read())
+        r = subprocess.run([SLUICE, "replay", "-q", "-r", os.path.join(self.dir, "t.pcap"), "-l", self.dir, "--set", "engine-log.enabled=true",
+                            "--set", "engine-log.file=/nowhere/x.log"], capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("/nowhere/x.log: the engine's log cannot be opened", r.stderr)
 
     # ------------------------------------------------------------------ files
 
