@@ -31,6 +31,7 @@ struct Exchange {
   bool expects_continue = false, seen_continue = false;
   uint64_t requested = 0;  // when the request was complete, ns
   std::string path;  // normalised: names the file
+  std::string resource;  // see NameResource()
 };
 
 // The exchanges without a complete response: a ring of power-of-two size.
@@ -48,6 +49,7 @@ class Exchanges {
     exchange.expects_continue = exchange.seen_continue = false;
     exchange.requested = 0;
     exchange.path.clear();
+    exchange.resource.clear();
     return exchange;
   }
 

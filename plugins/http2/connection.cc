@@ -41,11 +41,36 @@ constexpr HeaderField kResponseFields[] = {
 
 }  // namespace
 
-Connection::Connection(Flow) {
+Connection::Connection(Flow flow) {
   side_[SLUICE_TO_SERVER].part = Side::Part::kMagic;
   for (Side& side : side_) {
     if (nghttp2_hd_inflate_new(&side.inflater) != 0) throw std::bad_alloc();
   }
+  const sluice_flow_info info = flow.Info();
+  if (info.from_protocol == nullptr || View(info.from_protocol) != "http") return;
+  if (const auto request = ParseUpgradeRequest(sluice::ToView(info.context))) BeginUpgraded(flow, *request);
+}
+
+// The request is stream 1, and the client has said all of it (RFC 7540 §3.2).  Names stay as
+// they were sent: rules have seen the request's headers where it was HTTP/1.
+void Connection::BeginUpgraded(Flow flow, const UpgradeRequest& request) {
+  constexpr uint32_t d = SLUICE_TO_SERVER;
+  Side& side = side_[d];
+  Stream* stream = Open(flow, 1);
+  side.last_stream = 1;
+  side.headers.resize(2);
+  side.headers[0] = {":method", request.method};
+  side.headers[1] = {":path", request.target};
+  for (const UpgradeRequest::Field& field : request.fields) side.headers.push_back({field.name, field.value});
+  side.num_headers = side.headers.size();
+  EmitHeaders(flow, *stream, true, side);
+  side.num_headers = 0;
+  if (const std::string* settings = request.settings(); settings != nullptr) {
+    std::string payload;
+    if (DecodeBase64Url(*settings, &payload) && payload.size() % 6 == 0) Settings(flow, d, stream->tx, payload);
+    else flow.Event(stream->tx, kEventHttp1Settings);
+  }
+  EndHalf(flow, d, *stream, true);
 }
 
 Connection::~Connection() {
@@ -305,7 +330,7 @@ void Connection::Settings(Flow flow, uint32_t d, uint64_t tx, View payload) {
   constexpr size_t kMostSettings = 64;  // of one frame; RFC 9113 defines six
   for (size_t at = 0; at + 6 <= std::min(payload.size(), 6 * kMostSettings); at += 6) {
     const uint32_t id = Number(payload, at, 2), value = Number(payload, at + 2, 4);
-    flow.SetUint(tx, kSettings, uint64_t{id} << 32 | value);
+    flow.SetUint(tx, d == SLUICE_TO_SERVER ? kSettings : kSettingsReply, uint64_t{id} << 32 | value);
     flow.Open(tx, d == SLUICE_TO_SERVER ? kRequestSettings : kResponseSettings);
     flow.SetUint(tx, kSettingsId, id);
     flow.SetUint(tx, kSettingsValue, value);
@@ -337,7 +362,7 @@ Connection::Stream* Connection::Open(Flow flow, uint32_t id) {
   if (spare_.empty()) spare_.push_back(std::make_unique<Stream>());
   std::unique_ptr<Stream> stream = std::move(spare_.back());
   spare_.pop_back();
-  stream->path.clear();
+  for (std::string* text : {&stream->path, &stream->host, &stream->query}) text->clear();
   for (Half& half : stream->half) half.Clear();
   stream->id = id;
   stream->tx = BeginTx(flow, id, 0);
@@ -472,7 +497,7 @@ void Connection::EmitHeaders(Flow flow, Stream& stream, bool request, const Side
   }
   for (size_t i = 0; i < side.num_headers; ++i) {
     const Header& header = side.headers[i];
-    flow.Set(tx, kHeaderName, header.name);
+    flow.Set(tx, request ? kHeaderName : kHeaderNameReply, header.name);
     scratch_.assign(header.name).append(": ").append(header.value);
     flow.Set(tx, request ? kRequestHeader : kResponseHeader, scratch_);
     flow.Open(tx, request ? kRequestHeadersLog : kResponseHeadersLog);
@@ -487,9 +512,9 @@ void Connection::EmitHeaders(Flow flow, Stream& stream, bool request, const Side
     uint64_t length = 0;
     if (header.name == "content-length" && http::ToNumber(header.value, &length)) flow.SetUint(tx, kLength, length);
     if (header.name == "content-range") {
-      http::ContentRange range;
-      if (!http::ParseContentRange(header.value, &range)) flow.Event(tx, kEventRange);
+      if (!http::ParseContentRange(header.value, &half.range)) flow.Event(tx, kEventRange);
     }
+    if (request && http::SameName(header.name, "user-agent")) flow.Set(tx, kUserAgentLog, header.value);
     if (!request && header.name == "content-type") {
       flow.Set(tx, kContentTypeLog, http::Trim(View(header.value).substr(0, header.value.find(';'))));
     }
@@ -514,20 +539,22 @@ void Connection::EmitPseudo(Flow flow, Stream& stream, const Header& header) {
     http::NormaliseTarget(target, {}, &scratch_);
     flow.Set(tx, kUri, scratch_);
     http::NormalisePath(target.path, {}, &stream.path);
+    stream.query.assign(target.query);
   }
   if (header.name == ":status") {
     uint64_t status = 0;
     flow.Set(tx, kStatCode, header.value);
     if (http::ToNumber(header.value, &status) && status >= 100 && status <= 999) flow.SetUint(tx, kStatus, status);
+    stream.half[SLUICE_TO_CLIENT].partial = status == 206;
   }
 }
 
 // :authority, else host.
-void Connection::EmitHosts(Flow flow, const Stream& stream, const Side& side) {
+void Connection::EmitHosts(Flow flow, Stream& stream, const Side& side) {
   View authority, host;
   for (size_t i = 0; i < side.num_headers; ++i) {
     if (side.headers[i].name == ":authority") authority = side.headers[i].value;
-    if (side.headers[i].name == "host") host = side.headers[i].value;
+    if (http::SameName(side.headers[i].name, "host")) host = side.headers[i].value;
   }
   View chosen = authority.empty() ? host : authority;
   if (chosen.empty()) return;
@@ -537,6 +564,7 @@ void Connection::EmitHosts(Flow flow, const Stream& stream, const Side& side) {
   http::LowerHost(http::SplitHostPort(chosen).host, &scratch_);
   flow.Set(stream.tx, kHost, scratch_);
   flow.Set(stream.tx, kHostnameLog, scratch_);
+  stream.host = scratch_;
   if (authority.empty() || host.empty()) return;
   if (!http::SameName(http::SplitHostPort(host).host, scratch_)) flow.Event(stream.tx, kEventAuthorityMismatch);
 }
@@ -592,6 +620,9 @@ void Connection::OpenBody(Flow flow, uint32_t d, Stream& stream) {
   View name = stream.path;
   if (!half.disposition.empty() && http::DispositionFileName(half.disposition, &scratch_)) name = scratch_;
   half.file = flow.FileOpen(stream.tx, d, name);
+  if (half.file <= 0 || !half.partial || plan.count > 0 || !half.range.has_range || !half.range.has_size) return;
+  http::NameResource(stream.host, stream.path, stream.query, &scratch_);
+  flow.FilePart(half.file, scratch_, half.range.start, half.range.size);
 }
 
 // Frees the stream with its second half.
