@@ -28,11 +28,16 @@ size_t LineLength(View in, bool request, bool last) {
 
 Limits Connection::limits_;
 
-Connection::Connection(Flow flow) {
-  sluice_flow_info info{};
-  info.struct_size = sizeof(info);
-  sluice::host->flow_info(flow.get(), &info);
-  server_port_ = info.port[1];
+Connection::Connection(Flow flow) : server_port_(flow.Info().port[1]) {}
+
+void Connection::Restart(Flow flow) {
+  for (Message& side : side_) side.Restart();
+  stray_tx_[0] = stray_tx_[1] = SLUICE_NO_TX;
+  exchanges_.Restart();
+  next_request_ = next_response_ = 0;
+  handed_over_ = too_many_ = false;
+  num_events_ = 0;
+  server_port_ = flow.Info().port[1];
 }
 
 // -------------------------------------------------------------------- input

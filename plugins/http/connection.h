@@ -30,6 +30,7 @@ struct Limits {
 class Connection {
  public:
   explicit Connection(sluice::Flow flow);
+  void Restart(sluice::Flow flow);
 
   static int32_t Init();
   static int32_t Probe(const sluice_probe_input& input);

@@ -7,6 +7,7 @@
 #include "../http/framing.h"
 #include "../http/multipart.h"
 #include "../http/normalise.h"
+#include "memory.h"
 
 namespace http2 {
 namespace {
@@ -44,7 +45,7 @@ constexpr HeaderField kResponseFields[] = {
 Connection::Connection(Flow flow) {
   side_[SLUICE_TO_SERVER].part = Side::Part::kMagic;
   for (Side& side : side_) {
-    if (nghttp2_hd_inflate_new(&side.inflater) != 0) throw std::bad_alloc();
+    if (nghttp2_hd_inflate_new2(&side.inflater, PooledMemory()) != 0) throw std::bad_alloc();
   }
   const sluice_flow_info info = flow.Info();
   if (info.from_protocol == nullptr || View(info.from_protocol) != "http") return;
@@ -364,6 +365,7 @@ Connection::Stream* Connection::Open(Flow flow, uint32_t id) {
   spare_.pop_back();
   for (std::string* text : {&stream->path, &stream->host, &stream->query}) text->clear();
   for (Half& half : stream->half) half.Clear();
+  stream->reset = false;
   stream->id = id;
   stream->tx = BeginTx(flow, id, 0);
   streams_.push_back(std::move(stream));
@@ -387,6 +389,10 @@ uint64_t Connection::TxFor(Flow flow, uint32_t d, const Frame& frame) {
   }
   const bool opens = frame.type == kHeadersFrame || frame.type == kPriorityFrame;
   Stream* stream = Find(frame.stream);
+  if (stream != nullptr && stream->reset && d == SLUICE_TO_SERVER && frame.type == kHeadersFrame) {
+    EndHalf(flow, SLUICE_TO_CLIENT, *stream, false);  // the client begins it anew: that is not allowed
+    stream = nullptr;
+  }
   if (stream == nullptr && opens) {
     Side& side = side_[d];
     if (frame.type == kHeadersFrame && frame.stream <= side.last_stream && d == SLUICE_TO_SERVER) {
@@ -407,11 +413,19 @@ void Connection::Forget(uint32_t id) {
   }
 }
 
-// The stream is over both ways.  Streams that are reset before any answer are what a
+// The stream is over both ways; yet what a server has sent before it knows still comes
+// (RFC 9113 §5.1, closed), and is the response.  Streams that are reset before any answer are what a
 // rapid-reset flood consists of (CVE-2023-44487).
 void Connection::Reset(Flow flow, uint32_t d, Stream& stream) {
   if (d == SLUICE_TO_SERVER && !stream.half[SLUICE_TO_CLIENT].headers && ++resets_ == kRapidResets) {
     flow.Event(stream.tx, kEventRapidReset);
+  }
+  if (d == SLUICE_TO_SERVER && !stream.half[SLUICE_TO_CLIENT].ended) {
+    stream.reset = true;
+    EndHalf(flow, d, stream, false);
+    const auto is_reset = [](const auto& one) { return one->reset; };
+    if (std::ranges::count_if(streams_, is_reset) <= static_cast<ptrdiff_t>(kMaxResetOpen)) return;
+    return EndHalf(flow, SLUICE_TO_CLIENT, **std::ranges::find_if(streams_, is_reset), false);
   }
   const uint32_t id = stream.id;
   EndHalf(flow, 1 - d, stream, false);
@@ -525,8 +539,28 @@ void Connection::EmitHeaders(Flow flow, Stream& stream, bool request, const Side
     else std::for_each(std::begin(kResponseFields), std::end(kResponseFields), set);
   }
   if (interim || trailers) return;
+  EmitLine(flow, tx, request, side);
   if (request) EmitHosts(flow, stream, side);
   flow.Stage(tx, d, kHeaders);
+}
+
+// The first line that the message would have in HTTP/1, for rules on it.
+void Connection::EmitLine(Flow flow, uint64_t tx, bool request, const Side& side) {
+  if (!request) flow.Set(tx, kStatMsg, View());
+  if (!flow.Wanted(request ? kRequestLine : kResponseLine)) return;
+  View method, target, status;
+  for (size_t i = 0; i < side.num_headers; ++i) {
+    const Header& header = side.headers[i];
+    if (header.name == ":method") method = header.value;
+    if (header.name == ":path") target = header.value;
+    if (header.name == ":status") status = header.value;
+  }
+  if (request) {
+    scratch_.assign(method).append(" ").append(target).append(" HTTP/2");
+    return flow.Set(tx, kRequestLine, scratch_);
+  }
+  scratch_.assign("HTTP/2 ").append(status).append("\r\n");
+  flow.Set(tx, kResponseLine, scratch_);
 }
 
 void Connection::EmitPseudo(Flow flow, Stream& stream, const Header& header) {

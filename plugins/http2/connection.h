@@ -33,6 +33,7 @@ inline constexpr size_t kMaxBlockHeaders = 1024;
 inline constexpr uint32_t kMaxControl = 65536;       // bytes of a frame that is collected
 inline constexpr uint64_t kMaxDnsMessage = 65535;    // bytes (RFC 8484 §6)
 inline constexpr uint32_t kRapidResets = 100;        // unanswered resets, then an event
+inline constexpr size_t kMaxResetOpen = 16;          // streams that the client has reset and the server not ended
 
 class Connection {
  public:
@@ -76,6 +77,7 @@ class Connection {
     std::string path;
     std::string host, query;  // with the path: what a part is a part of
     Half half[2];
+    bool reset = false;  // by the client, while its response may be under way
   };
   struct Header {
     std::string name, value;
@@ -122,6 +124,7 @@ class Connection {
   uint64_t TxFor(Flow flow, uint32_t d, const Frame& frame);
   uint64_t BeginTx(Flow flow, uint32_t id, uint32_t flags);
   void EmitHeaders(Flow flow, Stream& stream, bool request, const Side& side);
+  void EmitLine(Flow flow, uint64_t tx, bool request, const Side& side);
   void EmitPseudo(Flow flow, Stream& stream, const Header& header);
   void EmitHosts(Flow flow, Stream& stream, const Side& side);
   void Data(Flow flow, uint32_t d, View bytes);

@@ -13,7 +13,7 @@
 namespace http2 {
 
 enum Field : uint32_t {
-  kMethod, kUri, kUriRaw, kUrl, kProtocol, kProtocolReply, kHost, kHostRaw, kHostLog, kHostnameLog, kUserAgent,
+  kMethod, kUri, kUriRaw, kUrl, kRequestLine, kResponseLine, kStatMsg, kProtocol, kProtocolReply, kHost, kHostRaw, kHostLog, kHostnameLog, kUserAgent,
   kUserAgentLog,
   kReferer, kCookie, kSetCookie, kContentType, kContentTypeReply, kContentTypeLog, kContentLen,
   kContentLenReply, kAccept, kAcceptEnc, kAcceptLang, kHeader, kHeaderReply, kHeaderRaw,
@@ -62,6 +62,9 @@ inline constexpr sluice_field kFields[] = {
     ROW("http.uri", nullptr, "request target, normalised", SLUICE_BYTES, 0, kReq, kLine),
     ROW("http.uri.raw", nullptr, "request target as sent", SLUICE_BYTES, 0, kReq, kLine),
     ROW(nullptr, "url", "request target as sent", SLUICE_BYTES, 0, kReq, kLine),
+    ROW("http.request_line", nullptr, "method, target and version as HTTP/1 would have them", SLUICE_BYTES, 0, kReq, kLine),
+    ROW("http.response_line", nullptr, "version and status, with the line's end", SLUICE_BYTES, 0, kRes, kLine),
+    ROW("http.stat_msg", nullptr, "empty: HTTP/2 has none", SLUICE_BYTES, 0, kRes, kLine),
     ROW("http.protocol", nullptr, "HTTP/2", SLUICE_BYTES, 0, kReq, kLine),
     ROW("http.protocol", nullptr, "HTTP/2", SLUICE_BYTES, 0, kRes, kLine),
     ROW("http.host", nullptr, "host name, lower case, no port", SLUICE_BYTES, SLUICE_DIMENSION, kReq, kHeaders),

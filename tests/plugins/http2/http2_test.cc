@@ -70,6 +70,9 @@ TEST(Http2, StreamIsATransactionWithHttpsFields) {
   const size_t i = 1;  // behind the settings of the client
   EXPECT_EQ(c.Value(i, "http.method"), "GET") << c.Snapshot();
   EXPECT_EQ(c.Value(i, "http.uri"), "/a b?x=1");
+  EXPECT_EQ(c.Value(i, "http.request_line"), "GET /a%20b?x=1 HTTP/2");
+  EXPECT_EQ(c.Value(i, "http.response_line", kS), "HTTP/2 200\r\n");
+  EXPECT_EQ(c.Value(i, "http.stat_msg", kS), "");
   EXPECT_EQ(c.Value(i, "http.uri.raw"), "/a%20b?x=1");
   EXPECT_EQ(c.Value(i, "http.host"), "example.com");
   EXPECT_EQ(c.Value(i, "http.user_agent"), "curl");
@@ -205,7 +208,26 @@ TEST(Http2, ARapidResetFloodIsReportedAndBounded) {
   for (uint32_t id = 1; id < 400; id += 2) c.Client(Frame(1, 5, id, "\x82") + Frame(3, 0, id, Big(8, 4)));
   const auto events = c.Events();
   EXPECT_EQ(std::ranges::count(events, "rapid_reset"), 1);
-  for (size_t i = 0; i < c.num_transactions(); ++i) EXPECT_TRUE(c.tx(i).done());
+  for (size_t i = 0; i + 16 < c.num_transactions(); ++i) EXPECT_TRUE(c.tx(i).done());
+}
+
+TEST(Http2, AResponseUnderWayBelongsToTheStreamThatWasReset) {
+  Encoder client, server;
+  Conversation c;
+  c.Client(kMagic + Frame(1, 5, 1, client.Block(kGet)) + Frame(3, 0, 1, Big(8, 4)));
+  EXPECT_FALSE(c.tx(0).done());
+  c.Server(Frame(1, 4, 1, server.Block(kOk)) + Frame(0, 1, 1, "shown"));
+  ASSERT_EQ(c.num_transactions(), 1u);
+  EXPECT_TRUE(c.tx(0).done());
+  EXPECT_EQ(c.Value(0, "http.stat_code", kS), "200");
+}
+
+TEST(Http2, OfStreamsThatWereResetTheLastAreWaitedFor) {
+  Encoder client;
+  Conversation c;
+  c.Client(kMagic);
+  for (uint32_t i = 0; i < 20; ++i) c.Client(Frame(1, 5, 2 * i + 1, client.Block(kGet)) + Frame(3, 0, 2 * i + 1, Big(8, 4)));
+  for (size_t i = 0; i < 20; ++i) EXPECT_EQ(c.tx(i).done(), i < 4) << i;
 }
 
 // ---- behind an upgrade of HTTP/1
