@@ -173,8 +173,8 @@ Protocols h2c http/1.1
 DocumentRoot {self.dir}/www
 <Directory {self.dir}/www>
 Require all granted
+SetOutputFilter DEFLATE
 </Directory>
-AddOutputFilter DEFLATE html
 LogFormat "%r\\t%>s\\t%{{User-Agent}}i" lines
 CustomLog {log} lines
 """)
