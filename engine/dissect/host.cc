@@ -389,7 +389,8 @@ struct HostCalls {
     const uint64_t whole = part.whole, done = part.size - bytes.size();
     if (done > UINT64_MAX - part.whole_at) return;
     if (!parts.Write(whole, part.whole_at + done, bytes, flow.now_)) return;
-    AddWhole(flow, live, part.direction, whole);
+    const bool itself = part.whole_at == 0 && part.missing == 0 && part.size >= parts.size(whole);
+    if (!itself) AddWhole(flow, live, part.direction, whole);
     parts.Forget(whole);
   }
 

@@ -254,6 +254,13 @@ TEST_F(FilesTest, PartsOfSeveralFlowsAreAlsoOneFile) {
   EXPECT_EQ(dissector->part_stats().whole, kContent.size() - 2);
 }
 
+TEST_F(FilesTest, APartThatIsTheWholeIsOneFile) {
+  FlowDissection* flow = Open();
+  Send(flow, fmt::format("part 0 {}\n{}", kContent.size(), kContent));
+  EXPECT_EQ(flow->transactions()[0]->tx.files.size(), 1u);
+  dissector->Close(flow);
+}
+
 TEST_F(FilesTest, LostBytesOfAPartLeaveAHoleInTheWhole) {
   FlowDissection *flow = Open(), *other = Open();
   Send(flow, "part 0 6\nab");

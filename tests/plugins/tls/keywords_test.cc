@@ -89,6 +89,7 @@ const KeywordCase kCases[] = {
     {"FrameData", "frame:tls.data; content:\"sealed\"; startswith", "frame:tls.data; content:\"|16 03|\"; startswith"},
     {"FrameAlert", "frame:tls.alert; content:\"|02 28|\"; bsize:2", "frame:tls.alert; content:\"|01|\"; startswith", Refused},
     {"AlertBesideItsFrame", "tls.alert:40", "tls.alert:41", Refused},
+    {"PatternsInTheClearOnly", "content:\"www.example.test\"", "content:\"yyyyyyyy\""},
     {"Protocol", "app-layer-protocol:tls", "app-layer-protocol:!tls"},
     {"ClientCertificate", "flow:to_server; tls.cert_subject; content:\"O=Stamus\"", "flow:to_server; tls.cert_subject; content:\"O=Nobody\""},
 };
