@@ -20,7 +20,6 @@ FieldKeyword CatalogKeywords::Describe(KeywordId id) const {
   out.boolean = info.type == FieldType::kBool;
   out.date = info.flags & SLUICE_DATE;
   out.bits = info.flags & SLUICE_BITS;
-  out.frame = info.flags & SLUICE_FRAME;
   out.store = info.flags & SLUICE_STORE;
   out.content_case = info.flags & SLUICE_CONTENT_LOWER   ? FieldKeyword::Case::kLower
                      : info.flags & SLUICE_CONTENT_UPPER ? FieldKeyword::Case::kUpper

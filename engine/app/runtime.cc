@@ -192,6 +192,7 @@ WorkerOptions MakeWorkerOptions(const Options& o) {
   w.stream.drops_packets = o.simulate_ips;
   w.stream.urgent_past_limit = ParseUrgent(o.urgent_past_limit);
   w.dissect.files = {.md5 = o.hash_md5, .sha1 = o.hash_sha1, .sha256 = o.hash_sha256, .magic = o.file_magic};
+  w.dissect.parts = {.memcap = o.parts_memcap, .max_file_bytes = o.parts_max_file, .timeout = o.parts_timeout};
   w.detect.max_alerts = o.max_alerts;
   w.eve = Logs::MakeEveOptions(o);
   w.stream_bypass = o.stream_bypass;

@@ -149,6 +149,7 @@ void Worker::StreamSink::OnStreamEvent(StreamEvent event) {
 
 void Worker::StreamSink::KeepRaw(Direction direction, Slice bytes, uint64_t offset) {
   if (!worker.detector_.program().wants_stream()) return;
+  if (state.dissection != nullptr && state.dissection->encrypted()) return;
   worker.stats_.raw_lost +=
       state.raw[Index(direction)].Append(bytes, offset, worker.options_.raw);
 }
@@ -218,7 +219,10 @@ void Worker::ProcessInFlow(const Packet& packet) {
   CountProtocol(*flow, *state);
   if (!flow->dropped) FinishTransactions(packet, *flow, *state);
   HandleBudgets(*flow, *state, direction);
-  if (state->dissection != nullptr) dissector_.Retire(*state->dissection);
+  if (state->dissection != nullptr) {
+    dissector_.Retire(*state->dissection);
+    state->encrypted = state->dissection->encrypted();
+  }
   state->stream_events.clear();
   if (packet_log_.holds()) HoldPacket(packet, *state);
 }
@@ -370,6 +374,7 @@ void Worker::ApplyRules(const Packet& packet, Flow& flow, FlowWork& state, Direc
     context.app = dissection->schema();
     context.app_original = dissection->original_schema();
     context.app_failed = dissection->failed();
+    context.encrypted = state.encrypted;
   }
   context.id = flow.id;
   context.elephant = flow.elephant;

@@ -83,6 +83,12 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("dissect.pending_overflow", p.pending_overflow);
   add("dissect.bad_calls", p.bad_calls);
   add("dissect.bytes_withheld", p.bytes_withheld);
+  const FilePartsStats& parts = dissector_.part_stats();
+  add("dissect.file_parts.parts", parts.parts);
+  add("dissect.file_parts.whole", parts.whole);
+  add("dissect.file_parts.expired", parts.expired);
+  add("dissect.file_parts.evicted", parts.evicted);
+  add("dissect.file_parts.refused", parts.refused);
   for (const auto& schema : catalog_.schemas()) {
     const WorkerStats::Answers& answers = s.answers_by_schema[schema->id];
     add(fmt::format("app_layer.answers.{}.timed", schema->name), answers.timed);

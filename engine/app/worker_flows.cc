@@ -212,7 +212,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
     state->keeps_files = state->files_wait = false;
     state->dropped_by_exception = false;
     state->held_packets = 0;
-    state->alerted_packets = false;
+    state->alerted_packets = state->encrypted = false;
     state->quiet_transactions = state->quiet_flow = false;
     free_states_.push_back(std::move(state));
   }

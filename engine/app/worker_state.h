@@ -48,6 +48,7 @@ struct Worker::FlowWork {
   bool dropped_by_exception = false;       // Flow::dropped, but by no rule
   PacketLog::Chain held_packets = 0;       // written should it alert
   bool alerted_packets = false;            // it did: they are, and what follows is
+  bool encrypted = false;                  // its dissector said so before this packet
   bool quiet_transactions = false, quiet_flow = false;  // rules ask for no records
 };
 

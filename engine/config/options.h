@@ -149,6 +149,8 @@ struct Options {
   std::string sensor_name;
   uint64_t sensor_id = 0;
   uint64_t stats_interval = 0;  // seconds; 0: only at the end
+  uint64_t parts_memcap = 64u << 20, parts_max_file = 16u << 20;  // of files in parts: bytes
+  Nanos parts_timeout = std::chrono::seconds{60};
   bool hash_md5 = false, hash_sha1 = false, hash_sha256 = false;  // of files
   bool file_magic = false;
   struct FileStore {

@@ -440,6 +440,9 @@ std::vector<Setting> MakeSettings() {
   add("data-dir", "default-data-dir", "where datasets keep their state", Text(&O::data_dir));
   add("datasets.allow-write", "datasets.rules.allow-write", "rules may name files that datasets are saved to", Bool(&O::datasets_allow_write));
   add("datasets.allow-absolute", "datasets.rules.allow-absolute-filenames", "... and outside of data-dir", Bool(&O::datasets_allow_absolute));
+  add("file-parts.memcap", "", "bytes held, per worker, of files that come in several parts, to put them together; 0: they are not", Size(&O::parts_memcap));
+  add("file-parts.max-file", "", "longest file that is put together", Size(&O::parts_max_file));
+  add("file-parts.timeout", "", "how long a file waits for its next part", Duration(&O::parts_timeout, std::chrono::seconds{1}, std::chrono::hours{24}));
   add("plugins.directories", "", "further directories of dissectors", Texts(&O::plugin_dirs));
   add("flow.capacity", "", "flows per worker; the longest idle is evicted", Integer(&O::flow_capacity, 1, 1u << 26));
   add("flow.elephant-bytes", "flow.rate-tracking.bytes", "of a direction within elephant-seconds make the flow an elephant; 0: none is", Size(&O::elephant_bytes));

@@ -36,6 +36,16 @@ std::vector<std::string> Words(const char* text) {
   return words;
 }
 
+// A name as rules have it: frames have names of their own, which say that they are frames.
+std::string NameOf(const sluice_field& field, std::string_view word) {
+  return field.flags & SLUICE_FRAME ? "frame:" + std::string(word) : std::string(word);
+}
+std::vector<std::string> NamesOf(const sluice_field& field, const char* words) {
+  std::vector<std::string> names = Words(words);
+  for (std::string& name : names) name = NameOf(field, name);
+  return names;
+}
+
 // SLUICE_LOWERCASE is a short way to say the commonest transform.
 std::string_view Transform(const sluice_field& field) {
   if (field.transform != nullptr) return field.transform;
@@ -123,9 +133,9 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
 
 // The field's names are free, or shared with the dissector it declares as an alias.
 Result<void> Catalog::CheckKeywords(const Plugin& plugin, const sluice_field& field) const {
-  std::vector<std::string> taken = Words(field.aliases);
-  for (std::string& modifier : Words(field.modifiers)) taken.push_back(std::move(modifier));
-  if (field.keyword != nullptr) taken.emplace_back(field.keyword);
+  std::vector<std::string> taken = NamesOf(field, field.aliases);
+  for (std::string& modifier : NamesOf(field, field.modifiers)) taken.push_back(std::move(modifier));
+  if (field.keyword != nullptr) taken.push_back(NameOf(field, field.keyword));
   const std::vector<std::string> friends = Words(plugin.info().aliases);
   for (const std::string& word : taken) {
     const auto found = names_.find(word);
@@ -147,18 +157,19 @@ Result<void> Catalog::CheckKeywords(const Plugin& plugin, const sluice_field& fi
 }
 
 KeywordId Catalog::AddKeyword(const sluice_field& field, const FieldInfo& info, uint16_t schema) {
-  const auto found = names_.find(info.keyword);
+  const std::string name = NameOf(field, info.keyword);
+  const auto found = names_.find(name);
   KeywordId id;
   if (found == names_.end()) {
     id = static_cast<KeywordId>(keywords_.size());
-    keywords_.push_back({.name = std::string(info.keyword),
+    keywords_.push_back({.name = name,
                          .schemas = {},
                          .type = info.type,
                          .flags = info.flags,
                          .help = std::string(info.help),
                          .transform = std::string(Transform(field)),
                          .names = info.names});
-    names_.emplace(info.keyword, Name{.id = id});
+    names_.emplace(name, Name{.id = id});
   } else {
     id = found->second.id;
   }
@@ -168,8 +179,8 @@ KeywordId Catalog::AddKeyword(const sluice_field& field, const FieldInfo& info, 
   for (int d = 0; d < 2; ++d) {
     if (info.directions & (1u << d)) keyword.stage[d] = std::max(keyword.stage[d], info.stage);
   }
-  for (const std::string& word : Words(field.aliases)) names_.try_emplace(word, Name{.id = id});
-  for (const std::string& word : Words(field.modifiers)) names_.try_emplace(word, Name{id, Name::Use::kModifier});
+  for (const std::string& word : NamesOf(field, field.aliases)) names_.try_emplace(word, Name{.id = id});
+  for (const std::string& word : NamesOf(field, field.modifiers)) names_.try_emplace(word, Name{id, Name::Use::kModifier});
   return id;
 }
 

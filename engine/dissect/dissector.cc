@@ -75,6 +75,7 @@ Dissector::Dissector(const Catalog& catalog, const DissectOptions& options, File
     : catalog_(catalog),
       options_(options),
       plugin_stats_(catalog.schemas().size()),
+      parts_(options.parts),
       file_sink_(sink) {
   TakeWanted();
   WantOfFiles({});
@@ -109,6 +110,8 @@ void Dissector::Close(FlowDissection* flow) {
   }
   flow->live_.clear();
   flow->events_.clear();
+  flow->context_.clear();
+  if (flow->context_.capacity() <= BlockPool::kBlockBytes) clean.context_ = std::move(flow->context_);
   clean.live_ = std::move(flow->live_);
   clean.events_ = std::move(flow->events_);
   *owned = std::move(clean);
@@ -175,6 +178,7 @@ void Dissector::Bind(FlowDissection& flow, uint16_t schema) {
   flow.schema_ = catalog_.schemas()[schema].get();
   flow.plugin_ = &catalog_.plugin(schema);
   flow.state_ = flow.plugin_->NewFlow(Handle(flow), StatsOf(flow));
+  flow.context_.clear();
   ++stats_.flows;
   if (flow.state_ == nullptr) GiveUp(flow);
 }
@@ -591,7 +595,6 @@ bool Dissector::ApplyHandover(FlowDissection& flow) {
   flow.from_ = flow.schema_;
   CompleteAll(flow);
   if (to == nullptr) {
-    flow.encrypted_ = true;
     GiveUp(flow);
     return false;
   }

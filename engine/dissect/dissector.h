@@ -14,6 +14,7 @@
 
 #include "engine/dissect/catalog.h"
 #include "engine/dissect/file_magic.h"
+#include "engine/dissect/file_parts.h"
 #include "engine/dissect/file_sink.h"
 #include "engine/dissect/flow_dissection.h"
 
@@ -71,6 +72,7 @@ class Dissector {
   }
 
   const DissectStats& stats() const { return stats_; }
+  const FilePartsStats& part_stats() const { return parts_.stats(); }
   const std::vector<PluginStats>& plugin_stats() const { return plugin_stats_; }  // by schema
   const DissectOptions& options() const { return options_; }
 
@@ -116,6 +118,7 @@ class Dissector {
   FileWants file_wants_;
   bool rules_want_files_ = false;  // all of them, to their end
   FileMagic magic_;
+  FileParts parts_;
   FileSink* const file_sink_;
   std::vector<uint8_t> work_;  // scratch: the bytes of the parse call that runs
   BlockPool blocks_;

@@ -23,6 +23,7 @@
 
 #include "engine/base/types.h"
 #include "engine/dissect/catalog.h"
+#include "engine/dissect/file_parts.h"
 #include "engine/dissect/transaction.h"
 
 namespace sluice {
@@ -39,8 +40,10 @@ struct DissectOptions {
   uint32_t max_slow_calls = 2;            // per flow, then it is left undissected
   uint32_t max_calls_per_packet = 4096;   // parse calls for one piece of data
   uint32_t max_group_depth = 16;          // open groups of a transaction
+  uint32_t max_context = 64 * 1024;       // bytes said with a hand-over; more are not
   uint32_t pooled_flows = 4096;           // flow states kept for reuse
   FileWants files{.md5 = true};           // besides what rules want
+  FilePartsOptions parts = {};
 };
 
 // Totals since start; written by one worker.
@@ -53,7 +56,7 @@ struct DissectStats {
   uint64_t parse_errors = 0;        // a direction given up by its dissector
   uint64_t gaps = 0;                // told to a dissector
   uint64_t gap_stops = 0;           // a direction ended by a gap
-  uint64_t memcap = 0;              // values refused at flow_memcap or max_values
+  uint64_t memcap = 0;              // values refused at flow_memcap or max_values, contexts at max_context
   uint64_t transactions = 0;
   uint64_t transactions_forced = 0; // completed at max_live_transactions
   uint64_t transactions_lost = 0;   // past max_kept_transactions: not seen by rules
@@ -139,7 +142,7 @@ class FlowDissection {
   const Schema* schema() const { return schema_; }
   // The schema of the flow before a hand-over, if there was one.
   const Schema* original_schema() const { return original_; }
-  // Handed over as encrypted: no rule will find anything in the bytes to come.
+  // What comes is encrypted: rules look for nothing in the bytes to come.
   bool encrypted() const { return encrypted_; }
   // Whether no dissector will be found any more.
   bool failed() const { return failed_; }
@@ -188,6 +191,7 @@ class FlowDissection {
   bool ended_[2] = {false, false};
   bool handover_ = false;
   const char* handover_to_ = nullptr;
+  std::vector<uint8_t> context_;  // said with the hand-over, until the next dissector has begun
   std::array<char, 64> handover_name_{};
   uint64_t skip_[2] = {0, 0};  // SLUICE_BUDGET_NEXT_TX
   // Bytes not yet consumed that the dissector's budget still lets through, and

@@ -369,7 +369,42 @@ struct HostCalls {
     }
     flow.owner_->FindMagic(*window, *file);
     flow.changed_ = true;
-    return file->keep || file->store_id != 0 || flow.owner_->rules_want_files_;
+    const bool all = file->keep || file->store_id != 0 || flow.owner_->rules_want_files_;
+    if (file->whole != 0) WritePart(flow, *live, *file, bytes);  // no look at *file behind it
+    return all;
+  }
+
+  static int32_t FilePart(FlowDissection& flow, int64_t handle, Slice identity, uint64_t offset, uint64_t total) {
+    LiveTransaction* live;
+    LiveTransaction::Window* window;
+    FileInfo* file = FindFile(flow, handle, &live, &window);
+    if (file == nullptr || file->size > 0 || file->whole != 0) return Bad(flow);
+    file->whole = flow.owner_->parts_.Begin(identity, file->name, offset, total, flow.now_);
+    file->whole_at = offset;
+    return file->whole == 0 ? -ENOSPC : 0;
+  }
+
+  static void WritePart(FlowDissection& flow, LiveTransaction& live, const FileInfo& part, Slice bytes) {
+    FileParts& parts = flow.owner_->parts_;
+    const uint64_t whole = part.whole, done = part.size - bytes.size();
+    if (done > UINT64_MAX - part.whole_at) return;
+    if (!parts.Write(whole, part.whole_at + done, bytes, flow.now_)) return;
+    const bool itself = part.whole_at == 0 && part.missing == 0 && part.size >= parts.size(whole);
+    if (!itself) AddWhole(flow, live, part.direction, whole);
+    parts.Forget(whole);
+  }
+
+  // A file of the transaction, whose bytes are there at once.
+  static void AddWhole(FlowDissection& flow, LiveTransaction& live, Direction direction, uint64_t whole) {
+    const FileParts& parts = flow.owner_->parts_;
+    const int64_t handle = FileOpen(flow, live.tx.number, static_cast<uint32_t>(direction), parts.name(whole));
+    if (handle <= 0) return;  // counted there
+    for (uint64_t at = 0; at < parts.size(whole);) {
+      const Slice bytes = parts.At(whole, at);
+      FileData(flow, handle, bytes);
+      at += bytes.size();
+    }
+    FileClose(flow, handle, SLUICE_FILE_COMPLETE);
   }
 
   // Hands the store the bytes that come behind those in the window: of files that are to
@@ -413,10 +448,26 @@ struct HostCalls {
     const size_t len = protocol == nullptr ? 0 : strnlen(protocol, flow.handover_name_.size());
     if (len >= flow.handover_name_.size()) return Bad(flow);
     flow.handover_ = true;
+    flow.context_.clear();
     flow.handover_to_ = nullptr;
     if (protocol == nullptr) return 0;
     std::memcpy(flow.handover_name_.data(), protocol, len + 1);
     flow.handover_to_ = flow.handover_name_.data();
+    return 0;
+  }
+
+  static int32_t HandoverWith(FlowDissection& flow, const char* protocol, Slice context) {
+    if (const int32_t status = Handover(flow, protocol); status != 0) return status;
+    if (context.size() > flow.owner_->options_.max_context) {
+      ++flow.owner_->stats_.memcap;
+      return -ENOSPC;
+    }
+    flow.context_.assign(context.begin(), context.end());
+    return 0;
+  }
+
+  static int32_t Encrypted(FlowDissection& flow) {
+    flow.encrypted_ = true;
     return 0;
   }
 
@@ -443,6 +494,7 @@ struct HostCalls {
       std::ranges::copy(addresses[i].first(std::min<size_t>(16, addresses[i].size())), info.address[i]);
     }
     if (flow.from_ != nullptr) info.from_protocol = flow.from_->name.data();
+    info.context = {flow.context_.data(), flow.context_.size()};
     const uint32_t size = std::min<uint32_t>(out->struct_size, sizeof(info));
     std::memcpy(out, &info, size);
     out->struct_size = size;
@@ -543,6 +595,13 @@ sluice_host MakeTable() {
   host.file_gap = [](sluice_flow* f, int64_t file, uint64_t bytes) {
     return H::FileGap(H::Self(f), file, bytes);
   };
+  host.handover_with = [](sluice_flow* f, const char* protocol, sluice_slice context) {
+    return H::HandoverWith(H::Self(f), protocol, From(context));
+  };
+  host.file_part = [](sluice_flow* f, int64_t file, sluice_slice identity, uint64_t offset, uint64_t total) {
+    return H::FilePart(H::Self(f), file, From(identity), offset, total);
+  };
+  host.encrypted = [](sluice_flow* f) { return H::Encrypted(H::Self(f)); };
   return host;
 }
 

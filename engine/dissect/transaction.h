@@ -66,6 +66,8 @@ struct FileInfo {
   uint64_t store_id = 0;    // of the file store; 0: nothing of it was stored yet
   bool unstorable = false;  // the store could not take it
   bool stored = false;      // all that was seen of it was
+  uint64_t whole = 0;       // of which larger one it is a part, see FileParts; 0: of none
+  uint64_t whole_at = 0;    // where in it
   std::array<uint32_t, kMaxSids> sids{};  // rules that had it kept
   uint8_t num_sids = 0;
   void KeepFor(uint32_t sid) {

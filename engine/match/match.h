@@ -127,6 +127,7 @@ struct FlowContext {
   const Schema* app_original = nullptr;  // before a hand-over
   bool app_failed = false;               // no dissector will be found
   const Schema* app_sides[2] = {nullptr, nullptr};  // what a direction's own bytes are
+  bool encrypted = false;                // the packet's payload is: nothing is looked for in it
   uint64_t id = 0;                       // by_flow thresholds
   FlowVars* vars = nullptr;              // never null
   uint8_t keep_files = 0;                // out: bit per Direction: from now on all are to be kept

@@ -40,7 +40,7 @@ bool Detector::Impl::TryPacketRule(uint32_t rank, Slice payload) {
   confirm.contexts.count = 0;
   if (fired[rank] == packet_no || !(r.directions & 1 << d())) return false;
   if (!HeaderMatches(r, 0) || !AppMatches(r)) return false;
-  if (r.reassembled_only && r.has_payload) return false;
+  if (r.has_payload && (r.reassembled_only || (context.flow != nullptr && context.flow->encrypted))) return false;
   ++stats.candidates;
   if (!ConditionsHold(r, context.direction) || !PacketTestsHold(r)) return false;
   if (!r.payload.empty()) {
@@ -81,9 +81,9 @@ void Detector::Impl::InspectPayload(bool in_stream) {
   OncePerFlow();
   StartHits();
   const Transport transport = TransportOf(p);
-  ScanGroup(rp->packet[transport][d()], p.payload);
-  if (transport == kTransportTcp && !in_stream && !p.payload.empty())
-    ScanGroup(rp->stream[d()], p.payload);
+  const Slice payload = context.flow != nullptr && context.flow->encrypted ? Slice() : p.payload;
+  ScanGroup(rp->packet[transport][d()], payload);
+  if (transport == kTransportTcp && !in_stream && !payload.empty()) ScanGroup(rp->stream[d()], payload);
   if (!context.events.empty()) {
     for (uint32_t rank : rp->packet_event_rules) Hit(rank);
   }

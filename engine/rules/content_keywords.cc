@@ -572,7 +572,7 @@ KeywordResult Frame(RuleContext& c, std::string_view value, std::string_view) {
   }
   const size_t dot = name.rfind('.');
   const std::string protocol = name.substr(0, dot);
-  if (const auto field = c.keywords.Find(name); field && field->frame) {
+  if (const auto field = c.keywords.Find("frame:" + name); field != nullptr) {
     c.current = c.Field(*field, field->repeated);
     c.last_inspection = -1;
     c.NoContent();

@@ -15,7 +15,7 @@ namespace sluice {
 
 struct FieldKeyword {
   uint16_t id = 0;             // the same for all names of one keyword
-  std::string name;            // canonical: "http.uri"
+  std::string name;            // canonical: "http.uri"; of a frame "frame:dns.pdu"
   std::string protocol;        // the dissector's name
   bool number = false;         // UINT/INT/BOOL/ENUM/TIME: "keyword: >5"; else a sticky buffer
   bool is_signed = false;      // INT; TIME in seconds since the epoch
@@ -25,7 +25,6 @@ struct FieldKeyword {
   bool boolean = false;        // number: without a value it asks for true
   bool date = false;           // number: seconds since the epoch, asked for by dates
   bool bits = false;           // number: its names are single bits, asked for by lists
-  bool frame = false;          // named by "frame:<name>" only
   bool store = false;          // no buffer: the values are kept when the rule matches
   enum class Case : uint8_t { kAny, kLower, kUpper } content_case = Case::kAny;
   std::string content_pattern; // what a content on it must look like; empty: any

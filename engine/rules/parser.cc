@@ -161,7 +161,6 @@ KeywordResult ParseNumberField(RuleContext& c, const FieldKeyword& field, std::s
 KeywordResult ParseField(RuleContext& c, const FieldKeyword& field, std::string_view value) {
   if (field.number) return ParseNumberField(c, field, value);
   if (field.content) return ParseContentField(c, field, value);
-  if (field.frame) return Bad(fmt::format("it is a frame; write frame:{}", field.name));
   if (field.store) {
     if (!Trim(value).empty()) return Bad("it takes no value");
     c.rule.stored.push_back({field.id, field.name});
@@ -209,6 +208,9 @@ KeywordResult ParseOption(RuleContext& c, std::string_view name, std::string_vie
   if (const auto field = c.keywords.Find(name)) return ParseField(c, *field, value);
   if (const std::string lower = Lower(name); lower != name && Keywords().contains(lower)) {
     return ParseOption(c, lower, value);
+  }
+  if (const auto frame = c.keywords.Find(fmt::format("frame:{}", name)); frame != nullptr) {
+    return Bad(fmt::format("it is a frame; write {}", frame->name));
   }
   return Bad(fmt::format("not a keyword; {}", SuggestKeyword(name, c.keywords)));
 }

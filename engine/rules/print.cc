@@ -351,7 +351,6 @@ std::string RulePrinter::Header(const RuleHeader& h) const {
 
 std::string RulePrinter::Buffer(const Inspection& inspection) const {
   std::string out = inspection.kind == BufferKind::kPayload ? "pkt_data" : inspection.name;
-  if (const auto field = keywords_.Find(inspection.name); field && field->frame) out = "frame:" + out;
   if (inspection.side == 1) out += ":to_server";
   if (inspection.side == 2) out += ":to_client";
   size_t own = 0;  // transforms that come with the field are not written

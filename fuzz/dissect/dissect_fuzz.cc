@@ -24,7 +24,8 @@ Dissector& TheDissector() {
     std::vector<Error> problems;
     return Catalog::Create(std::move(plugins), {}, &problems);
   }();
-  static Dissector dissector(*catalog, {});
+  // Files in parts are put together over flows: file_parts_fuzz has them.
+  static Dissector dissector(*catalog, {.parts = {.memcap = 0}});
   return dissector;
 }
 

@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define SLUICE_ABI_MINOR 0u
+#define SLUICE_ABI_MINOR 1u
 #define SLUICE_EXPORT __attribute__((visibility("default")))
 #define SLUICE_HAS(type, p, field) \
   ((p)->struct_size >= offsetof(type, field) + sizeof((p)->field))
@@ -193,6 +193,9 @@ typedef struct sluice_flow_info { /* filled by the host */
   uint16_t port[2];           /* [0] the initiator's, [1] the responder's */
   uint8_t address[2][16];     /* likewise; IPv4 in the first 4 bytes */
   const char *from_protocol;  /* the dissector that handed the flow over; NULL: none */
+  /* ABI 1.1 */
+  sluice_slice context;       /* what it said with handover_with(); flow_new only, else empty.
+                                 Its form is from_protocol's, as its documentation has it */
 } sluice_flow_info;
 
 /* The engine's calls.  Valid from init until fini returns.  All but option()
@@ -254,6 +257,22 @@ typedef struct sluice_host {
    * it says which files the loss is of; where it is not called, every open file of the
    * direction, and every one that is closed there, has a gap. */
   int32_t (*file_gap)(sluice_flow *, int64_t file, uint64_t bytes);
+
+  /* ABI 1.1 */
+  /* handover(), with what the next dissector should know of what came before: copied, and
+   * there for its flow_new in sluice_flow_info.  -ENOSPC: it was too much (64 KiB); handed
+   * over all the same, without it. */
+  int32_t (*handover_with)(sluice_flow *, const char *protocol, sluice_slice context);
+  /* An open file without data yet is a part of a larger one, from `offset` on of `total`
+   * bytes.  Parts with the same identity and total belong together, whichever flow brought
+   * them; once all bytes are there, the whole is another file of the transaction of the last
+   * part.  Name and identity are the first part's.  -ENOSPC: a limit; the part stays a file
+   * of its own. */
+  int32_t (*file_part)(sluice_flow *, int64_t file, sluice_slice identity, uint64_t offset,
+                       uint64_t total);
+  /* All bytes of the flow behind those that were parsed are encrypted: rules look no more for
+   * patterns in its packets and stream.  Fields that are still set are looked at. */
+  int32_t (*encrypted)(sluice_flow *);
 } sluice_host;
 
 /* ------------------------------------------------------------ the plug-in */

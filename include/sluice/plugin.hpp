@@ -11,7 +11,11 @@
 //     bool Gap(sluice::Flow flow, uint32_t direction, uint64_t bytes);     // optional
 //     void End(sluice::Flow flow, uint32_t direction, sluice::View rest);  // optional
 //     static int32_t Init();                                               // optional
+//     void Restart(sluice::Flow flow);                                     // optional
 //   };
+//
+// With Restart(), which makes of any state that of a new flow, up to 256 states a thread are
+// kept for later flows, with the room that their strings and tables have grown to.
 //
 // Exceptions are turned into SLUICE_PARSE_ERROR, a null flow, or "stop".
 // Threads, lifetimes and units: see plugin.h.
@@ -19,8 +23,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <string_view>
+#include <vector>
 
 #include <sluice/plugin.h>
 
@@ -84,6 +90,16 @@ class Flow {
   }
   void FileClose(int64_t file, uint32_t flags) const { host->file_close(flow_, file, flags); }
   void Handover(const char* protocol) const { host->handover(flow_, protocol); }
+  void Handover(const char* protocol, View context) const {
+    if (!SLUICE_HAS(sluice_host, host, handover_with)) return Handover(protocol);
+    host->handover_with(flow_, protocol, ToSlice(context));
+  }
+  void FilePart(int64_t file, View identity, uint64_t offset, uint64_t total) const {
+    if (SLUICE_HAS(sluice_host, host, file_part)) host->file_part(flow_, file, ToSlice(identity), offset, total);
+  }
+  void Encrypted() const {
+    if (SLUICE_HAS(sluice_host, host, encrypted)) host->encrypted(flow_);
+  }
   void Budget(uint32_t direction, uint32_t mode, uint64_t bytes = 0) const {
     host->budget(flow_, direction, mode, bytes);
   }
@@ -121,16 +137,45 @@ int32_t ProbeThunk(const sluice_probe_input* input) noexcept {
   }
 }
 template <typename T>
+concept Restartable = requires(T t, Flow flow) { t.Restart(flow); };
+// States of ended flows, for later ones; the calls of a flow all come from one thread.
+template <typename T>
+std::vector<std::unique_ptr<T>>& SpareStates() {
+  thread_local std::vector<std::unique_ptr<T>> spare;
+  return spare;
+}
+template <typename T>
+T* NewState(Flow flow) {
+  if constexpr (Restartable<T>) {
+    auto& spare = SpareStates<T>();
+    if (!spare.empty()) {
+      std::unique_ptr<T> state = std::move(spare.back());
+      spare.pop_back();
+      state->Restart(flow);
+      return state.release();
+    }
+  }
+  return new T(flow);
+}
+template <typename T>
 void* NewThunk(sluice_flow* flow) noexcept {
   try {
-    return new T(Flow(flow));
+    return NewState<T>(Flow(flow));
   } catch (...) {
     return nullptr;
   }
 }
 template <typename T>
 void FreeThunk(void* state) noexcept {
-  delete static_cast<T*>(state);
+  std::unique_ptr<T> owned(static_cast<T*>(state));
+  if constexpr (Restartable<T>) {
+    constexpr size_t kMostSpare = 256;
+    try {
+      auto& spare = SpareStates<T>();
+      if (spare.size() < kMostSpare) spare.push_back(std::move(owned));
+    } catch (...) {  // then it is freed
+    }
+  }
 }
 template <typename T>
 sluice_parse_result ParseThunk(void* state, sluice_flow* flow, uint32_t direction,

@@ -129,7 +129,11 @@ class Waiting {
 
 class Dns {
  public:
-  explicit Dns(Flow flow) {
+  explicit Dns(Flow flow) { Restart(flow); }
+
+  void Restart(Flow flow) {
+    waiting_ = {};
+    begun_ = server_initiated_ = gap_[0] = gap_[1] = false;
     const sluice_flow_info info = flow.Info();
     tcp_ = info.transport == SLUICE_TCP;
     multicast_ = IsMulticast(info.port[0], info.port[1]);
@@ -209,7 +213,8 @@ class Dns {
     const uint32_t log = header.count[kQuestions] == 0 ? uint32_t{SLUICE_TX_NO_LOG} : 0;
     const uint64_t tx = flow.Begin(log | (direction == SLUICE_TO_SERVER ? SLUICE_TX_TO_SERVER : SLUICE_TX_TO_CLIENT));
     Oddities(flow, tx, header, shape, response);
-    Emitter emitter(flow, tx, message, header, shape, response, &scratch_);
+    thread_local Scratch scratch;  // capacity is kept
+    Emitter emitter(flow, tx, message, header, shape, response, &scratch);
     emitter.Rules();
     if (log == 0) emitter.Log();
     flow.Stage(tx, direction, 0);
@@ -240,7 +245,6 @@ class Dns {
     if (response) flow.SetUint(tx, kUnsolicited, !waiting_.Answer(header.id));
   }
 
-  Scratch scratch_;  // capacity is kept
   Waiting waiting_;
   bool tcp_ = false, multicast_ = false;
   bool begun_ = false, server_initiated_ = false;

@@ -28,11 +28,16 @@ size_t LineLength(View in, bool request, bool last) {
 
 Limits Connection::limits_;
 
-Connection::Connection(Flow flow) {
-  sluice_flow_info info{};
-  info.struct_size = sizeof(info);
-  sluice::host->flow_info(flow.get(), &info);
-  server_port_ = info.port[1];
+Connection::Connection(Flow flow) : server_port_(flow.Info().port[1]) {}
+
+void Connection::Restart(Flow flow) {
+  for (Message& side : side_) side.Restart();
+  stray_tx_[0] = stray_tx_[1] = SLUICE_NO_TX;
+  exchanges_.Restart();
+  next_request_ = next_response_ = 0;
+  handed_over_ = too_many_ = false;
+  num_events_ = 0;
+  server_port_ = flow.Info().port[1];
 }
 
 // -------------------------------------------------------------------- input
@@ -225,7 +230,7 @@ void Connection::EnsureResponse(Flow flow) {
     exchange.tx = flow.Begin();
     exchange.path.assign("/libhtp::request_uri_not_seen");  // the name that consumers know
     flow.Set(exchange.tx, kUrl, exchange.path);
-    flow.Event(exchange.tx, kEventUnmatchedResponse);
+    To(flow, exchange.tx).Event(kEventUnmatchedResponse);
     flow.Stage(exchange.tx, SLUICE_TO_SERVER, kComplete);
   }
   side.Begin(exchanges_.at(next_response_++).tx);
@@ -310,6 +315,7 @@ void Connection::EndOfHeaders(Flow flow, uint32_t d) {
     const RequestLine line = ParseRequestLine(side.line);
     const Target target = SplitTarget(line.target, line.known == Method::kConnect);
     EmitRequestHeaders(to, side.headers, target, side.version, server_port_);
+    KeepResource(target);
     if (line.protocol.empty() && !side.headers.all().empty()) to.Event(kEventLineNoProtocol);
     Reach(flow, d, kHeaders);
     StartRequestBody(flow);
@@ -437,12 +443,32 @@ bool Connection::Switches(Flow flow) {
   }
   if (!tunnel && !upgrade) return false;
   const View to = side.headers.Value("upgrade");
+  if (upgrade && !WasAskedFor(to)) To(flow, side.tx).Event(kEventProtocolChangeFailed);
   const bool h2c = upgrade && ContainsNoCase(to, "h2c");
   const bool websocket = upgrade && ContainsNoCase(to, "websocket");
   Finish(flow, SLUICE_TO_CLIENT);
   handed_over_ = true;
-  flow.Handover(h2c ? "http2" : websocket ? "websocket" : "");
+  flow.Handover(h2c ? "http2" : websocket ? "websocket" : "", RequestHead());
   return true;
+}
+
+// RFC 9110 §7.8: a server names in its 101 one of the protocols that the request did.  True where
+// the next request has taken the place of that one.
+bool Connection::WasAskedFor(View protocol) {
+  const Message& request = side_[SLUICE_TO_SERVER];
+  if (request.tx != side_[SLUICE_TO_CLIENT].tx) return true;
+  scratch_.assign(Trim(protocol.substr(0, protocol.find(','))));
+  for (char& c : scratch_) c = Lower(c);
+  return !scratch_.empty() && ContainsNoCase(request.headers.Value("upgrade"), scratch_);
+}
+
+// Of the request that the response at hand answers: its line and headers as sent; empty where
+// the next request has taken their place.
+View Connection::RequestHead() {
+  const Message& request = side_[SLUICE_TO_SERVER];
+  if (request.tx != side_[SLUICE_TO_CLIENT].tx) return {};
+  scratch_.assign(request.line).append("\r\n").append(request.raw);
+  return scratch_;
 }
 
 size_t Connection::Chunks(Flow flow, uint32_t d, View in, bool last) {
@@ -561,6 +587,25 @@ void Connection::OpenBody(Flow flow, uint32_t d) {
     if (!value.empty() && DispositionFileName(value, &scratch_)) name = scratch_;
   }
   if (!name.empty()) OpenFile(flow, d, name);
+  if (!request && side.status == 206) NamePart(flow);
+}
+
+void Connection::KeepResource(const Target& target) {
+  const Message& side = side_[SLUICE_TO_SERVER];
+  Exchange& exchange = RequestExchange();
+  const View host = target.has_authority ? target.host : SplitHostPort(side.headers.Value("host")).host;
+  LowerHost(host, &scratch_);
+  NameResource(scratch_, exchange.path, target.query, &exchange.resource);
+}
+
+// A range of something larger (RFC 9110 §14.4, §15.3.7): of what was asked for, whoever else
+// has other ranges of it.  What is coded begins with the first range alone.
+void Connection::NamePart(Flow flow) {
+  const Message& side = side_[SLUICE_TO_CLIENT];
+  ContentRange range;
+  if (side.file <= 0 || (side.decoder != nullptr && side.decoder->active())) return;
+  if (!ParseContentRange(side.headers.Value("content-range"), &range) || !range.has_range || !range.has_size) return;
+  flow.FilePart(side.file, ResponseExchange().resource, range.start, range.size);
 }
 
 // A response that may go on for hours: how fast it began to talk, and how much it says.
@@ -645,7 +690,7 @@ void Connection::Unexpected(Flow flow, uint32_t d, View bytes) {
   if (tx == SLUICE_NO_TX) {
     tx = flow.Begin((d == SLUICE_TO_SERVER ? SLUICE_TX_TO_SERVER : SLUICE_TX_TO_CLIENT) | SLUICE_TX_NO_LOG);
     flow.Stage(tx, d, kBody);
-    flow.Event(tx, d == SLUICE_TO_SERVER ? kEventBodyUnexpected : kEventResponseBodyUnexpected);
+    To(flow, tx).Event(d == SLUICE_TO_SERVER ? kEventBodyUnexpected : kEventResponseBodyUnexpected);
   }
   flow.Chunk(tx, kBodyField[d], bytes);
 }

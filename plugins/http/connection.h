@@ -30,6 +30,7 @@ struct Limits {
 class Connection {
  public:
   explicit Connection(sluice::Flow flow);
+  void Restart(sluice::Flow flow);
 
   static int32_t Init();
   static int32_t Probe(const sluice_probe_input& input);
@@ -63,6 +64,8 @@ class Connection {
   void StartResponseBody(sluice::Flow flow);
   bool Interim(sluice::Flow flow);
   bool Switches(sluice::Flow flow);
+  View RequestHead();
+  bool WasAskedFor(View protocol);
   void PlanDecoder(sluice::Flow flow, uint32_t d);
   void ChunkSizeLine(sluice::Flow flow, uint32_t d, View line);
   void NoChunks(sluice::Flow flow, uint32_t d);
@@ -73,6 +76,8 @@ class Connection {
   void CountEvents(sluice::Flow flow, uint64_t events);
   uint64_t SinceRequest(sluice::Flow flow);
   void OpenFile(sluice::Flow flow, uint32_t d, View name);
+  void NamePart(sluice::Flow flow);
+  void KeepResource(const Target& target);
   void FileBytes(sluice::Flow flow, uint32_t d, View bytes);
   void CloseFile(sluice::Flow flow, uint32_t d, bool complete);
   void CloseBody(sluice::Flow flow, uint32_t d, bool complete);
@@ -81,7 +86,7 @@ class Connection {
   void CloseUnexpected(sluice::Flow flow, uint32_t d);
   void Lost(sluice::Flow flow, uint32_t d, uint64_t bytes);
 
-  Emitter To(sluice::Flow flow, uint64_t tx) { return {flow, tx, scratch_}; }
+  Emitter To(sluice::Flow flow, uint64_t tx) { return {flow, tx, scratch_, num_events_}; }
   Exchange& RequestExchange() { return exchanges_.at(next_request_ - 1); }
   Exchange& ResponseExchange() { return exchanges_.at(next_response_ - 1); }
 
@@ -92,6 +97,7 @@ class Connection {
   uint64_t next_request_ = 0, next_response_ = 0;
   uint16_t server_port_ = 0;
   bool handed_over_ = false, too_many_ = false;
+  uint32_t num_events_ = 0;
   std::string scratch_;
 };
 

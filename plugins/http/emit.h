@@ -16,14 +16,20 @@ namespace http {
 
 // A transaction as its fields are set.
 struct Emitter {
+  static constexpr uint32_t kMostEvents = 512;  // of a connection, then no more are told
+
   sluice::Flow flow;
   uint64_t tx;
   std::string& scratch;
+  uint32_t& num_events;  // of the connection so far
 
   void Set(uint32_t field, View value) const {
     if (flow.Wanted(field)) flow.Set(tx, field, value);
   }
-  void Event(enum Event event) const { flow.Event(tx, event); }
+  void Event(enum Event event) const {
+    if (num_events > kMostEvents) return;
+    flow.Event(tx, num_events++ < kMostEvents ? event : kEventTooManyWarnings);
+  }
 };
 
 // A request line with its target.

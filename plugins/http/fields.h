@@ -95,7 +95,7 @@ static_assert(std::size(kFields) == kNumFields);
 
 // One line per event: identifier, name, help.
 #define HTTP_EVENTS(X) \
-  X(UnknownError, "unknown_error", "an error without a name of its own") \
+  X(UnknownError, "unknown_error", "an error without a name of its own: never, all have one") \
   X(DecompressionFailed, "gzip_decompression_failed", "the body is not what Content-Encoding says") \
   X(RequestNoColon, "request_field_missing_colon", "a request header without a colon") \
   X(ResponseNoColon, "response_field_missing_colon", "a response header without a colon") \
@@ -146,13 +146,13 @@ static_assert(std::size(kFields) == kNumFields);
   X(MultipartError, "multipart_generic_error", "a multipart body without a boundary") \
   X(MultipartNoData, "multipart_no_filedata", "a multipart file without data") \
   X(MultipartHeader, "multipart_invalid_header", "a part with a broken header") \
-  X(TooManyWarnings, "too_many_warnings", "more oddities than are told apart") \
+  X(TooManyWarnings, "too_many_warnings", "more events in a connection than are told: 512") \
   X(MethodDelimiter, "method_delim_non_compliant", "another blank than a space behind the method") \
   X(UriDelimiter, "uri_delim_non_compliant", "another blank than a space behind the target") \
   X(LineLeadingBlank, "request_line_leading_whitespace", "blanks before the method") \
   X(TooManyLayers, "too_many_encoding_layers", "more content codings than the limit") \
   X(AbnormalCoding, "abnormal_ce_header", "a Content-Encoding nobody defines") \
-  X(ProtocolChangeFailed, "failed_protocol_change", "101 or CONNECT without what was asked for") \
+  X(ProtocolChangeFailed, "failed_protocol_change", "101 with another protocol than was asked for, or with none") \
   X(ResponseBodyUnexpected, "response_body_unexpected", "bytes behind a response that are none") \
   X(SwitchWithLength, "switching_protocol_with_content_length", "101 with a body") \
   X(TooManyRequests, "too_many_requests", "more unanswered requests than the limit")

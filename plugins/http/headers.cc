@@ -241,6 +241,13 @@ HeaderTable::Added HeaderTable::Add(View name, View value, uint32_t flags, size_
   return Added::kNew;
 }
 
+void HeaderTable::ClearTo(size_t most) {
+  Clear();
+  size_t room = 0;
+  for (const Header& header : headers_) room += sizeof(header) + header.name.capacity() + header.value.capacity();
+  if (room > most) headers_ = {};
+}
+
 const Header* HeaderTable::Find(View lower) const {
   for (const Header& header : all()) {
     if (SameNameSkippingNul(header.name, lower)) return &header;

@@ -69,6 +69,8 @@ class HeaderTable {
   View Value(View lower) const;          // "" if there is none
   std::span<const Header> all() const { return {headers_.data(), size_}; }
   void Clear() { size_ = repetitions_ = 0; }
+  // Clears it, and keeps at most about `most` bytes of room.
+  void ClearTo(size_t most);
 
  private:
   std::vector<Header> headers_;

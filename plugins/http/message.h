@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // plugins/http/message.h - one direction's message in progress, and its exchange.
 //
-// Memory: strings and tables keep their capacity for the next message; a decoder is
-// made for the first coded body of a flow.
+// Memory: strings and tables keep their capacity for the next message, and up to 80 KiB of it
+// for the next flow; a decoder is made for the first coded body of a flow.
 #pragma once
 
 #include <memory>
@@ -16,6 +16,12 @@
 #include "start_line.h"
 
 namespace http {
+
+// Clears it, and gives room back that is more than `most` bytes.
+inline void ClearTo(std::string* text, size_t most) {
+  text->clear();
+  if (text->capacity() > most) text->shrink_to_fit();
+}
 
 enum class State : uint8_t {
   kStartLine, kHeaders, kBodyLength, kBodyClose, kChunkSize, kChunkData, kChunkEnd, kTrailers,
@@ -31,6 +37,7 @@ struct Exchange {
   bool expects_continue = false, seen_continue = false;
   uint64_t requested = 0;  // when the request was complete, ns
   std::string path;  // normalised: names the file
+  std::string resource;  // see NameResource()
 };
 
 // The exchanges without a complete response: a ring of power-of-two size.
@@ -48,7 +55,18 @@ class Exchanges {
     exchange.expects_continue = exchange.seen_continue = false;
     exchange.requested = 0;
     exchange.path.clear();
+    exchange.resource.clear();
     return exchange;
+  }
+
+  // Numbers begin anew.
+  void Restart() {
+    constexpr size_t kMostSlots = 16, kMostName = 1024;
+    if (slots_.size() > kMostSlots) slots_ = std::vector<Exchange>(4);
+    for (Exchange& exchange : slots_) {
+      ClearTo(&exchange.path, kMostName);
+      ClearTo(&exchange.resource, kMostName);
+    }
   }
 
  private:
@@ -103,6 +121,16 @@ struct Message {
     headers.Clear();
     line.clear();
     raw.clear();
+  }
+  // As new, for another flow.
+  void Restart() {
+    constexpr size_t kMost = 4096;
+    Begin(SLUICE_NO_TX);
+    state = State::kStartLine;
+    decoder.reset();
+    multipart = {};
+    headers.ClearTo(2 * kMost);
+    for (std::string* text : {&line, &raw, &name, &value}) ClearTo(text, kMost);
   }
 };
 

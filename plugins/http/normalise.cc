@@ -269,4 +269,8 @@ void LowerHost(View host, std::string* out) {
   for (const char c : host) *out += Lower(c);
 }
 
+void NameResource(View host, View path, View query, std::string* out) {
+  out->assign(host).append("\n").append(path).append("\n").append(query);
+}
+
 }  // namespace http

@@ -39,4 +39,8 @@ bool ValidHost(View host);
 // The host in lower case.
 void LowerHost(View host, std::string* out);
 
+// What parts of one file have in common, over HTTP's versions: host in lower case, normalised
+// path, query.
+void NameResource(View host, View path, View query, std::string* out);
+
 }  // namespace http

@@ -7,6 +7,7 @@
 #include "../http/framing.h"
 #include "../http/multipart.h"
 #include "../http/normalise.h"
+#include "memory.h"
 
 namespace http2 {
 namespace {
@@ -41,11 +42,36 @@ constexpr HeaderField kResponseFields[] = {
 
 }  // namespace
 
-Connection::Connection(Flow) {
+Connection::Connection(Flow flow) {
   side_[SLUICE_TO_SERVER].part = Side::Part::kMagic;
   for (Side& side : side_) {
-    if (nghttp2_hd_inflate_new(&side.inflater) != 0) throw std::bad_alloc();
+    if (nghttp2_hd_inflate_new2(&side.inflater, PooledMemory()) != 0) throw std::bad_alloc();
   }
+  const sluice_flow_info info = flow.Info();
+  if (info.from_protocol == nullptr || View(info.from_protocol) != "http") return;
+  if (const auto request = ParseUpgradeRequest(sluice::ToView(info.context))) BeginUpgraded(flow, *request);
+}
+
+// The request is stream 1, and the client has said all of it (RFC 7540 §3.2).  Names stay as
+// they were sent: rules have seen the request's headers where it was HTTP/1.
+void Connection::BeginUpgraded(Flow flow, const UpgradeRequest& request) {
+  constexpr uint32_t d = SLUICE_TO_SERVER;
+  Side& side = side_[d];
+  Stream* stream = Open(flow, 1);
+  side.last_stream = 1;
+  side.headers.resize(2);
+  side.headers[0] = {":method", request.method};
+  side.headers[1] = {":path", request.target};
+  for (const UpgradeRequest::Field& field : request.fields) side.headers.push_back({field.name, field.value});
+  side.num_headers = side.headers.size();
+  EmitHeaders(flow, *stream, true, side);
+  side.num_headers = 0;
+  if (const std::string* settings = request.settings(); settings != nullptr) {
+    std::string payload;
+    if (DecodeBase64Url(*settings, &payload) && payload.size() % 6 == 0) Settings(flow, d, stream->tx, payload);
+    else flow.Event(stream->tx, kEventHttp1Settings);
+  }
+  EndHalf(flow, d, *stream, true);
 }
 
 Connection::~Connection() {
@@ -305,7 +331,7 @@ void Connection::Settings(Flow flow, uint32_t d, uint64_t tx, View payload) {
   constexpr size_t kMostSettings = 64;  // of one frame; RFC 9113 defines six
   for (size_t at = 0; at + 6 <= std::min(payload.size(), 6 * kMostSettings); at += 6) {
     const uint32_t id = Number(payload, at, 2), value = Number(payload, at + 2, 4);
-    flow.SetUint(tx, kSettings, uint64_t{id} << 32 | value);
+    flow.SetUint(tx, d == SLUICE_TO_SERVER ? kSettings : kSettingsReply, uint64_t{id} << 32 | value);
     flow.Open(tx, d == SLUICE_TO_SERVER ? kRequestSettings : kResponseSettings);
     flow.SetUint(tx, kSettingsId, id);
     flow.SetUint(tx, kSettingsValue, value);
@@ -337,8 +363,9 @@ Connection::Stream* Connection::Open(Flow flow, uint32_t id) {
   if (spare_.empty()) spare_.push_back(std::make_unique<Stream>());
   std::unique_ptr<Stream> stream = std::move(spare_.back());
   spare_.pop_back();
-  stream->path.clear();
+  for (std::string* text : {&stream->path, &stream->host, &stream->query}) text->clear();
   for (Half& half : stream->half) half.Clear();
+  stream->reset = false;
   stream->id = id;
   stream->tx = BeginTx(flow, id, 0);
   streams_.push_back(std::move(stream));
@@ -362,6 +389,10 @@ uint64_t Connection::TxFor(Flow flow, uint32_t d, const Frame& frame) {
   }
   const bool opens = frame.type == kHeadersFrame || frame.type == kPriorityFrame;
   Stream* stream = Find(frame.stream);
+  if (stream != nullptr && stream->reset && d == SLUICE_TO_SERVER && frame.type == kHeadersFrame) {
+    EndHalf(flow, SLUICE_TO_CLIENT, *stream, false);  // the client begins it anew: that is not allowed
+    stream = nullptr;
+  }
   if (stream == nullptr && opens) {
     Side& side = side_[d];
     if (frame.type == kHeadersFrame && frame.stream <= side.last_stream && d == SLUICE_TO_SERVER) {
@@ -382,11 +413,19 @@ void Connection::Forget(uint32_t id) {
   }
 }
 
-// The stream is over both ways.  Streams that are reset before any answer are what a
+// The stream is over both ways; yet what a server has sent before it knows still comes
+// (RFC 9113 §5.1, closed), and is the response.  Streams that are reset before any answer are what a
 // rapid-reset flood consists of (CVE-2023-44487).
 void Connection::Reset(Flow flow, uint32_t d, Stream& stream) {
   if (d == SLUICE_TO_SERVER && !stream.half[SLUICE_TO_CLIENT].headers && ++resets_ == kRapidResets) {
     flow.Event(stream.tx, kEventRapidReset);
+  }
+  if (d == SLUICE_TO_SERVER && !stream.half[SLUICE_TO_CLIENT].ended) {
+    stream.reset = true;
+    EndHalf(flow, d, stream, false);
+    const auto is_reset = [](const auto& one) { return one->reset; };
+    if (std::ranges::count_if(streams_, is_reset) <= static_cast<ptrdiff_t>(kMaxResetOpen)) return;
+    return EndHalf(flow, SLUICE_TO_CLIENT, **std::ranges::find_if(streams_, is_reset), false);
   }
   const uint32_t id = stream.id;
   EndHalf(flow, 1 - d, stream, false);
@@ -472,7 +511,7 @@ void Connection::EmitHeaders(Flow flow, Stream& stream, bool request, const Side
   }
   for (size_t i = 0; i < side.num_headers; ++i) {
     const Header& header = side.headers[i];
-    flow.Set(tx, kHeaderName, header.name);
+    flow.Set(tx, request ? kHeaderName : kHeaderNameReply, header.name);
     scratch_.assign(header.name).append(": ").append(header.value);
     flow.Set(tx, request ? kRequestHeader : kResponseHeader, scratch_);
     flow.Open(tx, request ? kRequestHeadersLog : kResponseHeadersLog);
@@ -487,9 +526,9 @@ void Connection::EmitHeaders(Flow flow, Stream& stream, bool request, const Side
     uint64_t length = 0;
     if (header.name == "content-length" && http::ToNumber(header.value, &length)) flow.SetUint(tx, kLength, length);
     if (header.name == "content-range") {
-      http::ContentRange range;
-      if (!http::ParseContentRange(header.value, &range)) flow.Event(tx, kEventRange);
+      if (!http::ParseContentRange(header.value, &half.range)) flow.Event(tx, kEventRange);
     }
+    if (request && http::SameName(header.name, "user-agent")) flow.Set(tx, kUserAgentLog, header.value);
     if (!request && header.name == "content-type") {
       flow.Set(tx, kContentTypeLog, http::Trim(View(header.value).substr(0, header.value.find(';'))));
     }
@@ -500,8 +539,28 @@ void Connection::EmitHeaders(Flow flow, Stream& stream, bool request, const Side
     else std::for_each(std::begin(kResponseFields), std::end(kResponseFields), set);
   }
   if (interim || trailers) return;
+  EmitLine(flow, tx, request, side);
   if (request) EmitHosts(flow, stream, side);
   flow.Stage(tx, d, kHeaders);
+}
+
+// The first line that the message would have in HTTP/1, for rules on it.
+void Connection::EmitLine(Flow flow, uint64_t tx, bool request, const Side& side) {
+  if (!request) flow.Set(tx, kStatMsg, View());
+  if (!flow.Wanted(request ? kRequestLine : kResponseLine)) return;
+  View method, target, status;
+  for (size_t i = 0; i < side.num_headers; ++i) {
+    const Header& header = side.headers[i];
+    if (header.name == ":method") method = header.value;
+    if (header.name == ":path") target = header.value;
+    if (header.name == ":status") status = header.value;
+  }
+  if (request) {
+    scratch_.assign(method).append(" ").append(target).append(" HTTP/2");
+    return flow.Set(tx, kRequestLine, scratch_);
+  }
+  scratch_.assign("HTTP/2 ").append(status).append("\r\n");
+  flow.Set(tx, kResponseLine, scratch_);
 }
 
 void Connection::EmitPseudo(Flow flow, Stream& stream, const Header& header) {
@@ -514,20 +573,22 @@ void Connection::EmitPseudo(Flow flow, Stream& stream, const Header& header) {
     http::NormaliseTarget(target, {}, &scratch_);
     flow.Set(tx, kUri, scratch_);
     http::NormalisePath(target.path, {}, &stream.path);
+    stream.query.assign(target.query);
   }
   if (header.name == ":status") {
     uint64_t status = 0;
     flow.Set(tx, kStatCode, header.value);
     if (http::ToNumber(header.value, &status) && status >= 100 && status <= 999) flow.SetUint(tx, kStatus, status);
+    stream.half[SLUICE_TO_CLIENT].partial = status == 206;
   }
 }
 
 // :authority, else host.
-void Connection::EmitHosts(Flow flow, const Stream& stream, const Side& side) {
+void Connection::EmitHosts(Flow flow, Stream& stream, const Side& side) {
   View authority, host;
   for (size_t i = 0; i < side.num_headers; ++i) {
     if (side.headers[i].name == ":authority") authority = side.headers[i].value;
-    if (side.headers[i].name == "host") host = side.headers[i].value;
+    if (http::SameName(side.headers[i].name, "host")) host = side.headers[i].value;
   }
   View chosen = authority.empty() ? host : authority;
   if (chosen.empty()) return;
@@ -537,6 +598,7 @@ void Connection::EmitHosts(Flow flow, const Stream& stream, const Side& side) {
   http::LowerHost(http::SplitHostPort(chosen).host, &scratch_);
   flow.Set(stream.tx, kHost, scratch_);
   flow.Set(stream.tx, kHostnameLog, scratch_);
+  stream.host = scratch_;
   if (authority.empty() || host.empty()) return;
   if (!http::SameName(http::SplitHostPort(host).host, scratch_)) flow.Event(stream.tx, kEventAuthorityMismatch);
 }
@@ -592,6 +654,9 @@ void Connection::OpenBody(Flow flow, uint32_t d, Stream& stream) {
   View name = stream.path;
   if (!half.disposition.empty() && http::DispositionFileName(half.disposition, &scratch_)) name = scratch_;
   half.file = flow.FileOpen(stream.tx, d, name);
+  if (half.file <= 0 || !half.partial || plan.count > 0 || !half.range.has_range || !half.range.has_size) return;
+  http::NameResource(stream.host, stream.path, stream.query, &scratch_);
+  flow.FilePart(half.file, scratch_, half.range.start, half.range.size);
 }
 
 // Frees the stream with its second half.

@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "../http/content_coding.h"
+#include "../http/framing.h"
 #include "fields.h"
+#include "upgrade.h"
 
 namespace http2 {
 
@@ -31,6 +33,7 @@ inline constexpr size_t kMaxBlockHeaders = 1024;
 inline constexpr uint32_t kMaxControl = 65536;       // bytes of a frame that is collected
 inline constexpr uint64_t kMaxDnsMessage = 65535;    // bytes (RFC 8484 §6)
 inline constexpr uint32_t kRapidResets = 100;        // unanswered resets, then an event
+inline constexpr size_t kMaxResetOpen = 16;          // streams that the client has reset and the server not ended
 
 class Connection {
  public:
@@ -55,10 +58,13 @@ class Connection {
     bool dns = false;  // DNS over HTTPS (RFC 8484)
     int64_t file = 0;
     uint64_t bytes = 0;  // of the body, as sent
+    bool partial = false;      // 206: the body is `range` of something larger
+    http::ContentRange range;
     std::string disposition, encoding, content_type;
     std::unique_ptr<http::ContentDecoder> decoder;
     void Clear() {  // keeps the room of its strings
-      headers = ended = body_open = drop_rest = dns = false;
+      headers = ended = body_open = drop_rest = dns = partial = false;
+      range = {};
       file = 0;
       bytes = 0;
       for (std::string* text : {&disposition, &encoding, &content_type}) text->clear();
@@ -69,7 +75,9 @@ class Connection {
     uint32_t id = 0;
     uint64_t tx = SLUICE_NO_TX;
     std::string path;
+    std::string host, query;  // with the path: what a part is a part of
     Half half[2];
+    bool reset = false;  // by the client, while its response may be under way
   };
   struct Header {
     std::string name, value;
@@ -110,13 +118,15 @@ class Connection {
   void EndOfBlock(Flow flow, uint32_t d);
   void Settings(Flow flow, uint32_t d, uint64_t tx, View payload);
 
+  void BeginUpgraded(Flow flow, const UpgradeRequest& request);
   Stream* Find(uint32_t id);
   Stream* Open(Flow flow, uint32_t id);
   uint64_t TxFor(Flow flow, uint32_t d, const Frame& frame);
   uint64_t BeginTx(Flow flow, uint32_t id, uint32_t flags);
   void EmitHeaders(Flow flow, Stream& stream, bool request, const Side& side);
+  void EmitLine(Flow flow, uint64_t tx, bool request, const Side& side);
   void EmitPseudo(Flow flow, Stream& stream, const Header& header);
-  void EmitHosts(Flow flow, const Stream& stream, const Side& side);
+  void EmitHosts(Flow flow, Stream& stream, const Side& side);
   void Data(Flow flow, uint32_t d, View bytes);
   void OpenBody(Flow flow, uint32_t d, Stream& stream);
   void EndHalf(Flow flow, uint32_t d, Stream& stream, bool complete);

@@ -176,16 +176,16 @@ std::string Sha1Colons(std::string_view bytes) {
   return Hex({reinterpret_cast<char*>(digest), length}, "0123456789abcdef", true);
 }
 
-std::string ToPem(std::string_view der) {
-  std::string base64((der.size() + 2) / 3 * 4 + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(base64.data()),
-                                     reinterpret_cast<const unsigned char*>(der.data()),
-                                     static_cast<int>(der.size()));
-  std::string out = "-----BEGIN CERTIFICATE-----\n";
-  for (size_t i = 0; i < static_cast<size_t>(length); i += 64) {
-    out.append(base64, i, std::min<size_t>(64, static_cast<size_t>(length) - i)).append("\n");
+void ToPem(std::string_view der, std::string* out) {
+  constexpr size_t kLine = 48;  // bytes in a line of 64 characters
+  out->assign("-----BEGIN CERTIFICATE-----\n");
+  for (; !der.empty(); der.remove_prefix(std::min(kLine, der.size()))) {
+    unsigned char line[kLine / 3 * 4 + 1];
+    const int length = EVP_EncodeBlock(line, reinterpret_cast<const unsigned char*>(der.data()),
+                                       static_cast<int>(std::min(kLine, der.size())));
+    out->append(reinterpret_cast<const char*>(line), static_cast<size_t>(length)).append("\n");
   }
-  return out + "-----END CERTIFICATE-----\n";
+  out->append("-----END CERTIFICATE-----\n");
 }
 
 std::string PlainSerial(std::string_view der) {

@@ -33,7 +33,7 @@ std::expected<Certificate, uint32_t> ReadCertificate(std::string_view der);
 std::string Sha1Colons(std::string_view bytes);
 
 // The bytes between the lines of RFC 7468.
-std::string ToPem(std::string_view der);
+void ToPem(std::string_view der, std::string* out);
 
 // The serial number without leading zeros or marks, lower case; "" if the certificate does not
 // hold.

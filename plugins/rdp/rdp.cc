@@ -78,6 +78,7 @@ constexpr sluice_event kEvents[] = {{"malformed_pdu", "a PDU whose lengths contr
 constexpr const char* kStages[] = {"start", "complete"};
 
 constexpr size_t kMaxHeld = 64 * 1024;    // TLS bytes per direction that wait for a certificate
+constexpr size_t kKeptHandshake = 4096;   // room that stays for the next flow
 constexpr size_t kMaxRecord = 16384 + 256;  // RFC 8446 section 5.2
 constexpr size_t kMaxCertificates = 16;
 constexpr uint32_t kTlsHandshake = 22, kServerHello = 2, kCertificate = 11;
@@ -145,8 +146,9 @@ uint32_t Be16(View v, size_t i) { return Byte(v, i) << 8 | Byte(v, i + 1); }
 uint32_t Be24(View v, size_t i) { return Byte(v, i) << 16 | Be16(v, i + 1); }
 
 // UTF-16LE up to the first NUL, as UTF-8.
-std::string Utf8(View v) {
-  std::string out;
+void Utf8(View v, std::string* text) {
+  std::string& out = *text;
+  out.clear();
   for (size_t i = 0; i + 1 < v.size(); i += 2) {
     uint32_t c = Le16(v, i);
     if (c == 0) break;
@@ -174,12 +176,18 @@ std::string Utf8(View v) {
       out += static_cast<char>(0x80 | (c & 63));
     }
   }
-  return out;
 }
 
 class Rdp {
  public:
   explicit Rdp(sluice::Flow) {}
+
+  void Restart(sluice::Flow) {
+    done_ = tls_ = lost_ = false;
+    scanned_ = 0;
+    handshake_.clear();
+    if (handshake_.capacity() > kKeptHandshake) handshake_.shrink_to_fit();
+  }
 
   // A TPKT (RFC 1006 section 6) that holds an X.224 connection request or confirm.  Other
   // protocols begin so, too (S7, MMS), and go on with parameters of X.224 (section 13.3.4),
@@ -427,7 +435,8 @@ class Rdp {
   }
 
   void Text(sluice::Flow flow, uint64_t tx, uint32_t field, View utf16) {
-    const std::string text = Utf8(utf16);
+    thread_local std::string text;
+    Utf8(utf16, &text);
     if (!text.empty()) flow.Set(tx, field, text);
   }
 

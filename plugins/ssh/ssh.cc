@@ -7,8 +7,9 @@
 #include <iterator>
 #include <string>
 
-#include <openssl/evp.h>
 #include <sluice/plugin.hpp>
+
+#include "plugins/lib/digest.h"
 
 namespace {
 
@@ -76,23 +77,16 @@ bool IsText(View v) {
   });
 }
 
-std::string Md5Hex(View text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  if (EVP_Digest(text.data(), text.size(), digest, &length, EVP_md5(), nullptr) != 1) return {};
-  std::string hex;
-  for (unsigned i = 0; i < length; ++i) {
-    hex += "0123456789abcdef"[digest[i] >> 4];
-    hex += "0123456789abcdef"[digest[i] & 15];
-  }
-  return hex;
-}
-
 enum class Hassh { kAuto, kYes, kNo } hassh = Hassh::kAuto;  // set by Init, then read only
 
 class Ssh {
  public:
-  explicit Ssh(sluice::Flow flow) : tx_(flow.Begin()) {}
+  explicit Ssh(sluice::Flow flow) { Restart(flow); }
+
+  void Restart(sluice::Flow flow) {
+    tx_ = flow.Begin();
+    for (Side& side : sides_) side = {};
+  }
 
   static int32_t Init() {
     const char* option = sluice::host->option("hassh");
@@ -252,7 +246,10 @@ class Ssh {
       // Everything after this packet is encrypted, so its own tail is of no interest either.
       side.state = State::kOpaque;
       Done(flow, direction);
-      if (sides_[1 - direction].state == State::kOpaque) flow.Handover(nullptr);
+      if (sides_[1 - direction].state == State::kOpaque) {
+        flow.Encrypted();
+        flow.Handover(nullptr);
+      }
     }
     side.skip = length - 2;
     return 6;
@@ -276,14 +273,17 @@ class Ssh {
   }
 
   void SetHassh(sluice::Flow flow, uint32_t direction, const std::array<View, 8>& lists) {
-    std::string text(lists[0]);
+    thread_local std::string text, hash;
+    text.assign(lists[0]);
     for (size_t i : {2u, 4u, 6u}) text.append(";").append(lists[i + direction]);
     const uint32_t field = direction == SLUICE_TO_SERVER ? kHassh : kHasshServer;
-    flow.Set(tx_, field, Md5Hex(text));
+    hash.clear();
+    sluice::AppendDigestHex(text, sluice::DigestKind::kMd5, 32, &hash);
+    flow.Set(tx_, field, hash);
     flow.Set(tx_, field + 1, text);
   }
 
-  uint64_t tx_;
+  uint64_t tx_ = SLUICE_NO_TX;
   Side sides_[2];
 };
 

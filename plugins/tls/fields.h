@@ -23,7 +23,7 @@ enum Field : uint32_t {
   kChoiceVersion, kChoiceCipher, kChoiceExtensions,
   kClientSslVersion, kServerSslVersion, kClientTlsVersion, kServerTlsVersion,
   kClientState, kServerState, kRandom, kRandomTime, kRandomBytes, kAlert,
-  kRecordFrame, kHeaderFrame, kDataFrame, kHeartbeatFrame,
+  kRecordFrame, kHeaderFrame, kDataFrame, kAlertFrame, kHeartbeatFrame,
   kNumFields
 };
 constexpr uint32_t kToClientCertificate = kClientSubject - kSubject;  // from server's to client's
@@ -214,6 +214,7 @@ constexpr sluice_field kFields[] = {
     Row({"tls.hdr", nullptr, nullptr}, "the header of a record", SLUICE_BYTES, kB, 0, kFrame),
     Row({"tls.data", nullptr, nullptr}, "what a record holds, but application data", SLUICE_BYTES, kB,
         0, kFrame),
+    Row({"tls.alert", nullptr, nullptr}, "what a record of an alert holds", SLUICE_BYTES, kB, 0, kFrame),
     Row({"tls.heartbeat", nullptr, nullptr}, "what a record of a heartbeat holds", SLUICE_BYTES, kB,
         0, kFrame),
 };

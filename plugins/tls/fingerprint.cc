@@ -5,7 +5,7 @@
 #include <array>
 #include <charconv>
 
-#include <openssl/evp.h>
+#include "plugins/lib/digest.h"
 
 namespace sluice::tls {
 namespace {
@@ -33,15 +33,6 @@ class Joined {
   std::string* out_;
   bool first_ = true;
 };
-
-void AppendDigestHex(View text, const EVP_MD* kind, size_t digits, std::string* out) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  if (EVP_Digest(text.data(), text.size(), digest, &length, kind, nullptr) != 1) return;
-  for (size_t i = 0; i < digits && i < 2 * length; ++i) {
-    out->push_back("0123456789abcdef"[i % 2 ? digest[i / 2] & 15 : digest[i / 2] >> 4]);
-  }
-}
 
 void AppendHex16(uint32_t value, std::string* out) {
   for (int shift = 12; shift >= 0; shift -= 4) out->push_back("0123456789abcdef"[value >> shift & 15]);
@@ -106,7 +97,7 @@ void AppendHash(View text, std::string* out) {
   if (text.empty()) {
     out->append("000000000000");
   } else {
-    AppendDigestHex(text, EVP_sha256(), 12, out);
+    AppendDigestHex(text, DigestKind::kSha256, 12, out);
   }
 }
 
@@ -172,7 +163,7 @@ void Ja4Text(const Hello& client, std::string* out) {
 
 void Md5Hex(View text, std::string* out) {
   out->clear();
-  AppendDigestHex(text, EVP_md5(), 32, out);
+  AppendDigestHex(text, DigestKind::kMd5, 32, out);
 }
 
 }  // namespace sluice::tls

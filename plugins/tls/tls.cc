@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "plugins/lib/x509_cache.h"
 #include "plugins/tls/fields.h"
@@ -18,6 +20,7 @@ constexpr size_t kMinRecord = kHeader + 1;    // none is empty
 constexpr size_t kMaxRecord = 16384 + 1024;   // with what old versions may add
 constexpr size_t kMaxMessage = 128 * 1024;    // of a handshake message
 constexpr size_t kKeptMessage = 4096;         // room that stays for the next one
+constexpr size_t kMostRooms = 16;             // a thread
 constexpr size_t kMaxCertificates = 64;       // of a chain; further ones are not looked at
 constexpr uint32_t kLast[2] = {kClientFinished, kServerFinished};  // by direction
 
@@ -85,9 +88,10 @@ Options::Fingerprint FingerprintOption(const char* key) {
   return IsOn(value) ? Options::Fingerprint::kYes : Options::Fingerprint::kNo;
 }
 
-// Text of fingerprints: one per thread, kept for its capacity.
+// One per thread, kept for their capacity: text of fingerprints, room for messages.
 struct Scratch {
-  std::string text, hash;
+  std::string text, hash, pem;
+  std::vector<std::string> rooms;  // empty
 };
 Scratch& ThreadScratch() {
   thread_local Scratch scratch;
@@ -96,7 +100,14 @@ Scratch& ThreadScratch() {
 
 class Tls {
  public:
-  explicit Tls(Flow flow) : tx_(flow.Begin(TxFlags())) {
+  explicit Tls(Flow flow) { Restart(flow); }
+
+  void Restart(Flow flow) {
+    tx_ = flow.Begin(TxFlags());
+    reported_ = 0;
+    for (Side& side : sides_) side = {};
+    session_id_ = {};
+    facts_ = {};
     flow.Set(tx_, kVersionText7, "UNDETERMINED");
     flow.Set(tx_, kVersionText, "UNDETERMINED");
     if (const char* from = flow.Info().from_protocol) flow.Set(tx_, kFromProtocol, from);
@@ -131,7 +142,7 @@ class Tls {
 
   ParseResult Parse(Flow flow, uint32_t direction, View in) {
     size_t pos = 0;
-    while (pos < in.size() && !handed_over_) {
+    while (pos < in.size() && !facts_.handed_over) {
       const View rest = in.substr(pos);
       const Step step = Skipping(direction, rest.size())  ? Skip(direction, rest.size())
                         : Byte(rest, 0) & 0xc0            ? Ssl2Record(flow, direction, rest)
@@ -188,6 +199,36 @@ class Tls {
     uint32_t stage = 0;
     uint64_t num_ssl2 = 0, ssl2_bytes = 0;  // SSLv2 records so far
     std::string message;      // a handshake message that continues in the next record
+
+    // Room that earlier messages have used goes from flow to flow, and stays with none.
+    void BeginMessage() {
+      auto& rooms = ThreadScratch().rooms;
+      if (!message.empty() || rooms.empty()) return;
+      message.swap(rooms.back());
+      rooms.pop_back();
+    }
+    void ForgetMessage() {
+      auto& rooms = ThreadScratch().rooms;
+      message.clear();
+      if (message.capacity() > kKeptMessage || rooms.size() >= kMostRooms) message = {};
+      else if (message.capacity() > std::string().capacity()) rooms.push_back(std::exchange(message, {}));
+    }
+  };
+  struct SessionId {  // RFC 8446 section 4.1.2 has 32 bytes at most; longer ones are like none
+    std::array<char, 32> bytes{};
+    uint8_t size = 0;
+    void Set(View id) {
+      size = id.size() <= bytes.size() ? static_cast<uint8_t>(id.size()) : 0;
+      std::copy_n(id.data(), size, bytes.data());
+    }
+    View view() const { return {bytes.data(), size}; }
+  };
+  struct Facts {
+    int32_t heartbeat_from = -1;   // direction of an unanswered heartbeat
+    uint32_t heartbeat_length = 0; // of it, when encrypted
+    bool ticket = false, same_session_id = false, early_data = false, offers_versions = false;
+    bool tls13 = false, has_certificate = false, resumed = false, logged = false;
+    bool handed_over = false;
   };
 
   static int32_t ProbeSsl2(View head, bool client) {
@@ -236,28 +277,28 @@ class Tls {
   void Close(Flow flow, uint32_t direction) {
     if (sides_[direction].closed) return;
     sides_[direction].closed = true;
-    sides_[direction].message = {};
+    sides_[direction].ForgetMessage();
     Stage(flow, direction, kLast[direction]);
   }
 
   // What can only be said once nothing more comes.
   void Conclude(Flow flow) { NoteResumption(flow); }
 
-  bool resumption_claimed() const { return ticket_ || same_session_id_; }
+  bool resumption_claimed() const { return facts_.ticket || facts_.same_session_id; }
 
   // Without a certificate, after a ticket or with the client's own session id.
   void NoteResumption(Flow flow) {
-    if (resumed_ || !live() || !resumption_claimed() || !sides_[1].hello) return;
-    if (sides_[1].certificate || tls13_) return;
-    resumed_ = true;
+    if (facts_.resumed || !live() || !resumption_claimed() || !sides_[1].hello) return;
+    if (sides_[1].certificate || facts_.tls13) return;
+    facts_.resumed = true;
     flow.SetUint(tx_, kSessionResumed, 1);
   }
 
   // Sessions are logged that have a certificate, hide it, or do without one.
   void MayLog(Flow flow) {
     const bool resumed = resumption_claimed() && options.log_resumption;
-    if (logged_ || !(has_certificate_ || tls13_ || resumed)) return;
-    logged_ = true;
+    if (facts_.logged || !(facts_.has_certificate || facts_.tls13 || resumed)) return;
+    facts_.logged = true;
     flow.Log(tx_);
   }
 
@@ -376,28 +417,30 @@ class Tls {
     set(kRecordFrame, {header.data(), header.size() + body.size()});
     set(kHeaderFrame, header);
     set(kDataFrame, body);
+    if (type == kAlertRecord) set(kAlertFrame, body);
     if (type == kHeartbeatRecord) set(kHeartbeatFrame, body);
   }
 
   void ChangeCipher(Flow flow, uint32_t direction) {
     sides_[direction].change_cipher = true;
-    if (tls13_) return;  // for middleboxes only: RFC 8446 appendix D.4
+    if (facts_.tls13) return;  // for middleboxes only: RFC 8446 appendix D.4
     if (direction == SLUICE_TO_CLIENT) NoteResumption(flow);
     Stage(flow, direction, kLast[direction] - 1);
   }
 
   // The first application data: RFC 8446 section 2.3 has it before the handshake, too.
   void Encrypted(Flow flow, uint32_t direction) {
-    if (early_data_ && !sides_[1].hello) return;
+    if (facts_.early_data && !sides_[1].hello) return;
     sides_[direction].encrypted = true;
     Stage(flow, direction, kLast[direction]);
     if (sides_[1].hello || sides_[1 - direction].encrypted) HandOver(flow);
   }
 
   void HandOver(Flow flow) {
-    if (options.encryption == Options::Encryption::kFull || handed_over_) return;
+    if (options.encryption == Options::Encryption::kFull || facts_.handed_over) return;
     if (live()) Conclude(flow);
-    handed_over_ = true;
+    facts_.handed_over = true;
+    flow.Encrypted();
     if (options.encryption == Options::Encryption::kBypass) {
       flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_NONE);
       flow.Budget(SLUICE_TO_CLIENT, SLUICE_BUDGET_NONE);
@@ -427,18 +470,18 @@ class Tls {
     const bool encrypted = change_cipher();
     const uint32_t type = Byte(body, 0);
     if (!encrypted && type != 1 && type != 2) return BadHeartbeat(flow, kInvalidHeartbeat);
-    if (heartbeat_from_ == static_cast<int32_t>(direction)) {
+    if (facts_.heartbeat_from == static_cast<int32_t>(direction)) {
       return BadHeartbeat(flow, kInvalidHeartbeat);  // a second one before the answer
     }
-    if (heartbeat_from_ >= 0) {
-      const bool leak = encrypted && heartbeat_length_ > 0 && heartbeat_length_ < body.size();
-      heartbeat_from_ = -1;
-      heartbeat_length_ = 0;
+    if (facts_.heartbeat_from >= 0) {
+      const bool leak = encrypted && facts_.heartbeat_length > 0 && facts_.heartbeat_length < body.size();
+      facts_.heartbeat_from = -1;
+      facts_.heartbeat_length = 0;
       return !leak || BadHeartbeat(flow, kDataleakHeartbeat);
     }
-    heartbeat_from_ = static_cast<int32_t>(direction);
+    facts_.heartbeat_from = static_cast<int32_t>(direction);
     if (encrypted) {
-      heartbeat_length_ = static_cast<uint32_t>(body.size());
+      facts_.heartbeat_length = static_cast<uint32_t>(body.size());
       return true;
     }
     const size_t payload = Be16(body, 1);
@@ -478,6 +521,7 @@ class Tls {
   // Moves bytes of `in` to a message that has begun, and reads it once it is whole.
   void Continue(Flow flow, uint32_t direction, View* in) {
     Side& side = sides_[direction];
+    side.BeginMessage();
     std::string& message = side.message;
     const size_t whole = message.size() < 4 ? 4 : 4 + Be24(message, 1);
     const size_t taken = std::min(whole - message.size(), in->size());
@@ -489,19 +533,18 @@ class Tls {
     if (!IsMessage(type)) {  // its length is as good as its type: the next record starts anew
       Unknown(flow, direction);
       in->remove_prefix(std::min(length, in->size()));
-      message.clear();
+      side.ForgetMessage();
       return;
     }
     if (length > kMaxMessage) {
       Report(flow, kHandshakeInvalidLength);
       side.skip_message = static_cast<uint32_t>(length);
-      message.clear();
+      side.ForgetMessage();
       return;
     }
     if (message.size() < 4 + length) return;
     Message(flow, direction, type, View(message).substr(4));
-    message.clear();
-    if (message.capacity() > kKeptMessage) message.shrink_to_fit();
+    side.ForgetMessage();
   }
 
   void Unknown(Flow flow, uint32_t direction) {
@@ -572,10 +615,10 @@ class Tls {
     const uint16_t version = hello.effective_version();
     SetVersion(flow, SLUICE_TO_SERVER, version);
     sides_[0].hello = true;
-    ticket_ = hello.ticket;
-    early_data_ = hello.early_data;
-    offers_versions_ = hello.supported != 0;
-    session_id_.assign(hello.session_id);
+    facts_.ticket = hello.ticket;
+    facts_.early_data = hello.early_data;
+    facts_.offers_versions = hello.supported != 0;
+    session_id_.Set(hello.session_id);
     SetVersionFields(flow, SLUICE_TO_SERVER, version);
     SetState(flow, kClientHelloBit);
     SetRandom(flow, hello);
@@ -613,8 +656,8 @@ class Tls {
     SetVersion(flow, SLUICE_TO_CLIENT, version);
     sides_[1].hello = true;
     const bool by_field = hello.version == kTls13 || hello.version >> 8 == 0x7f;
-    tls13_ = by_field || (offers_versions_ && hello.supported > kTls12);
-    same_session_id_ = !session_id_.empty() && hello.session_id == session_id_;
+    facts_.tls13 = by_field || (facts_.offers_versions && hello.supported > kTls12);
+    facts_.same_session_id = session_id_.size > 0 && hello.session_id == session_id_.view();
     SetVersionFields(flow, SLUICE_TO_CLIENT, version);
     SetState(flow, kServerHelloBit);
     SetRandom(flow, hello);
@@ -651,11 +694,14 @@ class Tls {
       side.certificate = true;
       if (++count > kMaxCertificates) continue;
       flow.Set(tx_, base + kChain, der);
-      if (flow.Wanted(base + kPem)) flow.Set(tx_, base + kPem, ToPem(der));
+      if (!flow.Wanted(base + kPem)) continue;
+      std::string& pem = ThreadScratch().pem;
+      ToPem(der, &pem);
+      flow.Set(tx_, base + kPem, pem);
     }
     if (count == 0) return;  // a client without one says so
     flow.SetUint(tx_, base + kChainLength, count);
-    if (direction == SLUICE_TO_CLIENT) has_certificate_ = true;
+    if (direction == SLUICE_TO_CLIENT) facts_.has_certificate = true;
     MayLog(flow);
     Stage(flow, direction,
           direction == SLUICE_TO_CLIENT ? uint32_t{kServerCertDone} : uint32_t{kClientCertDone});
@@ -689,14 +735,10 @@ class Tls {
   }
 
   uint64_t reported_ = 0;  // bit per Event
-  const uint64_t tx_;
+  uint64_t tx_ = SLUICE_NO_TX;
   Side sides_[2];  // by direction
-  std::string session_id_;        // the client's; at most 255 bytes
-  int32_t heartbeat_from_ = -1;   // direction of an unanswered heartbeat
-  uint32_t heartbeat_length_ = 0; // of it, when encrypted
-  bool ticket_ = false, same_session_id_ = false, early_data_ = false, offers_versions_ = false;
-  bool tls13_ = false, has_certificate_ = false, resumed_ = false, logged_ = false;
-  bool handed_over_ = false;
+  SessionId session_id_;  // the client's
+  Facts facts_;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/abi/plugin_layout_v1.c - the layout of ABI 1.0 on LP64; compiling it is the test.
+ * tests/abi/plugin_layout_v1.c - the layout of ABI 1.x on LP64; compiling it is the test.
  * A minor version may append rows; it never changes one. */
 #include <sluice/plugin.h>
 
@@ -29,14 +29,15 @@ FIELD(sluice_field, transform, 64, 8);
 SIZE(sluice_event, 16);
 FIELD(sluice_event, name, 0, 8);
 FIELD(sluice_event, help, 8, 8);
-SIZE(sluice_flow_info, 56);
+SIZE(sluice_flow_info, 72);
 FIELD(sluice_flow_info, struct_size, 0, 4);
 FIELD(sluice_flow_info, transport, 4, 4);
 FIELD(sluice_flow_info, ip_version, 8, 4);
 FIELD(sluice_flow_info, port, 12, 4);
 FIELD(sluice_flow_info, address, 16, 32);
 FIELD(sluice_flow_info, from_protocol, 48, 8);
-SIZE(sluice_host, 176);
+FIELD(sluice_flow_info, context, 56, 16); /* 1.1 */
+SIZE(sluice_host, 200);
 FIELD(sluice_host, struct_size, 0, 4);
 FIELD(sluice_host, abi_minor, 4, 4);
 FIELD(sluice_host, option, 8, 8);
@@ -60,6 +61,9 @@ FIELD(sluice_host, now, 144, 8);
 FIELD(sluice_host, flow_info, 152, 8);
 FIELD(sluice_host, tx_log, 160, 8);
 FIELD(sluice_host, file_gap, 168, 8);
+FIELD(sluice_host, handover_with, 176, 8); /* 1.1 */
+FIELD(sluice_host, file_part, 184, 8);     /* 1.1 */
+FIELD(sluice_host, encrypted, 192, 8);     /* 1.1 */
 SIZE(sluice_field_form, 48);
 FIELD(sluice_field_form, field, 0, 4);
 FIELD(sluice_field_form, reserved, 4, 4);

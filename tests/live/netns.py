@@ -156,6 +156,31 @@ server {{ listen 80; listen [::]:80; root {self.dir}/www; }} }}
         self.spawn(self.inside, "nginx", "-c", conf, log="nginx.out")
         self.wait_port(80, "nginx")
 
+    def apache(self, log):
+        """HTTP/1 and h2c on port 80; `log`: the access log, "request TAB status TAB user agent"."""
+        self.write("www/index.html", "hello\n")
+        modules = "/usr/lib/apache2/modules"
+        load = "\n".join(f"LoadModule {name}_module {modules}/mod_{name}.so"
+                         for name in ("mpm_event", "authz_core", "dir", "http2", "deflate", "filter"))
+        conf = self.write("apache.conf", f"""{load}
+ServerRoot {self.dir}
+ServerName {SERVER}
+PidFile {self.dir}/apache.pid
+DefaultRuntimeDir {self.dir}
+ErrorLog {self.dir}/apache.log
+Listen 80
+Protocols h2c http/1.1
+DocumentRoot {self.dir}/www
+<Directory {self.dir}/www>
+Require all granted
+SetOutputFilter DEFLATE
+</Directory>
+LogFormat "%r\\t%>s\\t%{{User-Agent}}i" lines
+CustomLog {log} lines
+""")
+        self.spawn(self.inside, "apache2", "-D", "FOREGROUND", "-f", conf, log="apache.out")
+        self.wait_port(80, "apache2")
+
     def sshd(self, port=22):
         key = os.path.join(self.dir, "hostkey")
         if not os.path.exists(key):

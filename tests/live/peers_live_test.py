@@ -99,6 +99,25 @@ class Tls(LiveCase):
 
 
 class Ssh(LiveCase):
+    def test_each_attempt_is_a_record_of_its_flow_and_many_are_an_alert(self):
+        """What a password guesser does: connection after connection, each refused by sshd."""
+        net, attempts = self.net, 6
+        net.sshd()
+        rule = net.write("guess.rules", "alert ssh any any -> any 22 (msg:\"many attempts\"; flow:established,to_server; ssh.proto; "
+                         "content:\"2.0\"; threshold:type both, track by_src, count 5, seconds 60; sid:1; rev:1;)\n")
+        net.sluice([rule])
+        for _ in range(attempts):
+            net.at(net.outside, "ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                   f"nobody@{SERVER}", "true")
+        self.eventually(lambda: len(net.events("ssh")) >= attempts, "a record of each attempt")
+        records = net.events("ssh")
+        self.assertEqual(len({e["flow_id"] for e in records}), attempts)
+        self.assertEqual(len(records), attempts)
+        self.assertIsNotNone(net.wait_alert(1))
+        self.assertEqual(len(net.events("alert")), 1)
+        with open(os.path.join(net.dir, "sshd.out")) as f:
+            self.assertEqual(sum("Connection closed by" in line for line in f), attempts)
+
     def test_dropbear_and_its_client_are_named(self):
         net = self.net
         if shutil.which("dropbear") is None or shutil.which("dbclient") is None:

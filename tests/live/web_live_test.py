@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""HTTP as its servers saw it: records equal the access logs of nginx and of Node's HTTP/2,
+"""HTTP as its servers saw it: records equal the access logs of nginx, Apache and of Node's HTTP/2,
 and a stored file is, byte for byte, the file that was served."""
 import collections
 import hashlib
@@ -63,7 +63,7 @@ class Web(LiveCase):
         def ours():
             return collections.Counter((e["http"]["http_method"], e["http"]["url"], e["http"]["status"],
                                         e["http"].get("http_user_agent")) for e in self.net.events("http")
-                                       if "status" in e["http"])
+                                       if e["http"].get("status", 101) != 101)
         self.eventually(lambda: sum(ours().values()) >= want and sum(log().values()) >= want, f"{want} requests")
         self.assertEqual(ours(), log())
         self.assertEqual(sum(log().values()), want)
@@ -96,6 +96,52 @@ access_log {access} lines; gzip on; gzip_types text/html; gzip_min_length 1;""")
                 return collections.Counter(tuple(json.loads(line)) for line in f)
         self.same_requests(log, len(paths) + 5)
         self.same_files(files)
+
+    @unittest.skipUnless(shutil.which("apache2"), "Apache is not installed")
+    def test_apache(self):
+        net = self.net
+        files = self.files()
+        access = os.path.join(net.dir, "access.log")
+        net.apache(access)
+        net.sluice([], *STORE)
+        paths = [*files, "/missing", "/index.html", "/a%20b?x=1&y=%41"]
+        for extra in ([], ["-I"], ["--compressed"], ["-X", "DELETE"], ["-0"]):
+            net.curl(netns.CLIENT, "/", *extra)
+        url = f"http://{netns.SERVER}"
+        net.at(net.outside, "curl", "-s", "-A", "keep-alive", *[a for p in paths for a in ("-o", "/dev/null", url + p)])
+        # Requests of HTTP/1 that become stream 1 of HTTP/2; each has a line of its own for the 101.
+        upgraded = ["/65536.bin", "/1460.bin", "/missing"]
+        for path in upgraded:
+            net.at(net.outside, "curl", "-s", "--http2", "-A", "upgraded", "-o", "/dev/null", url + path, check=True)
+
+        def log():
+            out = collections.Counter()
+            with open(access) as f:
+                for line in f:
+                    request, status, agent = line.rstrip("\n").split("\t")
+                    method, target, _ = request.split(" ")
+                    out[method, target, int(status), None if agent == "-" else agent] += 1
+            return collections.Counter({key: n for key, n in out.items() if key[2] != 101})
+        self.same_requests(log, len(paths) + 5 + len(upgraded))
+        self.same_files(files)
+        switched = [e["http"] for e in net.events("http") if e["http"].get("http_user_agent") == "upgraded"]
+        self.assertEqual(sorted((h["url"], h["status"], h.get("version")) for h in switched if h["status"] != 101),
+                         [("/1460.bin", 200, "2"), ("/65536.bin", 200, "2"), ("/missing", 404, "2")])
+        self.assertEqual(sum(h["status"] == 101 for h in switched), len(upgraded))
+
+    @unittest.skipUnless(shutil.which("apache2"), "Apache is not installed")
+    def test_parts_of_a_file(self):
+        """Whole once its last part came, in whatever order; each part is a file as well."""
+        net = self.net
+        files = self.files()
+        net.apache(os.path.join(net.dir, "access.log"))
+        net.sluice([], *STORE)
+        url = f"http://{netns.SERVER}/65536.bin"
+        parts = [a for part in ("40000-", "0-9999", "10000-39999") for a in ("--next", "-s", "-r", part, "-o", "/dev/null", url)]
+        net.at(net.outside, "curl", *parts[1:], check=True)
+        self.same_files({"/65536.bin": files["/65536.bin"]})
+        sizes = sorted(e["fileinfo"]["size"] for e in net.events("fileinfo") if e["fileinfo"]["filename"] == "/65536.bin")
+        self.assertEqual(sizes, [10000, 25536, 30000, 65536])
 
     @unittest.skipUnless(shutil.which("node"), "Node is not installed")
     def test_http2_of_node(self):

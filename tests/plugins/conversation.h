@@ -34,6 +34,14 @@ class Conversation {
     dissector().Gap(*flow_, d, bytes, Nanos{1});
     return *this;
   }
+  // What the worker does once rules and logs are done.
+  Conversation& Retire() {
+    for (LiveTransaction* live : flow_->transactions()) {
+      live->tx.logged = live->tx.inspected[0] = live->tx.inspected[1] = live->tx.done();
+    }
+    dissector().Retire(*flow_);
+    return *this;
+  }
   Conversation& Finish() {
     dissector().Finish(*flow_, Nanos{2});
     return *this;

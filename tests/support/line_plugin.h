@@ -25,7 +25,14 @@ inline constexpr const char* kLineStages[] = {"started", "line", "complete"};
 
 class LineDissector {
  public:
-  explicit LineDissector(Flow) {}
+  explicit LineDissector(Flow flow) {
+    const sluice_flow_info info = flow.Info();
+    if (info.context.len == 0) return;
+    const uint64_t tx = flow.Begin(SLUICE_TX_TO_SERVER);
+    flow.Set(tx, kVerb, info.from_protocol);
+    flow.Set(tx, kArgument, ToView(info.context));
+    flow.Stage(tx, SLUICE_TO_SERVER, 2);
+  }
 
   static int32_t Probe(const sluice_probe_input& input) {
     const View head = ToView(input.head);
@@ -69,6 +76,9 @@ class LineDissector {
     flow.Stage(tx, SLUICE_TO_SERVER, 2);
     if (verb == "opaque") flow.Handover(nullptr);
     if (verb == "again") flow.Handover("");
+    if (verb == "with") flow.Handover("", line.substr(5));
+    if (verb == "named") flow.Handover("line", line.substr(6));
+    if (verb == "encrypted") flow.Encrypted();
     if (verb == "skip") flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_NEXT_TX, 10);
     if (verb == "blind") {
       flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_NONE);

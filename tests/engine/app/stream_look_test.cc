@@ -111,5 +111,27 @@ TEST(StreamLook, DepthCountsFromTheStreamsStartInline) {
   EXPECT_EQ(talk.alerts(), 1u);
 }
 
+// A dissector says so; rules without a pattern still look at packets.
+TEST(StreamLook, EndsWhereTheEncryptedBegins) {
+  constexpr char kRules[] = R"(
+alert tcp any any -> any any (content:"evil"; sid:1;)
+alert tcp any any -> any any (dsize:8; content:"evil"; sid:2;)
+alert tcp any any -> any any (dsize:8; sid:3;))";
+  for (const WorkerOptions& options : {Passive(), Lab::Ips()}) {
+    Talk talk(kRules, options);
+    talk.Client("do evil\n");
+    talk.Client("encrypted\n");
+    talk.Client("do evil\n");
+    talk.ClientFin();
+    talk.lab.Shutdown();
+    int fired[4] = {0, 0, 0, 0};
+    for (const auto& record : talk.lab.Records("alert")) ++fired[record["alert"]["signature_id"].get<int>()];
+    EXPECT_EQ(fired[1], 1);
+    EXPECT_EQ(fired[2], 1);
+    EXPECT_EQ(fired[3], 2);
+    EXPECT_EQ(talk.lab.Records("line").size(), 3u) << "it is dissected all the same";
+  }
+}
+
 }  // namespace
 }  // namespace sluice::testing

@@ -47,7 +47,7 @@ class DissectorTest : public ::testing::Test {
   }
   std::unique_ptr<Catalog> catalog = MakeCatalog();
   DissectOptions options{.flow_memcap = 64 * 1024, .max_live_transactions = 8,
-                         .max_kept_transactions = 32, .max_probe_bytes = 16, .chunk_window = 64};
+                         .max_kept_transactions = 32, .max_probe_bytes = 16, .chunk_window = 64, .max_context = 1000};
   Dissector dissector{*catalog, options};
 };
 
@@ -173,6 +173,43 @@ TEST_F(DissectorTest, HandoverProbesTheRestAnew) {
   EXPECT_EQ(flow->num_transactions(), 3u);
   EXPECT_EQ(flow->original_schema(), flow->schema());
   dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, TheNextDissectorHearsWhatTheLastOneSays) {
+  for (const std::string_view how : {"with", "named"}) {
+    FlowDissection* flow = Open();
+    Send(flow, fmt::format("do x\n{} love\n", how));
+    Send(flow, "do after\n");  // "with": who has the flow is known here only
+    ASSERT_EQ(flow->num_transactions(), 4u) << how;
+    const Transaction& first = flow->transactions()[2]->tx;
+    EXPECT_EQ(AsText(first.values[0].bytes), "line");
+    EXPECT_EQ(AsText(first.values[1].bytes), "love");
+    EXPECT_EQ(first.id, 0u);
+    Send(flow, "again\ndo more\n");  // says nothing, so nothing is heard of the earlier word
+    EXPECT_EQ(flow->num_transactions(), 6u);
+    dissector.Close(flow);
+  }
+}
+
+TEST_F(DissectorTest, ALongWordAtAHandOverIsNotKeptAndCounted) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\nnamed " + std::string(options.max_context + 1, 'x') + "\ndo y\n");
+  EXPECT_EQ(flow->num_transactions(), 3u);
+  EXPECT_EQ(dissector.stats().memcap, 1u);
+  dissector.Close(flow);
+}
+
+TEST_F(DissectorTest, EncryptedIsTheFlowsUntilItEnds) {
+  FlowDissection* flow = Open();
+  Send(flow, "do x\n");
+  EXPECT_FALSE(flow->encrypted());
+  Send(flow, "encrypted\ndo y\n");
+  EXPECT_TRUE(flow->encrypted());
+  EXPECT_EQ(flow->num_transactions(), 3u);
+  dissector.Close(flow);
+  FlowDissection* next = Open();
+  EXPECT_FALSE(next->encrypted());
+  dissector.Close(next);
 }
 
 TEST_F(DissectorTest, SkippedBytesAreNotParsedHoweverCut) {

@@ -20,6 +20,7 @@ class OneFile {
   static int32_t Probe(const sluice_probe_input&) { return SLUICE_PROBE_YES; }
   ParseResult Parse(sluice::Flow flow, uint32_t direction, View in) {
     if (direction != SLUICE_TO_SERVER) return Ok(in.size());
+    if (file_ == 0 && in.starts_with("part ")) return Part(flow, in.substr(5));
     if (file_ == 0) file_ = flow.FileOpen(tx_ = flow.Begin(), direction, "name");
     if (in.starts_with('+')) {
       flow.FileData(flow.FileOpen(tx_, direction, "other"), in.substr(1));
@@ -35,6 +36,13 @@ class OneFile {
   bool Gap(sluice::Flow flow, uint32_t, uint64_t bytes) {
     flow.FileGap(file_, bytes);
     return true;
+  }
+  // "part OFFSET TOTAL\n"; the rest is the part.
+  ParseResult Part(sluice::Flow flow, View in) {
+    const size_t blank = in.find(' '), end = in.find('\n');
+    file_ = flow.FileOpen(tx_ = flow.Begin(), SLUICE_TO_SERVER, "part");
+    flow.FilePart(file_, "identity", std::stoul(std::string(in.substr(0, blank))), std::stoul(std::string(in.substr(blank))));
+    return Ok(5 + end + 1);
   }
 
  private:
@@ -225,6 +233,45 @@ TEST_F(FilesTest, MagicIsKnownAtTheEndOrOnceThereIsEnough) {
   Send(flow, "!");
   EXPECT_TRUE(FileOf(flow).magic.starts_with("PDF document")) << FileOf(flow).magic;
   dissector->Close(flow);
+}
+
+// The whole is a file of the transaction whose part was the last; the parts are files, too.
+TEST_F(FilesTest, PartsOfSeveralFlowsAreAlsoOneFile) {
+  for (size_t cut = 1; cut + 1 < kContent.size(); ++cut) {
+    FlowDissection *back = Open(), *front = Open();
+    Send(back, fmt::format("part {} {}\n{}", cut, kContent.size(), kContent.substr(cut)));
+    EXPECT_EQ(back->transactions()[0]->tx.files.size(), 1u);
+    Send(front, fmt::format("part 0 {}\n{}", kContent.size(), kContent.substr(0, cut)));
+    const auto& files = front->transactions()[0]->tx.files;
+    ASSERT_EQ(files.size(), 2u) << cut;
+    EXPECT_EQ(files[0].size, cut);
+    EXPECT_TRUE(files[1].closed && !files[1].truncated);
+    EXPECT_EQ(files[1].md5, Hash(EVP_md5(), kContent));
+    EXPECT_EQ(AsText(files[1].name), "part");
+    dissector->Close(back);
+    dissector->Close(front);
+  }
+  EXPECT_EQ(dissector->part_stats().whole, kContent.size() - 2);
+}
+
+TEST_F(FilesTest, APartThatIsTheWholeIsOneFile) {
+  FlowDissection* flow = Open();
+  Send(flow, fmt::format("part 0 {}\n{}", kContent.size(), kContent));
+  EXPECT_EQ(flow->transactions()[0]->tx.files.size(), 1u);
+  dissector->Close(flow);
+}
+
+TEST_F(FilesTest, LostBytesOfAPartLeaveAHoleInTheWhole) {
+  FlowDissection *flow = Open(), *other = Open();
+  Send(flow, "part 0 6\nab");
+  dissector->Gap(*flow, Direction::kToServer, 2, Nanos{1});
+  Send(flow, "ef");
+  EXPECT_EQ(flow->transactions()[0]->tx.files.size(), 1u);
+  Send(other, "part 2 6\ncd");
+  ASSERT_EQ(other->transactions()[0]->tx.files.size(), 2u);
+  EXPECT_EQ(other->transactions()[0]->tx.files[1].md5, Hash(EVP_md5(), "abcdef"));
+  dissector->Close(flow);
+  dissector->Close(other);
 }
 
 }  // namespace

@@ -50,8 +50,8 @@ TEST(Dns, AMessageAsItWasSentIsTheSameOverBothTransports) {
   Conversation udp(SLUICE_UDP, 53), tcp(SLUICE_TCP, 53);
   udp.Client(kQuery);
   tcp.Client(Framed(kQuery));
-  EXPECT_EQ(udp.Value(0, "dns.pdu"), kQuery);
-  EXPECT_EQ(tcp.Value(0, "dns.pdu"), kQuery);
+  EXPECT_EQ(udp.Value(0, "frame:dns.pdu"), kQuery);
+  EXPECT_EQ(tcp.Value(0, "frame:dns.pdu"), kQuery);
 }
 
 TEST(Dns, EveryNameOfAnAnswer) {

@@ -197,6 +197,66 @@ TEST(Http, GapInHeadersEndsTheDirectionAndInventsNothing) {
   EXPECT_EQ(c.Value(0, "http.header"), "(absent)");
 }
 
+// Parts in any order, over two connections: each is a file, and with the last one the whole.
+TEST(Http, PartsOfOneFileAreAlsoTheWhole) {
+  const std::string file = "the quick brown fox jumps over the lazy dog";
+  const auto part = [&](Conversation& c, std::string_view target, size_t from, size_t to, std::string_view more = "") {
+    c.Client(fmt::format("GET {} HTTP/1.1\r\nHost: Parts.test:8080\r\n\r\n", target));
+    c.Server(fmt::format("HTTP/1.1 206 Partial\r\nContent-Range: bytes {}-{}/{}\r\n{}Content-Length: {}\r\n\r\n", from, to - 1,
+                         file.size(), more, to - from) + file.substr(from, to - from));
+  };
+  for (size_t cut = 1; cut < file.size(); ++cut) {
+    Conversation back, front;
+    const std::string target = fmt::format("/f{}", cut);
+    part(back, target, cut, file.size());
+    EXPECT_EQ(back.tx(0).files.size(), 1u);
+    part(front, target + "?other", 0, cut);
+    EXPECT_EQ(front.tx(0).files.size(), 1u) << "another target";
+    part(front, target, 0, cut);
+    ASSERT_EQ(front.tx(1).files.size(), 2u) << cut;
+    EXPECT_EQ(AsText(front.tx(1).files[1].data), file);
+    EXPECT_EQ(AsText(front.tx(1).files[1].name), target);
+    EXPECT_TRUE(front.tx(1).files[1].closed && !front.tx(1).files[1].truncated);
+  }
+  Conversation coded;  // what is coded is no part of what is not
+  part(coded, "/c", 0, 20, "Content-Encoding: gzip\r\n");
+  part(coded, "/c", 20, file.size());
+  EXPECT_EQ(coded.tx(1).files.size(), 1u);
+}
+
+TEST(Http, ASwitchToWhatNobodyAskedForIsAnEvent) {
+  struct Case {
+    const char *asked, *answered;
+    bool event;
+  };
+  for (const Case& one : {Case{"Upgrade: websocket\r\n", "Upgrade: websocket\r\n", false},
+                          {"Upgrade: foo, WebSocket\r\n", "Upgrade: websocket, foo\r\n", false},
+                          {"Upgrade: websocket\r\n", "", true},
+                          {"", "Upgrade: websocket\r\n", true},
+                          {"Upgrade: h2c\r\n", "Upgrade: websocket\r\n", true}}) {
+    Conversation c;
+    c.Client(fmt::format("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", one.asked));
+    c.Server(fmt::format("HTTP/1.1 101 Switching\r\n{}\r\n", one.answered));
+    const auto events = c.Events();
+    EXPECT_EQ(std::ranges::find(events, "failed_protocol_change") != events.end(), one.event) << one.asked << one.answered;
+  }
+}
+
+TEST(Http, EventsOfAConnectionHaveAnEnd) {
+  Conversation c;
+  size_t told = 0, last = 0;
+  for (size_t i = 0; i < 600; ++i) {
+    c.Client("GET / HTTP/1.1\r\n\r\n").Server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");  // missing_host
+    for (const LiveTransaction* live : c.flow().transactions()) {
+      for (const TransactionEvent& e : live->tx.events) last += live->tx.schema->events[e.index].name == "too_many_warnings";
+      told += live->tx.events.size();
+    }
+    c.Retire();
+  }
+  EXPECT_EQ(last, 1u);
+  EXPECT_EQ(told, 513u);
+}
+
 TEST(Http, ConnectAndUpgradeHandTheRestOver) {
   Conversation c;
   c.Client("CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n").Server("HTTP/1.1 200 OK\r\n\r\n");

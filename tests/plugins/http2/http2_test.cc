@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <nghttp2/nghttp2.h>
+#include <sluice/plugin.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -13,6 +14,7 @@ constexpr Direction kC = Direction::kToServer, kS = Direction::kToClient;
 const std::string kMagic = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
+using Strings = std::vector<std::string>;
 
 std::string Big(uint32_t value, int bytes) {
   std::string out;
@@ -68,6 +70,9 @@ TEST(Http2, StreamIsATransactionWithHttpsFields) {
   const size_t i = 1;  // behind the settings of the client
   EXPECT_EQ(c.Value(i, "http.method"), "GET") << c.Snapshot();
   EXPECT_EQ(c.Value(i, "http.uri"), "/a b?x=1");
+  EXPECT_EQ(c.Value(i, "http.request_line"), "GET /a%20b?x=1 HTTP/2");
+  EXPECT_EQ(c.Value(i, "http.response_line", kS), "HTTP/2 200\r\n");
+  EXPECT_EQ(c.Value(i, "http.stat_msg", kS), "");
   EXPECT_EQ(c.Value(i, "http.uri.raw"), "/a%20b?x=1");
   EXPECT_EQ(c.Value(i, "http.host"), "example.com");
   EXPECT_EQ(c.Value(i, "http.user_agent"), "curl");
@@ -203,7 +208,144 @@ TEST(Http2, ARapidResetFloodIsReportedAndBounded) {
   for (uint32_t id = 1; id < 400; id += 2) c.Client(Frame(1, 5, id, "\x82") + Frame(3, 0, id, Big(8, 4)));
   const auto events = c.Events();
   EXPECT_EQ(std::ranges::count(events, "rapid_reset"), 1);
-  for (size_t i = 0; i < c.num_transactions(); ++i) EXPECT_TRUE(c.tx(i).done());
+  for (size_t i = 0; i + 16 < c.num_transactions(); ++i) EXPECT_TRUE(c.tx(i).done());
+}
+
+TEST(Http2, AResponseUnderWayBelongsToTheStreamThatWasReset) {
+  Encoder client, server;
+  Conversation c;
+  c.Client(kMagic + Frame(1, 5, 1, client.Block(kGet)) + Frame(3, 0, 1, Big(8, 4)));
+  EXPECT_FALSE(c.tx(0).done());
+  c.Server(Frame(1, 4, 1, server.Block(kOk)) + Frame(0, 1, 1, "shown"));
+  ASSERT_EQ(c.num_transactions(), 1u);
+  EXPECT_TRUE(c.tx(0).done());
+  EXPECT_EQ(c.Value(0, "http.stat_code", kS), "200");
+}
+
+TEST(Http2, OfStreamsThatWereResetTheLastAreWaitedFor) {
+  Encoder client;
+  Conversation c;
+  c.Client(kMagic);
+  for (uint32_t i = 0; i < 20; ++i) c.Client(Frame(1, 5, 2 * i + 1, client.Block(kGet)) + Frame(3, 0, 2 * i + 1, Big(8, 4)));
+  for (size_t i = 0; i < 20; ++i) EXPECT_EQ(c.tx(i).done(), i < 4) << i;
+}
+
+// ---- behind an upgrade of HTTP/1
+
+// Stands for http: what the client says first is what it gives along.
+class Before {
+ public:
+  explicit Before(sluice::Flow) {}
+  static int32_t Probe(const sluice_probe_input& input) {
+    return input.direction == SLUICE_TO_SERVER ? SLUICE_PROBE_YES : SLUICE_PROBE_NO;
+  }
+  ParseResult Parse(sluice::Flow flow, uint32_t, View in) {
+    flow.Handover("http2", in);
+    return Ok(in.size());
+  }
+};
+
+// A flow that became HTTP/2 by a request.
+class Upgraded {
+ public:
+  explicit Upgraded(std::string_view head) {
+    std::vector<std::unique_ptr<Plugin>> plugins;
+    static constexpr const char* kStages[] = {"started", "complete"};
+    plugins.push_back(*Plugin::FromStruct(MakePlugin<Before>("http", "stands for http").Stages(kStages), "static", {}));
+    plugins.push_back(*Plugin::FromStruct(sluice_plugin_v1, "static", {.call_budget = std::chrono::hours{1}}));
+    std::vector<Error> problems;
+    catalog_ = Catalog::Create(std::move(plugins), {}, &problems);
+    dissector_ = std::make_unique<Dissector>(*catalog_, DissectOptions{});
+    flow_ = dissector_->Open({});
+    Send(kC, head);
+  }
+  ~Upgraded() { dissector_->Close(flow_); }
+  Upgraded& Send(Direction d, std::string_view bytes) {
+    dissector_->Data(*flow_, d, AsSlice(bytes), Nanos{1});
+    return *this;
+  }
+  const FlowDissection& flow() const { return *flow_; }
+  const Transaction& tx(size_t i) const { return flow_->transactions()[i]->tx; }
+  // Of a transaction, by keyword or log key.
+  Strings Values(size_t i, std::string_view name, Direction d = kC) const {
+    Strings out;
+    for (const FieldValue& v : tx(i).values) {
+      if (v.field == UINT16_MAX || v.direction != d) continue;
+      const bool keyword = v.keyword != kNoKeyword && catalog_->keywords()[v.keyword].name == name;
+      if (!keyword && tx(i).schema->fields[v.field].log != name) continue;
+      out.push_back(v.bytes.empty() ? std::to_string(v.number) : std::string(AsText(v.bytes)));
+    }
+    return out;
+  }
+
+ private:
+  std::unique_ptr<Catalog> catalog_;
+  std::unique_ptr<Dissector> dissector_;
+  FlowDissection* flow_;
+};
+
+const std::string kUpgrade =
+    "GET /a%20b?x=1 HTTP/1.1\r\nHost: Example.COM:80\r\nUser-Agent: curl\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
+
+TEST(Http2Upgrade, TheRequestIsStreamOneAndItsResponsePairs) {
+  Encoder server;
+  Upgraded c(kUpgrade);
+  ASSERT_EQ(c.flow().num_transactions(), 1u);
+  EXPECT_TRUE(c.tx(0).complete[0]);
+  c.Send(kC, kMagic + Frame(4, 0, 0, ""));
+  c.Send(kS, Frame(4, 0, 0, "") + Frame(1, 4, 1, server.Block(kOk)) + Frame(0, 1, 1, "shown"));
+  EXPECT_TRUE(c.tx(0).done());
+  EXPECT_EQ(c.Values(0, "http2.stream_id"), Strings{"1"});
+  EXPECT_EQ(c.Values(0, "http.method"), Strings{"GET"});
+  EXPECT_EQ(c.Values(0, "http.uri"), Strings{"/a b?x=1"});
+  EXPECT_EQ(c.Values(0, "http.host"), Strings{"example.com"});
+  EXPECT_EQ(c.Values(0, "http_user_agent"), Strings{"curl"});
+  EXPECT_EQ(c.Values(0, "http.user_agent"), Strings{}) << "rules saw it in HTTP/1";
+  EXPECT_EQ(c.Values(0, "http2.settings"), Strings{std::to_string(3ull << 32 | 100)});
+  EXPECT_EQ(c.Values(0, "http.stat_code", kS), Strings{"200"});
+  EXPECT_EQ(c.Values(0, "http.response_body", kS), Strings{"shown"});
+  ASSERT_EQ(c.tx(0).files.size(), 1u);
+  EXPECT_EQ(AsText(c.tx(0).files[0].name), "/a b");
+}
+
+TEST(Http2Upgrade, SettingsThatDoNotDecodeAreAnEvent) {
+  for (const char* bad : {"A", "AAMAAABk!", "AAMAAA", "AAMA AABk"}) {
+    std::string head = kUpgrade;
+    head.replace(head.find("AAMAAABk"), 8, bad);
+    Upgraded c(head);
+    ASSERT_EQ(c.tx(0).events.size(), 1u) << bad;
+    EXPECT_EQ(c.tx(0).schema->events[c.tx(0).events[0].index].name, "invalid_http1_settings");
+  }
+}
+
+// Whatever the other dissector says: it is a request or it is nothing.
+TEST(Http2Upgrade, AnyCutOfTheRequestIsReadOrLeft) {
+  for (size_t cut = 1; cut <= kUpgrade.size(); ++cut) {
+    Upgraded c(kUpgrade.substr(0, cut));
+    EXPECT_LE(c.flow().num_transactions(), 1u);
+    EXPECT_EQ(c.flow().num_transactions(), cut >= kUpgrade.find('\n') + 1 ? 1u : 0u) << cut;
+  }
+}
+
+// ---- parts of a file
+
+TEST(Http2, PartsOfOneFileInSeveralStreamsAreAlsoTheWhole) {
+  Encoder client, server;
+  Conversation c;
+  c.Client(kMagic);
+  const std::string file = "0123456789";
+  for (const auto& [stream, from, to] : {std::tuple{1u, 5u, 9u}, {3u, 0u, 4u}}) {
+    c.Client(Frame(1, 5, stream, client.Block(kGet)));
+    const std::string range = fmt::format("bytes {}-{}/10", from, to);
+    c.Server(Frame(1, 4, stream, server.Block({{":status", "206"}, {"content-range", range}})) +
+             Frame(0, 1, stream, file.substr(from, to - from + 1)));
+  }
+  ASSERT_EQ(c.num_transactions(), 2u);
+  EXPECT_EQ(c.tx(0).files.size(), 1u);
+  ASSERT_EQ(c.tx(1).files.size(), 2u);
+  EXPECT_EQ(AsText(c.tx(1).files[1].data), file);
+  EXPECT_EQ(AsText(c.tx(1).files[1].name), "/a b");
 }
 
 }  // namespace

@@ -9,19 +9,25 @@
 namespace sluice::testing {
 namespace {
 
+// By default a TLS 1.2 session of wire.h with certificates of both sides.
 struct KeywordCase {
   const char *name, *matches, *misses;
+  Turns (*session)() = MutualSession;
 };
 
-// One TLS 1.2 session of wire.h, with certificates of both sides.
-std::vector<int> Alerts(const std::string& rules) {
+// The server takes no hello: a fatal alert, handshake_failure.
+Turns Refused() {
+  return {{kC, Record(22, ClientHello(Sni("www.example.test")))}, {kS, Record(21, "\x02\x28")}};
+}
+
+std::vector<int> Alerts(const std::string& rules, const Turns& session) {
   WorkerOptions options;
   options.stream.inline_mode = true;
   Lab lab(rules, options, SLUICE_PLUGINS);
   Frame client{.dport = 443};
   lab.Connect(client);
   uint32_t sent[2] = {0, 0};
-  for (const auto& [direction, bytes] : MutualSession()) {
+  for (const auto& [direction, bytes] : session) {
     const bool to_server = direction == Direction::kToServer;
     for (size_t at = 0; at < bytes.size(); at += 1400) {
       Frame frame{.dport = 443, .seq = 1000 + sent[0], .ack = 5000 + sent[1]};
@@ -46,7 +52,7 @@ TEST_P(TlsKeyword, MatchesAndNarrowlyMisses) {
   const auto rule = [](const char* options, int sid) {
     return fmt::format("alert tls any any -> any any ({}; sid:{};)\n", options, sid);
   };
-  EXPECT_EQ(Alerts(rule(GetParam().matches, 1) + rule(GetParam().misses, 2)), std::vector{1});
+  EXPECT_EQ(Alerts(rule(GetParam().matches, 1) + rule(GetParam().misses, 2), GetParam().session()), std::vector{1});
 }
 
 const KeywordCase kCases[] = {
@@ -81,6 +87,9 @@ const KeywordCase kCases[] = {
     {"FramePdu", "frame:tls.pdu; content:\"|16 03 03|\"; startswith", "frame:tls.pdu; content:\"|18 03 03|\"; startswith"},
     {"FrameHdr", "frame:tls.hdr; content:\"|17 03 03|\"; startswith; bsize:5", "frame:tls.hdr; bsize:6"},
     {"FrameData", "frame:tls.data; content:\"sealed\"; startswith", "frame:tls.data; content:\"|16 03|\"; startswith"},
+    {"FrameAlert", "frame:tls.alert; content:\"|02 28|\"; bsize:2", "frame:tls.alert; content:\"|01|\"; startswith", Refused},
+    {"AlertBesideItsFrame", "tls.alert:40", "tls.alert:41", Refused},
+    {"PatternsInTheClearOnly", "content:\"www.example.test\"", "content:\"yyyyyyyy\""},
     {"Protocol", "app-layer-protocol:tls", "app-layer-protocol:!tls"},
     {"ClientCertificate", "flow:to_server; tls.cert_subject; content:\"O=Stamus\"", "flow:to_server; tls.cert_subject; content:\"O=Nobody\""},
 };

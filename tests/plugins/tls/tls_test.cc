@@ -205,6 +205,7 @@ TEST(Tls, EncryptionHandlingSaysWhatOfTheEncryptedIsWanted) {
     FlowDissection* flow = dissector.Open(facts);
     for (const auto& [direction, bytes] : Session12()) dissector.Data(*flow, direction, AsSlice(bytes), Nanos{1});
     EXPECT_EQ(flow->opaque(), item.opaque) << item.mode;
+    EXPECT_EQ(flow->encrypted(), item.opaque) << item.mode;  // patterns are not looked for
     for (const Direction d : {kC, kS}) {
       const auto& budget = flow->budget_request(d);
       EXPECT_EQ(budget && budget->mode == SLUICE_BUDGET_NONE, item.none) << item.mode;
