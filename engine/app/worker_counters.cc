@@ -83,6 +83,10 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("dissect.pending_overflow", p.pending_overflow);
   add("dissect.bad_calls", p.bad_calls);
   add("dissect.bytes_withheld", p.bytes_withheld);
+  add("app_layer.expectations", p.expectations);
+  add("dissect.expectations_found", p.expectations_found);
+  add("dissect.expectations_evicted", p.expectations_evicted);
+  add("dissect.expectations_lost", p.expectations_lost);
   for (const auto& schema : catalog_.schemas()) {
     const WorkerStats::Answers& answers = s.answers_by_schema[schema->id];
     add(fmt::format("app_layer.answers.{}.timed", schema->name), answers.timed);

@@ -109,6 +109,8 @@ void Dissector::Close(FlowDissection* flow) {
   }
   flow->live_.clear();
   flow->events_.clear();
+  flow->context_.clear();
+  clean.context_ = std::move(flow->context_);
   clean.live_ = std::move(flow->live_);
   clean.events_ = std::move(flow->events_);
   *owned = std::move(clean);
@@ -333,6 +335,7 @@ void Dissector::Feed(FlowDissection& flow, Direction direction, Slice bytes) {
   std::vector<uint8_t>& pending = flow.pending_[d];
   if (flow.plugin_ == nullptr) {
     if (!flow.first_) flow.first_ = direction;
+    if (TakeExpected(flow)) return FeedExpected(flow, direction, bytes);
     if (flow.probed_no_[d]) return KeepUnknown(flow, direction, bytes);
     KeepPending(flow, direction, bytes);
     if (Probe(flow, direction, pending)) return StartParsing(flow);
@@ -354,6 +357,15 @@ void Dissector::Feed(FlowDissection& flow, Direction direction, Slice bytes) {
     ParsePending(flow, direction);
   }
   if (ApplyHandover(flow)) StartParsing(flow);
+}
+
+// The flow has its dissector: what was kept is read with this.
+void Dissector::FeedExpected(FlowDissection& flow, Direction direction, Slice bytes) {
+  if (flow.opaque_) return;
+  const size_t d = Index(direction);
+  if (flow.withheld_[d] > 0 && !TellGap(flow, direction, std::exchange(flow.withheld_[d], 0))) return;
+  KeepPending(flow, direction, bytes);
+  StartParsing(flow);
 }
 
 // Bytes are moved out while the dissector reads them: a hand-over may look at
@@ -464,6 +476,26 @@ void Dissector::CheckSide(FlowDissection& flow, Direction direction, Slice head)
   }
 }
 
+bool Dissector::TakeExpected(FlowDissection& flow) {
+  Expectations& expectations = catalog_.expectations();
+  if (expectations.size() == 0) return false;
+  const FlowFacts& facts = flow.facts_;
+  ExpectedEnds ends{.transport = facts.transport, .ip_version = facts.ip_version};
+  std::ranges::copy(facts.client_address.first(std::min<size_t>(16, facts.client_address.size())),
+                    ends.initiator.begin());
+  std::ranges::copy(facts.server_address.first(std::min<size_t>(16, facts.server_address.size())),
+                    ends.responder.begin());
+  ends.initiator_port = facts.client_port;
+  ends.responder_port = facts.server_port;
+  uint16_t schema;
+  if (!expectations.Take(ends, flow.now_, &schema, &flow.context_)) return false;
+  ++stats_.expectations_found;
+  flow.expected_ = true;
+  Bind(flow, schema);
+  flow.sides_[0] = flow.sides_[1] = flow.schema_;
+  return true;
+}
+
 bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
   const size_t d = Index(direction);
   const sluice_probe_input input = ProbeInput(flow.facts_, direction, head);
@@ -506,8 +538,11 @@ void Dissector::ParseDatagram(FlowDissection& flow, Direction direction, Slice b
   if (bytes.empty()) return;
   if (flow.allowed_[d] == 0) return Withhold(flow, direction, bytes.size());
   if (flow.plugin_ == nullptr) {
-    if (flow.probed_no_[d]) return;
-    if (!Probe(flow, direction, bytes)) return;
+    if (TakeExpected(flow)) {
+      if (flow.opaque_) return;
+    } else if (flow.probed_no_[d] || !Probe(flow, direction, bytes)) {
+      return;
+    }
   }
   flow.budget_fresh_[d] = false;
   const ParseAnswer answer =

@@ -81,6 +81,8 @@ class Dissector {
   static sluice_probe_input ProbeInput(const FlowFacts& facts, Direction direction, Slice head);
   void CheckSide(FlowDissection& flow, Direction direction, Slice head);
   bool Probe(FlowDissection& flow, Direction direction, Slice head);
+  void FeedExpected(FlowDissection& flow, Direction direction, Slice bytes);
+  bool TakeExpected(FlowDissection& flow);
   void Bind(FlowDissection& flow, uint16_t schema);
   void Unbind(FlowDissection& flow);
   size_t Parse(FlowDissection& flow, Direction direction, Slice bytes);

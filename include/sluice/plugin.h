@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define SLUICE_ABI_MINOR 0u
+#define SLUICE_ABI_MINOR 1u
 #define SLUICE_EXPORT __attribute__((visibility("default")))
 #define SLUICE_HAS(type, p, field) \
   ((p)->struct_size >= offsetof(type, field) + sizeof((p)->field))
@@ -101,6 +101,8 @@ enum {
   SLUICE_RECORD_ONLY = 1u << 22,   /* not logged inside alerts */
   SLUICE_RECORD_EACH = 1u << 23,   /* GROUP: each has a record of its own, whose object its
                                       members stand in; inside alerts a group like others */
+  SLUICE_BESIDE = 1u << 25,        /* GROUP, in no other one, not REPEATED: its object stands
+                                      beside the dissector's own.  Since 1.1 */
 };
 
 typedef struct sluice_enum_name { /* frozen; a table ends with name NULL */
@@ -195,6 +197,18 @@ typedef struct sluice_flow_info { /* filled by the host */
   const char *from_protocol;  /* the dissector that handed the flow over; NULL: none */
 } sluice_flow_info;
 
+/* A flow that is about to begin, as one that is there already tells: a data connection. */
+typedef struct sluice_expectation { /* since 1.1 */
+  uint32_t struct_size;    /* sizeof(sluice_expectation), as the plug-in was built */
+  uint32_t transport;      /* SLUICE_TCP or SLUICE_UDP */
+  uint32_t ip_version;     /* 4 or 6 */
+  uint16_t port[2];        /* [0] the initiator's, 0: any; [1] the responder's, never 0 */
+  uint8_t address[2][16];  /* likewise, IPv4 in the first 4 bytes; the initiator's of zeros: any */
+  uint64_t lifetime;       /* ns from now, at most 5 minutes; 0: 30 seconds */
+  const char *protocol;    /* the dissector that gets the flow, without being asked */
+  sluice_slice context;    /* what it is to know of it: see context(); at most 1 KiB */
+} sluice_expectation;
+
 /* The engine's calls.  Valid from init until fini returns.  All but option()
  * and log() are for flow callbacks of the same flow.  A negative answer is
  * -errno: -ENOSPC at a memory cap (rules then see the value as absent, and it
@@ -254,6 +268,14 @@ typedef struct sluice_host {
    * it says which files the loss is of; where it is not called, every open file of the
    * direction, and every one that is closed there, has a gap. */
   int32_t (*file_gap)(sluice_flow *, int64_t file, uint64_t bytes);
+
+  /* Since 1.1.  Announces a flow: the first that fits, on whichever worker, from its next
+   * bytes on, is taken by the dissector named, before any is asked.  A newer word about the
+   * same ends replaces the older.  -ENOENT: that dissector is not loaded; -ENOSPC: no room. */
+  int32_t (*expect)(sluice_flow *, const sluice_expectation *);
+  /* Since 1.1.  The context this flow was announced with; data NULL: it was not announced.
+   * Valid until flow_free. */
+  sluice_slice (*context)(sluice_flow *);
 } sluice_host;
 
 /* ------------------------------------------------------------ the plug-in */

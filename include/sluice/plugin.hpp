@@ -89,6 +89,15 @@ class Flow {
   }
   uint64_t Now() const { return host->now(flow_); }
   void Log(uint64_t tx) const { host->tx_log(flow_, tx); }
+  // False if nobody will recognise the flow by it, see plugin.h.
+  bool Expect(sluice_expectation flow) const {
+    flow.struct_size = sizeof(flow);
+    return SLUICE_HAS(sluice_host, host, expect) && host->expect(flow_, &flow) == 0;
+  }
+  // What the flow was announced with; data() is null if it was not.
+  View Context() const {
+    return SLUICE_HAS(sluice_host, host, context) ? ToView(host->context(flow_)) : View();
+  }
   sluice_flow_info Info() const {
     sluice_flow_info info{};
     info.struct_size = sizeof(info);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/abi/plugin_layout_v1.c - the layout of ABI 1.0 on LP64; compiling it is the test.
+ * tests/abi/plugin_layout_v1.c - the layout of ABI 1.1 on LP64; compiling it is the test.
  * A minor version may append rows; it never changes one. */
 #include <sluice/plugin.h>
 
@@ -36,7 +36,7 @@ FIELD(sluice_flow_info, ip_version, 8, 4);
 FIELD(sluice_flow_info, port, 12, 4);
 FIELD(sluice_flow_info, address, 16, 32);
 FIELD(sluice_flow_info, from_protocol, 48, 8);
-SIZE(sluice_host, 176);
+SIZE(sluice_host, 192);
 FIELD(sluice_host, struct_size, 0, 4);
 FIELD(sluice_host, abi_minor, 4, 4);
 FIELD(sluice_host, option, 8, 8);
@@ -60,6 +60,17 @@ FIELD(sluice_host, now, 144, 8);
 FIELD(sluice_host, flow_info, 152, 8);
 FIELD(sluice_host, tx_log, 160, 8);
 FIELD(sluice_host, file_gap, 168, 8);
+FIELD(sluice_host, expect, 176, 8);
+FIELD(sluice_host, context, 184, 8);
+SIZE(sluice_expectation, 80);
+FIELD(sluice_expectation, struct_size, 0, 4);
+FIELD(sluice_expectation, transport, 4, 4);
+FIELD(sluice_expectation, ip_version, 8, 4);
+FIELD(sluice_expectation, port, 12, 4);
+FIELD(sluice_expectation, address, 16, 32);
+FIELD(sluice_expectation, lifetime, 48, 8);
+FIELD(sluice_expectation, protocol, 56, 8);
+FIELD(sluice_expectation, context, 64, 16);
 SIZE(sluice_field_form, 48);
 FIELD(sluice_field_form, field, 0, 4);
 FIELD(sluice_field_form, reserved, 4, 4);
