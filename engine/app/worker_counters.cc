@@ -95,6 +95,7 @@ void Worker::CollectCounters(NamedCounters* out) const {
       add(fmt::format("app_layer.answers.{}.{}", schema->name, OutcomeName(static_cast<TxOutcome>(i))),
           answers.outcomes[i]);
     }
+    add(fmt::format("{}.memuse", schema->name), dissector_.memory()[schema->id]);
     const PluginStats& plugin = dissector_.plugin_stats()[schema->id];
     add(fmt::format("plugins.{}.calls", schema->name), plugin.calls);
     add(fmt::format("plugins.{}.time_us", schema->name), plugin.cycles / CyclesPerMicrosecond());

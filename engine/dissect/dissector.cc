@@ -75,6 +75,7 @@ Dissector::Dissector(const Catalog& catalog, const DissectOptions& options, File
     : catalog_(catalog),
       options_(options),
       plugin_stats_(catalog.schemas().size()),
+      memory_(catalog.schemas().size()),
       file_sink_(sink) {
   TakeWanted();
   WantOfFiles({});
@@ -151,6 +152,7 @@ void Dissector::Free(LiveTransaction* live) {
   for (uint32_t i = 0; i < live->num_windows; ++i) live->windows[i].bytes.clear();
   live->num_windows = 0;
   live->open_groups = live->refused_groups = 0;
+  memory_[live->tx.schema->id] -= live->memory;
   live->memory = 0;
   Transaction& tx = live->tx;
   tx.values.clear();
@@ -487,11 +489,12 @@ bool Dissector::TakeExpected(FlowDissection& flow) {
                     ends.responder.begin());
   ends.initiator_port = facts.client_port;
   ends.responder_port = facts.server_port;
-  uint16_t schema;
-  if (!expectations.Take(ends, flow.now_, &schema, &flow.context_)) return false;
+  Expectations::What what;
+  if (!expectations.Take(ends, flow.now_, &what, &flow.context_)) return false;
   ++stats_.expectations_found;
   flow.expected_ = true;
-  Bind(flow, schema);
+  flow.parent_ = what.parent;
+  Bind(flow, what.schema);
   flow.sides_[0] = flow.sides_[1] = flow.schema_;
   return true;
 }

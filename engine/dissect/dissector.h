@@ -71,6 +71,8 @@ class Dissector {
   }
 
   const DissectStats& stats() const { return stats_; }
+  // Bytes that transactions hold now, by schema.
+  const std::vector<uint64_t>& memory() const { return memory_; }
   const std::vector<PluginStats>& plugin_stats() const { return plugin_stats_; }  // by schema
   const DissectOptions& options() const { return options_; }
 
@@ -114,6 +116,7 @@ class Dissector {
   const DissectOptions options_;
   DissectStats stats_;
   std::vector<PluginStats> plugin_stats_;  // by schema
+  std::vector<uint64_t> memory_;           // by schema
   std::shared_ptr<const WantedFields> wanted_;
   FileWants file_wants_;
   bool rules_want_files_ = false;  // all of them, to their end

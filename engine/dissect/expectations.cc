@@ -86,7 +86,7 @@ Expectations::Slot* Expectations::SeizeAny(uint64_t hash, Nanos now, Added* how)
   return nullptr;
 }
 
-Expectations::Added Expectations::Add(const ExpectedEnds& ends, uint16_t schema, Slice context, Nanos now,
+Expectations::Added Expectations::Add(const ExpectedEnds& ends, const What& what, Slice context, Nanos now,
                                       Nanos life) noexcept {
   if (context.size() > kMaxContext) return Added::kRefused;
   const uint64_t hash = Hash(ends);
@@ -95,7 +95,7 @@ Expectations::Added Expectations::Add(const ExpectedEnds& ends, uint16_t schema,
   if (slot == nullptr) slot = SeizeAny(hash, now, &how);
   if (slot == nullptr) return Added::kRefused;
   slot->ends = ends;
-  slot->schema = schema;
+  slot->what = what;
   slot->length = static_cast<uint16_t>(context.size());
   std::ranges::copy(context, slot->context.begin());
   slot->end.store((now + std::min(life, kLongestLife)).count(), std::memory_order_relaxed);
@@ -103,7 +103,7 @@ Expectations::Added Expectations::Add(const ExpectedEnds& ends, uint16_t schema,
   return how;
 }
 
-bool Expectations::Take(const ExpectedEnds& flow, Nanos now, uint16_t* schema, std::vector<uint8_t>* context) {
+bool Expectations::Take(const ExpectedEnds& flow, Nanos now, What* what, std::vector<uint8_t>* context) {
   if (size() == 0) return false;  // nearly always
   const uint64_t hash = Hash(flow), ready = (hash & ~kStateBits) | kReady;
   Slot* const bucket = Bucket(hash);
@@ -116,7 +116,7 @@ bool Expectations::Take(const ExpectedEnds& flow, Nanos now, uint16_t* schema, s
       continue;
     }
     if (!over) {
-      *schema = slot.schema;
+      *what = slot.what;
       context->assign(slot.context.begin(), slot.context.begin() + slot.length);
     }
     Free(slot);

@@ -37,13 +37,17 @@ class Expectations {
 
   Expectations();
 
+  struct What {
+    uint16_t schema = 0;  // of the dissector that gets the flow
+    uint64_t parent = 0;  // id of the flow that announced it
+  };
   enum class Added : uint8_t { kNew, kReplaced, kEvicted, kRefused };
   // kReplaced: the same ends, announced before.  kEvicted: another one made room.
   // kRefused: all of its slots are busy, or its context is too long.
-  Added Add(const ExpectedEnds& ends, uint16_t schema, Slice context, Nanos now, Nanos life) noexcept;
+  Added Add(const ExpectedEnds& ends, const What& what, Slice context, Nanos now, Nanos life) noexcept;
 
   // Takes what was announced of a flow with these ends, if anything was.
-  bool Take(const ExpectedEnds& flow, Nanos now, uint16_t* schema, std::vector<uint8_t>* context);
+  bool Take(const ExpectedEnds& flow, Nanos now, What* what, std::vector<uint8_t>* context);
 
   size_t size() const noexcept { return used_.load(std::memory_order_relaxed); }  // with those past their end
 
@@ -54,7 +58,7 @@ class Expectations {
     std::atomic<uint64_t> word{0};
     std::atomic<int64_t> end{0};  // ns since the epoch
     ExpectedEnds ends;
-    uint16_t schema = 0;
+    What what;
     uint16_t length = 0;
     std::array<uint8_t, kMaxContext> context;
   };

@@ -135,6 +135,7 @@ struct FlowFacts {  // what a dissector may ask about its flow
   uint16_t client_port = 0, server_port = 0;
   Slice client_address, server_address;  // borrowed for the flow's life
   bool midstream = false;  // the first bytes were not seen
+  uint64_t id = 0;         // as logs name it
 };
 
 class FlowDissection {
@@ -153,6 +154,7 @@ class FlowDissection {
   }
   // Whether another flow announced it.
   bool expected() const { return expected_; }
+  uint64_t parent() const { return parent_; }  // that one's id
   // Nothing of this flow is looked at any more: encrypted or given up.
   bool opaque() const { return opaque_; }
   uint32_t parse_errors() const { return parse_errors_; }  // directions that a dissector gave up
@@ -189,6 +191,7 @@ class FlowDissection {
   bool probed_no_[2] = {false, false};
   std::optional<Direction> first_;  // who spoke first
   bool expected_ = false;
+  uint64_t parent_ = 0;
   std::vector<uint8_t> context_;    // it was announced with
   uint32_t parse_errors_ = 0, gap_stops_ = 0;
   bool in_gap_ = false, gap_told_ = false;  // within gap(); which files it is of was said

@@ -60,6 +60,7 @@ struct HostCalls {
     }
     flow.memory_ += bytes;
     live.memory += bytes;
+    flow.owner_->memory_[live.tx.schema->id] += bytes;
     return true;
   }
 
@@ -223,6 +224,7 @@ struct HostCalls {
     if (flow.live_.size() >= owner.options_.max_live_transactions) ForceOldest(flow);
     LiveTransaction* live = owner.NewTransaction(flow, flags);
     live->memory = sizeof(LiveTransaction);
+    owner.memory_[live->tx.schema->id] += sizeof(LiveTransaction);
     flow.memory_ += sizeof(LiveTransaction);
     return number;
   }
@@ -481,7 +483,7 @@ struct HostCalls {
     const auto longest = static_cast<uint64_t>(Expectations::kLongestLife.count());
     const Nanos life = of->lifetime == 0 ? Expectations::kDefaultLife
                                          : Nanos{static_cast<int64_t>(std::min(of->lifetime, longest))};
-    const auto how = owner.catalog_.expectations().Add(ends, schema->id, context, flow.now_, life);
+    const auto how = owner.catalog_.expectations().Add(ends, {schema->id, flow.facts_.id}, context, flow.now_, life);
     owner.stats_.expectations += how != Expectations::Added::kRefused;
     owner.stats_.expectations_evicted += how == Expectations::Added::kEvicted;
     owner.stats_.expectations_lost += how == Expectations::Added::kRefused;

@@ -118,8 +118,14 @@ void Mail::EndHeaders(Flow flow) {
     if (boundaries_.size() < kMaxDepth) boundaries_.push_back(part_.boundary.substr(0, kMaxBoundary));
     return;
   }
-  // RFC 2046 section 5.2.1: not encoded but 7bit, 8bit or binary.
+  // RFC 2046 section 5.2.1: not encoded but 7bit, 8bit or binary.  Who says so all the same
+  // hides what plain readers see: the first line tells.
   if (part_.message && part_.encoding == Encoding::kNone) return BeginHeaders();
+  message_undecided_ = part_.message;
+  if (!part_.message) OpenFile(flow);
+}
+
+void Mail::OpenFile(Flow flow) {
   if (part_.filename.empty() && !part_.attachment) {
     if (part_.encoding == Encoding::kNone) where_ = Where::kSkipped;
     return;
@@ -151,6 +157,13 @@ bool Mail::Boundary(Flow flow, View text) {
 }
 
 void Mail::Body(Flow flow, const MailLine& line) {
+  if (std::exchange(message_undecided_, false)) {
+    if (line.text.find(':') != View::npos) {
+      BeginHeaders();
+      return HeaderLine(flow, line);
+    }
+    OpenFile(flow);
+  }
   decoded_.clear();
   switch (part_.encoding) {
     case Encoding::kNone:
@@ -198,8 +211,6 @@ void Mail::End(Flow flow, bool complete) {
   if (!opened_) return;
   EndHeader(flow);
   if (complete && where_ == Where::kHeaders && !top_) Raise(kMimeParseFailed);
-  // Of a mail that is one file the last line's end is its own; a boundary takes it.
-  if (complete && boundaries_.empty() && where_ == Where::kBody && !eol_.empty()) ToFile(flow, eol_);
   EndPart(flow, complete);
   flow.Set(tx_, kStatus, complete ? "PARSE_DONE" : where_ == Where::kHeaders ? "HEADER_STARTED" : "BODY_STARTED");
   flow.Close(tx_);

@@ -59,6 +59,7 @@ class Mail {
   void PartHeader(View name, View value);
   void SetAddresses(sluice::Flow flow, Field whole, Field each, View value);
   void EndHeaders(sluice::Flow flow);
+  void OpenFile(sluice::Flow flow);
   bool Boundary(sluice::Flow flow, View text);
   void Body(sluice::Flow flow, const MailLine& line);
   void ToFile(sluice::Flow flow, View bytes);
@@ -74,6 +75,7 @@ class Mail {
   std::string name_, value_;    // of the header that is being read
   bool in_header_ = false, skip_line_ = false;
   Part part_;
+  bool message_undecided_ = false;  // a mail in an encoding that it may not have
   std::vector<std::string> boundaries_;  // outermost first
   Base64Decoder base64_;
   QuotedPrintableDecoder quoted_;

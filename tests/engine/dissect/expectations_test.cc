@@ -30,14 +30,15 @@ constexpr Nanos kNow = std::chrono::seconds{1000};
 class ExpectationsTest : public ::testing::Test {
  protected:
   Expectations::Added Add(const ExpectedEnds& ends, std::string_view context = "", Nanos now = kNow) {
-    return table.Add(ends, 3, AsSlice(context), now, Expectations::kDefaultLife);
+    return table.Add(ends, {3, 77}, AsSlice(context), now, Expectations::kDefaultLife);
   }
   // The context of what was announced of the flow; "(none)".
   std::string Take(const ExpectedEnds& flow, Nanos now = kNow) {
-    uint16_t schema = 0;
+    Expectations::What what;
     std::vector<uint8_t> context;
-    if (!table.Take(flow, now, &schema, &context)) return "(none)";
-    EXPECT_EQ(schema, 3);
+    if (!table.Take(flow, now, &what, &context)) return "(none)";
+    EXPECT_EQ(what.schema, 3);
+    EXPECT_EQ(what.parent, 77u);
     return std::string(AsText(context));
   }
   Expectations table;
@@ -107,11 +108,11 @@ TEST_F(ExpectationsTest, WorkersShareIt) {
     for (uint32_t i = 0; i < kRounds; ++i) {
       const auto port = static_cast<uint16_t>(1 + i % 50);
       const std::string text(1 + i % 200, static_cast<char>('a' + id));
-      added += table.Add(Ends(port, id), id, AsSlice(text), kNow, Expectations::kDefaultLife) == Expectations::Added::kNew;
-      uint16_t schema = 0;
-      if (!table.Take(Flow(port, static_cast<uint8_t>((id + i) % 4)), kNow, &schema, &context)) continue;
+      added += table.Add(Ends(port, id), {id, 0}, AsSlice(text), kNow, Expectations::kDefaultLife) == Expectations::Added::kNew;
+      Expectations::What what;
+      if (!table.Take(Flow(port, static_cast<uint8_t>((id + i) % 4)), kNow, &what, &context)) continue;
       ++taken;
-      for (const uint8_t c : context) torn += c != 'a' + schema;
+      for (const uint8_t c : context) torn += c != 'a' + what.schema;
     }
   };
   std::vector<std::thread> threads;
@@ -177,6 +178,7 @@ class Announced : public ::testing::Test {
   FlowDissection* Open(Dissector& worker, uint16_t port) {
     FlowFacts facts;
     facts.client_port = 40000;
+    facts.id = port;
     facts.server_port = port;
     facts.client_address = Slice(client);
     facts.server_address = Slice(server);
@@ -204,6 +206,7 @@ TEST_F(Announced, AFlowOnAnotherWorkerIsFoundWithItsContext) {
   ASSERT_EQ(flow->transactions().size(), 1u);
   EXPECT_TRUE(flow->expected());
   EXPECT_EQ(flow->schema()->name, "data");
+  EXPECT_EQ(flow->parent(), 21u);
   EXPECT_EQ(AsText(flow->transactions()[0]->tx.values[0].bytes), "A");
   EXPECT_EQ(here->stats().expectations, 1u);
   EXPECT_EQ(there->stats().expectations_found, 1u);

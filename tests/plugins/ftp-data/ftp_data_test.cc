@@ -16,7 +16,7 @@ class Announced {
   explicit Announced(const std::string& context) {
     ExpectedEnds ends{.transport = SLUICE_TCP, .ip_version = 4};
     ends.responder_port = 5000;
-    Conversation::catalog().expectations().Add(ends, 0, AsSlice(context), Nanos{1}, Expectations::kDefaultLife);
+    Conversation::catalog().expectations().Add(ends, {}, AsSlice(context), Nanos{1}, Expectations::kDefaultLife);
     talk_ = std::make_unique<Conversation>(SLUICE_TCP, 5000);
   }
   Conversation& operator*() { return *talk_; }

@@ -170,9 +170,9 @@ TEST(Smtp, ARefusedDataLeavesCommands) {
 
 TEST(Smtp, ALineOfOneDotEndsTheMailAlone) {
   Talk c(Mailed(Part("", "a\r\n..\r\n.b")));
-  EXPECT_EQ(c.Files(0), Strings{"f=a\r\n.\r\nb\r\n"});
+  EXPECT_EQ(c.Files(0), Strings{"f=a\r\n.\r\nb"});
   Talk bare(Mailed("Content-Type: x/y; name=f\n\na\n.\nNOOP\n"));
-  EXPECT_EQ(bare.Files(0), Strings{"f=a\n"});
+  EXPECT_EQ(bare.Files(0), Strings{"f=a"});
 }
 
 TEST(Smtp, AMailThatIsCutHasATruncatedFile) {
@@ -186,6 +186,15 @@ TEST(Smtp, AMailInAMailIsRead) {
   Talk c(Mailed("Content-Type: message/rfc822\r\n\r\nContent-Type: multipart/x; boundary=i\r\n\r\n--i\r\n"
                 "Content-Disposition: attachment; filename=in\r\n\r\nx\r\n--i--\r\n.\r\n"));
   EXPECT_EQ(c.Files(0), Strings{"in=x"});
+}
+
+TEST(Smtp, AMailInAMailThatSaysItIsEncodedIsReadIfItIsNot) {
+  const std::string head = "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n"
+                           "Content-Disposition: attachment; filename=m\r\n\r\n";
+  Talk plain(Mailed(head + "Content-Disposition: attachment; filename=in\r\n\r\nx\r\n.\r\n"));
+  EXPECT_EQ(plain.Files(0), Strings{"in=x"});
+  Talk coded(Mailed(head + "aGVsbG8=\r\n.\r\n"));
+  EXPECT_EQ(coded.Files(0), Strings{"m=hello"});
 }
 
 TEST(Smtp, PartsDeeperThanAreReadAreOneFileAtMost) {
