@@ -194,6 +194,7 @@ void Round(Lab& lab, uint16_t n) {
     ftp.Say(true, "PASV\r\n");
     ftp.Say(false, "227 ok (10,0,0,2,19,136)\r\n");
     ftp.Say(true, "RETR secret.txt\r\n");
+    ftp.Say(false, "150 coming\r\n");
     Frame file = client;
     file.dport = 5000;
     Talk data(lab, file);
