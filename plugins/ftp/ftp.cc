@@ -26,11 +26,21 @@ constexpr uint32_t kMaxReplyLines = 256;    // logged of one reply
 constexpr size_t kMaxVerb = 16;             // bytes; longer words are no commands
 constexpr uint16_t kPort = 21;
 constexpr char kTlsHandshake = 0x16;        // RFC 8446 section 5.1: no command begins with it
+constexpr size_t kMaxHeld = 16 * 1024;      // of what may be TLS, until the reply tells
 
 struct Options {
   uint32_t max_line = kDefaultMaxLine;
   bool secret_passwords = false;
 } options;  // set by Init, then read only
+
+// "4096", "4kb"; `otherwise` if it is no size.
+uint64_t ReadSize(View text, uint64_t otherwise) {
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return otherwise;
+  const char unit = end == text.data() + text.size() ? ' ' : static_cast<char>(*end | 0x20);
+  return uint64_t{number} << (unit == 'k' ? 10 : unit == 'm' ? 20 : 0);
+}
 
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -72,11 +82,7 @@ class Control {
   static int32_t Init() {
     Options read;
     if (const char* text = sluice::host->option("max-line-length"); text != nullptr) {
-      const View view(text);
-      uint32_t number = 0;
-      if (std::from_chars(view.data(), view.data() + view.size(), number).ec == std::errc()) {
-        read.max_line = std::clamp<uint32_t>(number, 64, 64 * 1024);
-      }
+      read.max_line = static_cast<uint32_t>(std::clamp<uint64_t>(ReadSize(text, read.max_line), 64, 64 * 1024));
     }
     const char* secret = sluice::host->option("secret-passwords");
     read.secret_passwords = secret != nullptr && (View(secret) == "yes" || View(secret) == "true" || View(secret) == "1");
@@ -97,7 +103,7 @@ class Control {
     size_t used = 0;
     while (used < in.size() && !handed_over_) {
       const View rest = in.substr(used);
-      if (direction == SLUICE_TO_SERVER && auth_waits_ && rest[0] == kTlsHandshake && rest.size() <= options.max_line) {
+      if (direction == SLUICE_TO_SERVER && auth_waits_ && rest[0] == kTlsHandshake && rest.size() <= kMaxHeld) {
         return sluice::More(used, rest.size() + 1);  // the reply that makes it TLS is still to come
       }
       const size_t end = rest.substr(0, options.max_line).find('\n');
@@ -269,9 +275,12 @@ class Control {
   void Reply(Flow flow, View line, bool truncated) {
     line = TrimEnd(line);
     if (line.empty()) return;
-    if (num_waiting_ == 0) Wait(flow, {.tx = flow.Begin(SLUICE_TX_TO_CLIENT)});  // a greeting
-    Waiting& to = waiting_[first_waiting_];
     const bool coded = line.size() >= 3 && IsDigit(line[0]) && IsDigit(line[1]) && IsDigit(line[2]);
+    if (num_waiting_ == 0) {
+      if (!coded && !truncated) return;  // the reply to nothing
+      Wait(flow, {.tx = flow.Begin(SLUICE_TX_TO_CLIENT)});  // a greeting
+    }
+    Waiting& to = waiting_[first_waiting_];
     Log(flow, to, line, coded, truncated);
     if (coded) Passive(flow, to, line);
     if (to.verb == Verb::kAuthTls && line.starts_with("234")) {  // RFC 4217 section 4

@@ -24,6 +24,7 @@ constexpr size_t kMaxLine = 4096;      // bytes read of a line at once
 constexpr size_t kMaxWaiting = 512;    // commands without a reply
 constexpr size_t kMaxHelo = 512;       // bytes kept of a client's name
 constexpr char kTlsHandshake = 0x16;   // RFC 8446 section 5.1: no command begins with it
+constexpr size_t kMaxHeld = 16 * 1024;  // of what may be TLS, until the reply tells
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -123,7 +124,7 @@ class Session {
   }
 
   size_t Client(Flow flow, View rest) {
-    if (tls_waits_ && rest[0] == kTlsHandshake && rest.size() < kMaxLine) return 0;  // until the reply
+    if (tls_waits_ && rest[0] == kTlsHandshake && rest.size() <= kMaxHeld) return 0;  // until the reply
     std::optional<View> line;
     bool is_long = false;
     const size_t used = TakeLine(SLUICE_TO_SERVER, rest, &line, &is_long);

@@ -113,6 +113,11 @@ TEST(Ftp, PipelinedCommandsGetTheirReplies) {
   EXPECT_EQ(c.Value(2, "ftp.reply", kS), "n");
 }
 
+TEST(Ftp, WordsToNothingAreNoReply) {
+  Talk c({{kC, "USER a\r\n"}, {kS, "331 p\r\n:irc.test NOTICE\r\n:irc.test NOTICE\r\n"}});
+  EXPECT_EQ(c.num_transactions(), 1u);
+}
+
 TEST(Ftp, TooManyWaitingEndTheOldest) {
   std::string commands = "USER a\r\n";
   for (int i = 0; i < 64; ++i) commands += "NOOP\r\n";
