@@ -50,7 +50,7 @@ enum Event : uint32_t {
 inline constexpr sluice_event kEvents[] = {
     {"invalid_reply", "a reply without a code, or a greeting other than 220"},
     {"unable_to_match_reply_with_request", "a reply to nothing"},
-    {"max_command_line_len_exceeded", "a command line longer than is read"},
+    {"max_command_line_len_exceeded", "a command line longer than 64 KiB"},
     {"max_reply_line_len_exceeded", "a reply line longer than is read"},
     {"invalid_pipelined_sequence", "a command sent before STARTTLS was answered"},
     {"bdat_chunk_len_exceeded", "BDAT without a size that could be"},
@@ -69,7 +69,7 @@ inline constexpr sluice_event kEvents[] = {
     {"mime_long_filename", "a file's name longer than is kept"},
     {"duplicate_fields", "a second HELO, or MAIL FROM of one mail"},
     {"unparsable_content", "DATA again before the mail has ended"},
-    {"truncated_line", "a line longer than is read at once"},
+    {"truncated_line", "a command line longer than is read"},
 };
 static_assert(std::size(kEvents) == kNumEvents);
 inline constexpr const char* kRequestStages[] = {"started", "envelope", "complete"};

@@ -21,6 +21,7 @@ namespace {
 using sluice::Flow;
 
 constexpr size_t kMaxLine = 4096;      // bytes read of a line at once
+constexpr uint64_t kLongestLine = 64 * 1024;  // bytes that no client sends
 constexpr size_t kMaxWaiting = 512;    // commands without a reply
 constexpr size_t kMaxHelo = 512;       // bytes kept of a client's name
 constexpr char kTlsHandshake = 0x16;   // RFC 8446 section 5.1: no command begins with it
@@ -128,12 +129,14 @@ class Session {
     std::optional<View> line;
     bool is_long = false;
     const size_t used = TakeLine(SLUICE_TO_SERVER, rest, &line, &is_long);
-    if (!line) return used;
-    Command(flow, *line);
-    if (is_long) {
-      Raise(flow, kTruncatedLine);
-      Raise(flow, kLongCommand);
+    if (!line) {
+      skipped_ += used;
+      if (skipped_ > kLongestLine) Raise(flow, kLongCommand);
+      return used;
     }
+    Command(flow, *line);
+    if (is_long) Raise(flow, kTruncatedLine);
+    skipped_ = 0;
     return used;
   }
 
@@ -249,7 +252,7 @@ class Session {
     const View behind = Trim(line.substr(static_cast<size_t>(size.data() + size.size() - line.data())));
     last_chunk_ = StartsWithNoCase(behind, "LAST");
     chunk_left_ = number;
-    const bool starts = !mail_held_ || line_starts_;  // a line may go on in the next chunk
+    const bool starts = !mail_held_ || line_starts_;  // a long line may go on in the next chunk
     BeginMail(flow, Body::kChunk);
     line_starts_ = starts;
     const Kind kind = last_chunk_ ? Kind::kMailEnd : Kind::kOther;  // its reply is the mail's
@@ -274,10 +277,16 @@ class Session {
     const size_t end = rest.substr(0, kMaxLine).find('\n');
     if (end == View::npos && rest.size() < std::min<uint64_t>(kMaxLine, left)) return 0;
     const View piece = rest.substr(0, end == View::npos ? kMaxLine : end + 1);
-    View text = piece, eol;
+    if (end == View::npos && piece.size() == left && !last_chunk_ && carry_.size() + left < kMaxLine) {
+      carry_.append(piece);  // the line goes on in the next chunk
+      Chunk(flow, piece.size());
+      return piece.size();
+    }
+    if (!carry_.empty()) carry_.append(piece);
+    View text = carry_.empty() ? piece : View(carry_), eol;
     if (end != View::npos) {
-      const size_t length = end > 0 && piece[end - 1] == '\r' ? 2 : 1;
-      eol = piece.substr(piece.size() - length);
+      const size_t length = text.ends_with("\r\n") ? 2 : 1;
+      eol = text.substr(text.size() - length);
       text.remove_suffix(length);
     }
     if (body_ == Body::kData && line_starts_ && text == "." && !eol.empty()) {
@@ -285,10 +294,10 @@ class Session {
       EndMail(flow, true);
       return piece.size();
     }
-    if (piece.size() >= kMaxLine && line_starts_) Raise(flow, kTruncatedLine);
     mail_->Line(flow, {Unstuff(text), eol, line_starts_});
     MailEvents(flow);
     line_starts_ = !eol.empty();
+    carry_.clear();
     Chunk(flow, piece.size());
     return piece.size();
   }
@@ -323,6 +332,7 @@ class Session {
       Forget(flow);
       return true;
     }
+    carry_.clear();
     mail_->Lost(flow, bytes);
     Chunk(flow, bytes);
     return true;
@@ -336,6 +346,8 @@ class Session {
   }
 
   void EndMail(Flow flow, bool complete) {
+    if (!carry_.empty()) mail_held_->Line(flow, {carry_, {}, line_starts_});
+    carry_.clear();
     mail_held_->End(flow, complete);
     MailEvents(flow);
     mail_held_.reset();
@@ -349,6 +361,7 @@ class Session {
   void Wait(Kind kind) {
     if (num_waiting_ == kMaxWaiting) {  // lost track: replies are read for themselves
       num_waiting_ = 0;
+      forgot_ = true;
       return;
     }
     waiting_[(first_waiting_ + num_waiting_++) % kMaxWaiting] = {kind, tx_};
@@ -362,6 +375,7 @@ class Session {
       first_waiting_ = (first_waiting_ + 1) % kMaxWaiting;
     }
     tls_waits_ = false;
+    forgot_ = true;
   }
 
   void Reply(Flow flow, View line) {
@@ -370,7 +384,7 @@ class Session {
     const bool more = line.size() > 3 && line[3] == '-';
     if (num_waiting_ == 0) {
       if (!greeted_ && !line.starts_with("220")) Raise(flow, kInvalidReply);
-      if (greeted_ && !line.starts_with("421")) Raise(flow, kUnmatchedReply);
+      if (greeted_ && !forgot_ && !line.starts_with("421")) Raise(flow, kUnmatchedReply);
       greeted_ |= !more;
       return;
     }
@@ -414,6 +428,7 @@ class Session {
   bool handed_over_ = false;
   bool tls_waits_ = false;         // STARTTLS has no reply yet
   std::string helo_;
+  uint64_t skipped_ = 0;           // bytes of a command line that was cut
 
   uint64_t tx_ = SLUICE_NO_TX;
   bool tx_done_ = false, tx_answered_ = false;  // all of it was sent; its last reply
@@ -426,10 +441,12 @@ class Session {
   bool body_seen_ = false;           // some of them did
   bool line_starts_ = true;
   bool last_chunk_ = false;
+  std::string carry_;                // a line's beginning at a chunk's end
   uint64_t chunk_left_ = 0;          // bytes
 
   std::array<Waiting, kMaxWaiting> waiting_;  // a ring, the oldest at first_waiting_
   size_t first_waiting_ = 0, num_waiting_ = 0;
+  bool forgot_ = false;  // replies may be to commands that are not there any more
 };
 
 }  // namespace

@@ -109,6 +109,30 @@ TEST(Smtp, ChunksAreAMail) {  // RFC 3030; the first ends within a line
   EXPECT_TRUE(c.tx(0).done());
 }
 
+TEST(Smtp, HoweverChunksCutAMailItIsTheSame) {
+  std::string mail = kMail;
+  mail.replace(mail.find("\r\n..is"), 6, "\r\n.is");
+  for (const size_t size : {1u, 2u, 3u, 7u, 50u, 1000u}) {
+    std::string sent = "MAIL FROM:<a>\r\nRCPT TO:<b>\r\n";
+    for (size_t at = 0; at < mail.size(); at += size) {
+      const std::string chunk = mail.substr(at, size);
+      sent += "BDAT " + std::to_string(chunk.size()) + (at + size >= mail.size() ? " LAST" : "") + "\r\n" + chunk;
+    }
+    Talk c(Greeted({{kC, sent}}));
+    EXPECT_EQ(c.Files(0), (Strings{"a.txt=hello world", "b.bin=a=bc\r\nd", "c.txt=as it\r\n.is"})) << size;
+    EXPECT_EQ(c.Value(0, "email.subject"), "hello") << size;
+    EXPECT_TRUE(c.Events().empty()) << size;
+  }
+}
+
+TEST(Smtp, LongCommandsAreReported) {
+  Talk c(Greeted({{kC, "MAIL FROM:<" + std::string(5000, 'a')}}));
+  EXPECT_TRUE(c.Has("truncated_line"));
+  EXPECT_FALSE(c.Has("max_command_line_len_exceeded"));
+  c.Client(std::string(70000, 'a'));
+  EXPECT_TRUE(c.Has("max_command_line_len_exceeded"));
+}
+
 TEST(Smtp, AnEmptyLastChunkEndsTheMail) {
   Talk c(Greeted({{kC, "MAIL FROM:<a>\r\nBDAT 6\r\na: b\r\nBDAT 0 LAST\r\nNOOP\r\n"}, {kS, "250 a\r\n250 b\r\n250 c\r\n"}}));
   ASSERT_EQ(c.num_transactions(), 2u);
