@@ -12,7 +12,7 @@ namespace smtp {
 
 enum Field : uint32_t {
   kHelo, kMailFrom, kRcptTo, kEmail, kStatus, kFrom, kFromLog, kTo, kToLog, kCc, kCcLog, kSubject, kDate, kMessageId,
-  kXMailer, kReceived, kAttachment, kNumFields
+  kXMailer, kReceived, kAttachment, kUrl, kNumFields
 };
 enum Stage : uint32_t { kStarted, kEnvelope, kComplete };
 
@@ -37,6 +37,7 @@ inline constexpr sluice_field kFields[] = {
     ROW("email.x_mailer", "x_mailer", "X-Mailer header", SLUICE_BYTES, SLUICE_OPTIONAL, kComplete),
     ROW("email.received", "received", "a Received header", SLUICE_BYTES, SLUICE_OPTIONAL | SLUICE_REPEATED, kComplete),
     ROW(nullptr, "attachment", "name of an attached file", SLUICE_BYTES, SLUICE_REPEATED, kComplete),
+    ROW("email.url", "url", "a web address in a text of the mail, without its scheme", SLUICE_BYTES, SLUICE_REPEATED, kComplete),
 };
 #undef ROW
 static_assert(std::size(kFields) == kNumFields);

@@ -97,6 +97,7 @@ void Mail::PartHeader(View name, View value) {
                                                               : Encoding::kNone;
   } else if (EqualsNoCase(name, "content-type")) {
     part_.multipart = StartsWithNoCase(kind, "multipart/");
+    part_.text = StartsWithNoCase(kind, "text/");
     part_.message = EqualsNoCase(kind, "message/rfc822");
     part_.boundary = Parameter(value, "boundary");
     if (part_.filename.empty()) part_.filename = Parameter(value, "name");
@@ -127,7 +128,8 @@ void Mail::EndHeaders(Flow flow) {
 
 void Mail::OpenFile(Flow flow) {
   if (part_.filename.empty() && !part_.attachment) {
-    if (part_.encoding == Encoding::kNone) where_ = Where::kSkipped;
+    in_text_ = part_.text && flow.Wanted(kUrl);
+    if (!in_text_ && part_.encoding == Encoding::kNone) where_ = Where::kSkipped;
     return;
   }
   if (part_.filename.size() > kMaxFilename) Raise(kMimeLongFilename);
@@ -189,6 +191,22 @@ void Mail::Body(Flow flow, const MailLine& line) {
 
 void Mail::ToFile(Flow flow, View bytes) {
   if (file_ > 0 && !bytes.empty()) flow.FileData(file_, bytes);
+  if (in_text_) ToText(flow, bytes);
+}
+
+// Line by line: a web address does not go over a line's end.
+void Mail::ToText(Flow flow, View bytes) {
+  while (!bytes.empty() && num_urls_ < kMaxUrls) {
+    const size_t end = std::min(bytes.find('\n'), bytes.size());
+    text_.append(bytes.substr(0, end));
+    const bool whole = end < bytes.size();
+    bytes.remove_prefix(whole ? end + 1 : end);
+    if (!whole && text_.size() < kMaxText) return;
+    for (const View url : WebAddresses(text_)) {
+      if (num_urls_++ < kMaxUrls) flow.Set(tx_, kUrl, url.substr(0, kMaxUrl));
+    }
+    text_.clear();
+  }
 }
 
 void Mail::EndPart(Flow flow, bool complete) {
@@ -197,6 +215,8 @@ void Mail::EndPart(Flow flow, bool complete) {
     base64_.End(&decoded_);
     ToFile(flow, decoded_);
   }
+  if (in_text_) ToText(flow, "\n");
+  in_text_ = false;
   if (file_ > 0) flow.FileClose(file_, complete ? SLUICE_FILE_COMPLETE : SLUICE_FILE_TRUNCATED);
   file_ = 0;
   eol_.clear();

@@ -31,6 +31,8 @@ class Mail {
   static constexpr size_t kMaxHeaderName = 75, kMaxBoundary = 254, kMaxFilename = 255;
   static constexpr size_t kMaxHeaderValue = 2000;   // bytes read of a header's value
   static constexpr size_t kMaxHeaders = 1024;       // of all parts together
+  static constexpr size_t kMaxUrls = 64, kMaxUrl = 2048;  // of a mail; bytes of one
+  static constexpr size_t kMaxText = 8 * 1024;      // bytes of a decoded line that are searched at once
   static constexpr size_t kMaxLine = 998, kMaxEncodedLine = 76;  // RFC 5322 section 2.1.1, RFC 2045 section 6.7
 
   explicit Mail(uint64_t tx) : tx_(tx) {}
@@ -47,7 +49,7 @@ class Mail {
   enum class Where : uint8_t { kHeaders, kBody, kSkipped };
   enum class Encoding : uint8_t { kNone, kBase64, kQuotedPrintable };
   struct Part {  // what the headers of the present part say
-    bool multipart = false, message = false, attachment = false;
+    bool multipart = false, message = false, attachment = false, text = true;
     Encoding encoding = Encoding::kNone;
     std::string boundary, filename;
   };
@@ -63,6 +65,7 @@ class Mail {
   bool Boundary(sluice::Flow flow, View text);
   void Body(sluice::Flow flow, const MailLine& line);
   void ToFile(sluice::Flow flow, View bytes);
+  void ToText(sluice::Flow flow, View bytes);
   void EndPart(sluice::Flow flow, bool complete);
   void BeginHeaders();
 
@@ -80,6 +83,9 @@ class Mail {
   Base64Decoder base64_;
   QuotedPrintableDecoder quoted_;
   std::string decoded_, eol_;   // eol_: of the last line, the boundary's if one follows
+  bool in_text_ = false;        // a part to be read, not a file
+  std::string text_;            // its present line, decoded
+  size_t num_urls_ = 0;
   int64_t file_ = 0;            // not above 0: no file is open
 };
 

@@ -162,6 +162,24 @@ std::string Parameter(View header, View name) {
   return out;
 }
 
+std::vector<View> WebAddresses(View text) {
+  static constexpr View kSeparator = "://";
+  std::vector<View> out;
+  for (size_t at = text.find(kSeparator); at != View::npos; at = text.find(kSeparator, at)) {
+    const View before = text.substr(0, at);
+    const auto ends = [before](View scheme) {
+      return before.size() >= scheme.size() && EqualsNoCase(before.substr(before.size() - scheme.size()), scheme);
+    };
+    at += kSeparator.size();
+    if (!ends("http") && !ends("https")) continue;
+    size_t end = at;
+    while (end < text.size() && static_cast<uint8_t>(text[end]) > ' ' && View("<>\"'`").find(text[end]) == View::npos) ++end;
+    if (end > at) out.push_back(text.substr(at, end - at));
+    at = end;
+  }
+  return out;
+}
+
 std::vector<View> Addresses(View header) {
   std::vector<View> out;
   bool quoted = false;

@@ -51,6 +51,9 @@ class QuotedPrintableDecoder {
 // percent-encoded as RFC 2231 has it.  Empty if there is none.
 std::string Parameter(View header, View name);
 
+// What follows "http://" and "https://" in a text, each up to where no address goes on.
+std::vector<View> WebAddresses(View text);
+
 // The addresses of a header, where commas part them (RFC 5322 section 3.4).
 std::vector<View> Addresses(View header);
 

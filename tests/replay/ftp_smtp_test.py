@@ -122,7 +122,7 @@ class FtpAndSmtp(unittest.TestCase):
         self.assertEqual([e["smtp"] for e in self.of("smtp")], [{"helo": "c"}])
 
     MAIL = (b"From: A <a@a>\r\nTo: b@b, \"C, c\" <c@c>\r\nSubject: hello\r\n"
-            b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x\r\n"
+            b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\nhi http://a.test/\r\n--x\r\n"
             b"Content-Disposition: attachment; filename=n.txt\r\nContent-Transfer-Encoding: base64\r\n\r\n"
             b"YSBuZWVk\r\nbGU=\r\n--x--\r\n.\r\n")
 
@@ -134,7 +134,7 @@ class FtpAndSmtp(unittest.TestCase):
         (record,) = self.of("smtp")
         self.assertEqual(record["smtp"], {"helo": "client", "mail_from": "<a@a>", "rcpt_to": ["<b@b>", "<c@c>"]})
         self.assertEqual(record["email"], {"status": "PARSE_DONE", "from": "A <a@a>", "to": ["b@b", "\"C, c\" <c@c>"],
-                                           "attachment": ["n.txt"]})
+                                           "attachment": ["n.txt"], "url": ["a.test/"]})
         (info,) = self.of("fileinfo")
         self.assertEqual((info["fileinfo"]["filename"], info["fileinfo"]["size"], info["fileinfo"]["state"],
                           info["app_proto"]), ("n.txt", 8, "CLOSED", "smtp"))

@@ -187,6 +187,23 @@ const EventCase kEvents[] = {
 };
 INSTANTIATE_TEST_SUITE_P(All, SmtpEvent, ::testing::ValuesIn(kEvents), [](const auto& c) { return c.param.name; });
 
+TEST(Smtp, WebAddressesOfTextsAreFoundHoweverEncoded) {
+  const std::string text = "see http://a.test/x?y=1, or <a href=\"HTTPS://b.test\">\r\nftp://no.test http:// \r\nhttp://c.test/";
+  const auto urls = [](const std::string& headers, const std::string& body) {
+    return Talk(Mailed(headers + "\r\n" + body + "\r\n.\r\n")).Values(0, "email.url");
+  };
+  const Strings expected = {"a.test/x?y=1,", "b.test", "c.test/"};
+  EXPECT_EQ(urls("", text), expected);
+  EXPECT_EQ(urls("Content-Type: text/html\r\n", text), expected);
+  EXPECT_EQ(urls("Content-Type: image/png\r\n", text), Strings{});
+  EXPECT_EQ(urls("Content-Type: text/plain; name=f\r\n", text), Strings{});
+  EXPECT_EQ(urls("Content-Transfer-Encoding: quoted-printable\r\n", "http://a.te=\r\nst/=3D"), Strings{"a.test/="});
+  EXPECT_EQ(urls("Content-Transfer-Encoding: base64\r\n", "aHR0cDovL2EudG\r\nVzdC94"), Strings{"a.test/x"});
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += "http://a.test/\r\n";
+  EXPECT_EQ(urls("", many).size(), 64u);
+}
+
 TEST(Smtp, ARefusedDataLeavesCommands) {
   Talk c(Greeted({{kC, "DATA\r\n"}, {kS, "503 no\r\n"}, {kC, "MAIL FROM:<a>\r\n"}, {kS, "250 x\r\n"}}));
   EXPECT_EQ(c.Value(0, "smtp.mail_from"), "<a>");
