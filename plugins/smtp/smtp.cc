@@ -160,7 +160,7 @@ class Session {
 
   void BeginTx(Flow flow) {
     tx_ = flow.Begin();
-    tx_done_ = tx_answered_ = has_sender_ = has_data_ = false;
+    tx_done_ = tx_answered_ = end_waits_ = has_sender_ = has_data_ = false;
     raised_ = 0;
     if (!helo_.empty()) flow.Set(tx_, kHelo, helo_);
   }
@@ -359,6 +359,7 @@ class Session {
   // ---- the server's replies
 
   void Wait(Kind kind) {
+    if (kind == Kind::kMailEnd && std::exchange(end_waits_, true)) kind = Kind::kOther;  // one each
     if (num_waiting_ == kMaxWaiting) {  // lost track: replies are read for themselves
       num_waiting_ = 0;
       forgot_ = true;
@@ -416,7 +417,7 @@ class Session {
         EndReply(flow, to.tx);
         return;
       case Kind::kReset:
-        if (to.tx == tx_ && mail_ == nullptr && line.starts_with("250")) EndTx(flow);
+        if (to.tx == tx_ && mail_ == nullptr && !end_waits_ && line.starts_with("250")) EndTx(flow);
         return;
       case Kind::kOther:
       case Kind::kDone: return;
@@ -431,7 +432,8 @@ class Session {
   uint64_t skipped_ = 0;           // bytes of a command line that was cut
 
   uint64_t tx_ = SLUICE_NO_TX;
-  bool tx_done_ = false, tx_answered_ = false;  // all of it was sent; its last reply
+  bool tx_done_ = false, tx_answered_ = false;  // all of it was sent; its last reply is there
+  bool end_waits_ = false;         // for that reply
   bool has_sender_ = false, has_data_ = false;
   uint32_t raised_ = 0;            // events of tx_, a set of 1 << Event
 

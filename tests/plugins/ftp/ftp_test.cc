@@ -170,6 +170,13 @@ TEST(Ftp, AnUnansweredCommandSaysSo) {
   EXPECT_TRUE(c.tx(0).done());
 }
 
+TEST(Ftp, WhateverIsSaidTheContractHolds) {
+  const std::vector<std::string> pieces[2] = {
+      {"USER a\r\n", "PASS b\r\n", "PORT 1,2,3,4,5,6\r\n", "PASV\r\n", "RETR a\r\n", "AUTH TLS\r\n", "\x16\x03\x01", "NOOP\r\nNOOP\r\n", "x"},
+      {"220 (x)\r\n", "200 ok\r\n", "150 go\r\n", "226 done\r\n", "230-a\r\n", "230 b\r\n", "227 1,2,3,4,5,6\r\n", "500 no\r\n", "y"}};
+  SayAnything(pieces, 21, 3000);
+}
+
 struct ProbeCase {
   const char* name;
   uint32_t direction;

@@ -265,6 +265,29 @@ TEST(Smtp, PipelinedBehindAMailBeginsTheNext) {
   EXPECT_EQ(c.Value(1, "smtp.mail_from"), "<c>");
 }
 
+TEST(Smtp, WhateverIsSaidTheContractHolds) {
+  const std::vector<std::string> pieces[2] = {
+      {"EHLO a\r\n", "MAIL FROM:<a>\r\n", "RCPT TO:<b>\r\n", "DATA\r\n", "BDAT 9\r\n", "BDAT 0 LAST\r\n", "BDAT 5 LAST\r\na: b\n",
+       "STARTTLS\r\n", "RSET\r\n", "QUIT\r\n", ".\r\n", "Content-Type: multipart/x; boundary=b\r\n", "\r\n", "--b\r\n", "--b--\r\n",
+       "Content-Disposition: attachment; filename=f\r\n", "Content-Transfer-Encoding: base64\r\n", "aGVs\r\n", "text", "\x16\x03"},
+      {"220 x\r\n", "250 ok\r\n", "250-more\r\n", "354 go\r\n", "503 no\r\n", "421 bye\r\n", "x"}};
+  SayAnything(pieces, 25, 5000);
+}
+
+TEST(Smtp, ALossAnywhereAddsNothing) {
+  const std::string mail = "Content-Type: x/y; name=f\r\n\r\n0123456789\r\nabcdefghij\r\n.\r\n";
+  for (size_t at = 0; at < mail.size(); ++at) {
+    for (size_t n = 1; at + n <= mail.size(); n += 3) {
+      Talk c(Mailed(mail.substr(0, at)));
+      c.Gap(kC, n).Client(mail.substr(at + n)).Finish();
+      for (const FileInfo& file : c.tx(0).files) {
+        EXPECT_LE(file.size, mail.size()) << at << "+" << n;
+        EXPECT_TRUE(file.closed || file.has_gap || at + n == mail.size()) << at << "+" << n;
+      }
+    }
+  }
+}
+
 // ---- the languages of a mail
 
 struct ParameterCase {
