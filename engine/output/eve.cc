@@ -402,7 +402,7 @@ EveWriter::Plan& EveWriter::PlanOf(const Schema& schema) {
   Plan& plan = plans_[schema.id];
   if (plan.made) return plan;
   plan.made = true;
-  plan.wanted = options_.Wants(schema.name);
+  plan.wanted = options_.Wants(schema);
   plan.options = FindRecord(options_, schema);
   plan.compat = FormOf(options_, plan.options, false);
   plan.values.resize(schema.fields.size());

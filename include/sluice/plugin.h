@@ -356,6 +356,9 @@ typedef struct sluice_plugin {
   const sluice_field_form *forms; /* num_forms rows of form_size bytes each */
   uint32_t num_forms;
   uint32_t form_size;
+  /* Since 1.1.  Whose records its own come with, blank-separated: where users list event types,
+   * one of these stands for it too (a data connection's, for its control connection's).  NULL. */
+  const char *record_types;
 } sluice_plugin;
 
 SLUICE_EXPORT extern const sluice_plugin sluice_plugin_v1; /* the one export */

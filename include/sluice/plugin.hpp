@@ -180,6 +180,7 @@ struct PluginDescription : sluice_plugin {
   constexpr PluginDescription& Ports(const char* list) { return ports = list, *this; }
   constexpr PluginDescription& Aliases(const char* list) { return aliases = list, *this; }
   constexpr PluginDescription& LogName(const char* text) { return log_name = text, *this; }
+  constexpr PluginDescription& RecordTypes(const char* list) { return record_types = list, *this; }
   template <size_t N>
   constexpr PluginDescription& Fields(const sluice_field (&table)[N]) {
     return fields = table, num_fields = N, *this;

@@ -83,4 +83,4 @@ class Transfer {
 
 extern "C" SLUICE_EXPORT constexpr sluice_plugin sluice_plugin_v1 =
     sluice::MakePlugin<Transfer>("ftp-data", "File Transfer Protocol: data connections")
-        .Version("1.0").LogName("ftp_data").Fields(kFields).Stages(kStages);
+        .Version("1.0").LogName("ftp_data").RecordTypes("ftp ftp_data").Fields(kFields).Stages(kStages);

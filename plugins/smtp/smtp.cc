@@ -89,7 +89,7 @@ class Session {
       return;
     }
     if (mail_held_) {
-      if (mail_ && !rest.empty()) mail_->Line(flow, {Unstuff(rest), {}, line_starts_});
+      if (mail_) carry_.append(Unstuff(rest));
       EndMail(flow, false);
     } else if (!rest.empty() && !skip_[direction]) {
       Command(flow, rest);
@@ -236,7 +236,7 @@ class Session {
     mail_ = mail_held_.get();
     body_ = how;
     has_data_ = line_starts_ = true;
-    body_seen_ = false;
+    body_seen_ = lost_of_mail_ = false;
     flow.Stage(tx_, SLUICE_TO_SERVER, kEnvelope);
   }
 
@@ -333,6 +333,7 @@ class Session {
       return true;
     }
     carry_.clear();
+    lost_of_mail_ = true;
     mail_->Lost(flow, bytes);
     Chunk(flow, bytes);
     return true;
@@ -384,6 +385,7 @@ class Session {
     if (!IsReplyCode(line)) return Raise(flow, kInvalidReply);
     const bool more = line.size() > 3 && line[3] == '-';
     if (num_waiting_ == 0) {
+      if (mail_ && lost_of_mail_) EndMail(flow, false);  // its end was lost: this is the reply to it
       if (!greeted_ && !line.starts_with("220")) Raise(flow, kInvalidReply);
       if (greeted_ && !forgot_ && !line.starts_with("421")) Raise(flow, kUnmatchedReply);
       greeted_ |= !more;
@@ -441,6 +443,7 @@ class Session {
   std::unique_ptr<Mail> mail_held_;  // from DATA or the first BDAT to the mail's end
   Mail* mail_ = nullptr;             // mail_held_ while its bytes come
   bool body_seen_ = false;           // some of them did
+  bool lost_of_mail_ = false;        // some were lost
   bool line_starts_ = true;
   bool last_chunk_ = false;
   std::string carry_;                // a line's beginning at a chunk's end

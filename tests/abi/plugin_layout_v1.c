@@ -89,7 +89,7 @@ SIZE(sluice_parse_result, 12);
 FIELD(sluice_parse_result, status, 0, 4);
 FIELD(sluice_parse_result, consumed, 4, 4);
 FIELD(sluice_parse_result, needed, 8, 4);
-SIZE(sluice_plugin, 200);
+SIZE(sluice_plugin, 208);
 FIELD(sluice_plugin, struct_size, 0, 4);
 FIELD(sluice_plugin, abi_minor, 4, 4);
 FIELD(sluice_plugin, name, 8, 8);
@@ -119,5 +119,6 @@ FIELD(sluice_plugin, log_name, 176, 8);
 FIELD(sluice_plugin, forms, 184, 8);
 FIELD(sluice_plugin, num_forms, 192, 4);
 FIELD(sluice_plugin, form_size, 196, 4);
+FIELD(sluice_plugin, record_types, 200, 8);
 
 int main(void) { return 0; }

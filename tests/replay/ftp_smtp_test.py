@@ -96,6 +96,12 @@ class FtpAndSmtp(unittest.TestCase):
         self.assertEqual(self.alerts, [1, 4, 5, 7])
         self.assertEqual(self.data(ACTIVE, b"STOR a.txt", "s", "s")["command"], "STOR")
 
+    def test_who_lists_ftp_has_the_data_connections_too(self):
+        both = [(21, transfer(PASSIVE, b"RETR a.txt")), (5000, [("s", b"x")])]
+        for types, kinds in (('["ftp"]', {"ftp", "ftp_data"}), ('["ftp_data"]', {"ftp_data"}), ('["ftp-data"]', {"ftp_data"})):
+            self.replay(*both, settings=[f"eve.types={types}"])
+            self.assertEqual({e["event_type"] for e in self.events}, kinds)
+
     def test_a_list_is_no_file(self):
         self.replay((21, transfer(PASSIVE, b"LIST")), (5000, [("s", b"total 8\r\n")]))
         self.assertEqual(self.of("fileinfo"), [])

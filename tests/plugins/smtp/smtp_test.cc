@@ -256,6 +256,14 @@ TEST(Smtp, ALossIsAGapOfTheFileAndTheMailGoesOn) {
   EXPECT_TRUE(c.tx(0).complete[0]);
 }
 
+TEST(Smtp, AMailWhoseEndWasLostEndsWithItsReply) {
+  Talk c(Mailed("Content-Type: x/y; name=f\r\n\r\none\r\n"));
+  c.Gap(kC, 10).Server("250 ok\r\n").Client("rest\r\nMAIL FROM:<c>\r\n");
+  ASSERT_EQ(c.num_transactions(), 2u);
+  EXPECT_TRUE(c.tx(0).files[0].truncated);
+  EXPECT_EQ(c.Value(1, "smtp.mail_from"), "<c>");
+}
+
 TEST(Smtp, PipelinedBehindAMailBeginsTheNext) {
   Talk c(Mailed("a: b\r\n\r\n.\r\nMAIL FROM:<c>\r\nRSET\r\n"));
   c.Server("250 q\r\n250 c\r\n250 r\r\n");
