@@ -328,7 +328,7 @@ void Runtime::UpdateWanted() {
   for (const auto& schema : catalog->schemas()) {
     for (const FieldInfo& field : schema->fields) {
       logged[schema->id].push_back(std::ranges::any_of(all, [&](const EveOptions& eve) {
-        const bool written = eve.Wants(schema->name) || eve.Wants("alert") || eve.Wants("fileinfo");
+        const bool written = eve.Wants(*schema) || eve.Wants("alert") || eve.Wants("fileinfo");
         return written && FieldIsWanted(eve, *schema, field);
       }));
     }

@@ -88,12 +88,18 @@ void Worker::SetProgram(std::shared_ptr<const RuleProgram> program) {
   dissector_.TakeWanted();
 }
 
+// A flow that another one announced belongs to it.
+static void NameParent(const FlowDissection& dissection, Flow& flow) {
+  if (dissection.expected() && flow.parent_id == 0) flow.parent_id = dissection.parent();
+}
+
 // ------------------------------------------------------------------ stream
 
 void Worker::StreamSink::OnData(Direction direction, Slice bytes, uint64_t offset) {
   KeepRaw(direction, bytes, offset);
   KeepText(direction, bytes);
   worker.dissector_.Data(worker.DissectionOf(flow, state), direction, bytes, worker.now_);
+  NameParent(*state.dissection, flow);
 }
 
 void Worker::StreamSink::KeepGap(Direction direction, uint64_t offset, uint64_t bytes) {
@@ -112,6 +118,8 @@ void Worker::StreamSink::OnGap(Direction direction, uint64_t offset, uint64_t by
 
 void Worker::StreamSink::OnEnd(Direction direction) {
   if (state.dissection == nullptr) return;
+  // Past the depth nothing was read: the end is not that of what was.
+  if (state.session.depth_reached(direction)) return worker.dissector_.Cut(*state.dissection, direction);
   worker.dissector_.End(*state.dissection, direction, worker.now_);
 }
 
@@ -308,6 +316,7 @@ FlowFacts Worker::FactsOf(const Flow& flow, const FlowWork& state) {
   facts.client_port = flow.tuple.source_port;
   facts.server_port = flow.tuple.destination_port;
   facts.midstream = state.session.midstream();
+  facts.id = flow.id;
   facts.client_address = Slice(flow.tuple.source.bytes.data(), len);
   facts.server_address = Slice(flow.tuple.destination.bytes.data(), len);
   return facts;
@@ -324,7 +333,9 @@ FlowDissection& Worker::DissectionOf(Flow& flow, FlowWork& state) {
 
 void Worker::ProcessDatagram(const Packet& packet, Flow& flow, FlowWork& state,
                              Direction direction) {
-  dissector_.Data(DissectionOf(flow, state), direction, packet.payload, now_);
+  FlowDissection& dissection = DissectionOf(flow, state);
+  dissector_.Data(dissection, direction, packet.payload, now_);
+  NameParent(dissection, flow);
 }
 
 // ---------------------------------------------------------------- detection

@@ -89,6 +89,10 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("dissect.file_parts.expired", parts.expired);
   add("dissect.file_parts.evicted", parts.evicted);
   add("dissect.file_parts.refused", parts.refused);
+  add("app_layer.expectations", p.expectations);
+  add("dissect.expectations_found", p.expectations_found);
+  add("dissect.expectations_evicted", p.expectations_evicted);
+  add("dissect.expectations_lost", p.expectations_lost);
   for (const auto& schema : catalog_.schemas()) {
     const WorkerStats::Answers& answers = s.answers_by_schema[schema->id];
     add(fmt::format("app_layer.answers.{}.timed", schema->name), answers.timed);
@@ -97,6 +101,7 @@ void Worker::CollectCounters(NamedCounters* out) const {
       add(fmt::format("app_layer.answers.{}.{}", schema->name, OutcomeName(static_cast<TxOutcome>(i))),
           answers.outcomes[i]);
     }
+    add(fmt::format("{}.memuse", schema->name), dissector_.memory()[schema->id]);
     const PluginStats& plugin = dissector_.plugin_stats()[schema->id];
     add(fmt::format("plugins.{}.calls", schema->name), plugin.calls);
     add(fmt::format("plugins.{}.time_us", schema->name), plugin.cycles / CyclesPerMicrosecond());

@@ -107,6 +107,7 @@ Result<void> Catalog::Register(std::unique_ptr<Plugin> plugin, const PluginOptio
   schema->log_name = plugin->info().log_name;
   schema->help = plugin->info().help;
   schema->aliases = Words(plugin->info().aliases);
+  schema->record_types = Words(plugin->info().record_types);
   const bool upper = (plugin->info().log_source & SLUICE_LOG_UPPER_EVENTS) != 0;
   schema->log_source = plugin->info().log_source & ~uint32_t{SLUICE_LOG_UPPER_EVENTS};
   for (const sluice_field& field : plugin->fields()) {

@@ -3,7 +3,8 @@
 // keyword, whichever fields share it.
 //
 // Threads: built on the main thread, then immutable but for SetWanted(), which
-//   publishes a new table: each worker takes it when it takes its new rules.
+//   publishes a new table: each worker takes it when it takes its new rules; and for the
+//   expectations, which all workers write.
 // Memory: owns the plug-ins.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/dissect/expectations.h"
 #include "engine/dissect/schema.h"
 #include "engine/plugin/plugin.h"
 
@@ -74,6 +76,8 @@ class Catalog {
   void SetWanted(const std::vector<bool>& keywords, const std::vector<std::vector<bool>>& logged);
   std::shared_ptr<const WantedFields> wanted() const;  // any thread
 
+  Expectations& expectations() const { return expectations_; }  // any thread
+
  private:
   Catalog() = default;
   Result<void> Register(std::unique_ptr<Plugin> plugin, const PluginOptions& options);
@@ -87,6 +91,7 @@ class Catalog {
   std::map<std::string, Name, std::less<>> names_;
   mutable std::mutex mutex_;
   std::shared_ptr<const WantedFields> wanted_;  // guarded by mutex_
+  mutable Expectations expectations_;
 };
 
 }  // namespace sluice

@@ -76,6 +76,7 @@ Dissector::Dissector(const Catalog& catalog, const DissectOptions& options, File
       options_(options),
       plugin_stats_(catalog.schemas().size()),
       parts_(options.parts),
+      memory_(catalog.schemas().size()),
       file_sink_(sink) {
   TakeWanted();
   WantOfFiles({});
@@ -152,6 +153,7 @@ void Dissector::Free(LiveTransaction* live) {
   for (uint32_t i = 0; i < live->num_windows; ++i) live->windows[i].bytes.clear();
   live->num_windows = 0;
   live->open_groups = live->refused_groups = 0;
+  memory_[live->tx.schema->id] -= live->memory;
   live->memory = 0;
   Transaction& tx = live->tx;
   tx.values.clear();
@@ -178,7 +180,6 @@ void Dissector::Bind(FlowDissection& flow, uint16_t schema) {
   flow.schema_ = catalog_.schemas()[schema].get();
   flow.plugin_ = &catalog_.plugin(schema);
   flow.state_ = flow.plugin_->NewFlow(Handle(flow), StatsOf(flow));
-  flow.context_.clear();
   ++stats_.flows;
   if (flow.state_ == nullptr) GiveUp(flow);
 }
@@ -337,6 +338,7 @@ void Dissector::Feed(FlowDissection& flow, Direction direction, Slice bytes) {
   std::vector<uint8_t>& pending = flow.pending_[d];
   if (flow.plugin_ == nullptr) {
     if (!flow.first_) flow.first_ = direction;
+    if (TakeExpected(flow)) return FeedExpected(flow, direction, bytes);
     if (flow.probed_no_[d]) return KeepUnknown(flow, direction, bytes);
     KeepPending(flow, direction, bytes);
     if (Probe(flow, direction, pending)) return StartParsing(flow);
@@ -358,6 +360,15 @@ void Dissector::Feed(FlowDissection& flow, Direction direction, Slice bytes) {
     ParsePending(flow, direction);
   }
   if (ApplyHandover(flow)) StartParsing(flow);
+}
+
+// The flow has its dissector: what was kept is read with this.
+void Dissector::FeedExpected(FlowDissection& flow, Direction direction, Slice bytes) {
+  if (flow.opaque_) return;
+  const size_t d = Index(direction);
+  if (flow.withheld_[d] > 0 && !TellGap(flow, direction, std::exchange(flow.withheld_[d], 0))) return;
+  KeepPending(flow, direction, bytes);
+  StartParsing(flow);
 }
 
 // Bytes are moved out while the dissector reads them: a hand-over may look at
@@ -468,6 +479,27 @@ void Dissector::CheckSide(FlowDissection& flow, Direction direction, Slice head)
   }
 }
 
+bool Dissector::TakeExpected(FlowDissection& flow) {
+  Expectations& expectations = catalog_.expectations();
+  if (expectations.size() == 0) return false;
+  const FlowFacts& facts = flow.facts_;
+  ExpectedEnds ends{.transport = facts.transport, .ip_version = facts.ip_version};
+  std::ranges::copy(facts.client_address.first(std::min<size_t>(16, facts.client_address.size())),
+                    ends.initiator.begin());
+  std::ranges::copy(facts.server_address.first(std::min<size_t>(16, facts.server_address.size())),
+                    ends.responder.begin());
+  ends.initiator_port = facts.client_port;
+  ends.responder_port = facts.server_port;
+  Expectations::What what;
+  if (!expectations.Take(ends, flow.now_, &what, &flow.context_)) return false;
+  ++stats_.expectations_found;
+  flow.expected_ = true;
+  flow.parent_ = what.parent;
+  Bind(flow, what.schema);
+  flow.sides_[0] = flow.sides_[1] = flow.schema_;
+  return true;
+}
+
 bool Dissector::Probe(FlowDissection& flow, Direction direction, Slice head) {
   const size_t d = Index(direction);
   const sluice_probe_input input = ProbeInput(flow.facts_, direction, head);
@@ -510,8 +542,11 @@ void Dissector::ParseDatagram(FlowDissection& flow, Direction direction, Slice b
   if (bytes.empty()) return;
   if (flow.allowed_[d] == 0) return Withhold(flow, direction, bytes.size());
   if (flow.plugin_ == nullptr) {
-    if (flow.probed_no_[d]) return;
-    if (!Probe(flow, direction, bytes)) return;
+    if (TakeExpected(flow)) {
+      if (flow.opaque_) return;
+    } else if (flow.probed_no_[d] || !Probe(flow, direction, bytes)) {
+      return;
+    }
   }
   flow.budget_fresh_[d] = false;
   const ParseAnswer answer =

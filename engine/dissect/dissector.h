@@ -73,6 +73,8 @@ class Dissector {
 
   const DissectStats& stats() const { return stats_; }
   const FilePartsStats& part_stats() const { return parts_.stats(); }
+  // Bytes that transactions hold now, by schema.
+  const std::vector<uint64_t>& memory() const { return memory_; }
   const std::vector<PluginStats>& plugin_stats() const { return plugin_stats_; }  // by schema
   const DissectOptions& options() const { return options_; }
 
@@ -83,6 +85,8 @@ class Dissector {
   static sluice_probe_input ProbeInput(const FlowFacts& facts, Direction direction, Slice head);
   void CheckSide(FlowDissection& flow, Direction direction, Slice head);
   bool Probe(FlowDissection& flow, Direction direction, Slice head);
+  void FeedExpected(FlowDissection& flow, Direction direction, Slice bytes);
+  bool TakeExpected(FlowDissection& flow);
   void Bind(FlowDissection& flow, uint16_t schema);
   void Unbind(FlowDissection& flow);
   size_t Parse(FlowDissection& flow, Direction direction, Slice bytes);
@@ -114,6 +118,7 @@ class Dissector {
   const DissectOptions options_;
   DissectStats stats_;
   std::vector<PluginStats> plugin_stats_;  // by schema
+  std::vector<uint64_t> memory_;           // by schema
   std::shared_ptr<const WantedFields> wanted_;
   FileWants file_wants_;
   bool rules_want_files_ = false;  // all of them, to their end

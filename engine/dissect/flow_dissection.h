@@ -64,6 +64,10 @@ struct DissectStats {
   uint64_t bad_calls = 0;           // host calls with an id or type that is not there
   uint64_t bytes_withheld = 0;      // past a budget: not shown to the dissector
   uint64_t pending_overflow = 0;    // a dissector asked for more than it may have
+  uint64_t expectations = 0;         // flows announced
+  uint64_t expectations_found = 0;   // flows that one was announced for
+  uint64_t expectations_evicted = 0; // announced, and pushed out by another before they began
+  uint64_t expectations_lost = 0;    // refused: no slot
 };
 
 // What is odd about how a flow's protocol was found, whichever it is.
@@ -134,6 +138,7 @@ struct FlowFacts {  // what a dissector may ask about its flow
   uint16_t client_port = 0, server_port = 0;
   Slice client_address, server_address;  // borrowed for the flow's life
   bool midstream = false;  // the first bytes were not seen
+  uint64_t id = 0;         // as logs name it
 };
 
 class FlowDissection {
@@ -150,6 +155,9 @@ class FlowDissection {
   bool unrecognised() const {
     return schema_ == nullptr && (failed_ || (facts_.transport == SLUICE_UDP && (probed_no_[0] || probed_no_[1])));
   }
+  // Whether another flow announced it.
+  bool expected() const { return expected_; }
+  uint64_t parent() const { return parent_; }  // that one's id
   // Nothing of this flow is looked at any more: encrypted or given up.
   bool opaque() const { return opaque_; }
   uint32_t parse_errors() const { return parse_errors_; }  // directions that a dissector gave up
@@ -185,13 +193,15 @@ class FlowDissection {
   const Schema* sides_[2] = {nullptr, nullptr};
   bool probed_no_[2] = {false, false};
   std::optional<Direction> first_;  // who spoke first
+  bool expected_ = false;
+  uint64_t parent_ = 0;
   uint32_t parse_errors_ = 0, gap_stops_ = 0;
   bool in_gap_ = false, gap_told_ = false;  // within gap(); which files it is of was said
   bool stopped_[2] = {false, false};  // ERROR or gap: not parsed again
   bool ended_[2] = {false, false};
   bool handover_ = false;
   const char* handover_to_ = nullptr;
-  std::vector<uint8_t> context_;  // said with the hand-over, until the next dissector has begun
+  std::vector<uint8_t> context_;  // said with the hand-over or the announcement
   std::array<char, 64> handover_name_{};
   uint64_t skip_[2] = {0, 0};  // SLUICE_BUDGET_NEXT_TX
   // Bytes not yet consumed that the dissector's budget still lets through, and
@@ -204,6 +214,7 @@ class FlowDissection {
   uint32_t slow_calls_ = 0;
   size_t memory_ = 0;
   uint64_t next_tx_ = 0;
+  uint64_t first_lost_ = 0, end_lost_ = 0;  // numbers past a limit, and some between them
   uint64_t first_tx_ = 0;  // number of the current dissector's first
   uint8_t keep_files_ = 0;  // bit per Direction
   std::vector<LiveTransaction*> live_;

@@ -40,6 +40,11 @@ struct HostCalls {
     return -EINVAL;
   }
 
+  // Of a transaction past the limit its dissector knows nothing: that is no breach.
+  static int32_t NoTx(FlowDissection& flow, uint64_t tx) {
+    return tx >= flow.first_lost_ && tx < flow.end_lost_ ? -ENOSPC : Bad(flow);
+  }
+
   static LiveTransaction* Find(FlowDissection& flow, uint64_t tx) {
     const auto it = std::ranges::lower_bound(flow.live_, tx, {},
                                              [](const LiveTransaction* t) { return t->tx.number; });
@@ -55,14 +60,19 @@ struct HostCalls {
     }
     flow.memory_ += bytes;
     live.memory += bytes;
+    flow.owner_->memory_[live.tx.schema->id] += bytes;
     return true;
   }
 
   // A new value of `field`, or null with *status set: 0 when nobody wants it.
-  static FieldValue* Add(FlowDissection& flow, LiveTransaction* live, uint32_t field,
+  static FieldValue* Add(FlowDissection& flow, uint64_t tx, LiveTransaction* live, uint32_t field,
                          uint32_t types, int32_t* status) {
     *status = 0;
-    if (live == nullptr || field >= live->tx.schema->fields.size()) {
+    if (live == nullptr) {
+      *status = NoTx(flow, tx);
+      return nullptr;
+    }
+    if (field >= live->tx.schema->fields.size()) {
       *status = Bad(flow);
       return nullptr;
     }
@@ -94,7 +104,7 @@ struct HostCalls {
   static int32_t SetBytes(FlowDissection& flow, uint64_t tx, uint32_t field, Slice bytes) {
     LiveTransaction* live = Find(flow, tx);
     int32_t status;
-    FieldValue* value = Add(flow, live, field, Mask(FieldType::kBytes) | Mask(FieldType::kAddress),
+    FieldValue* value = Add(flow, tx, live, field, Mask(FieldType::kBytes) | Mask(FieldType::kAddress),
                             &status);
     if (value == nullptr) return status;
     if (value->type == FieldType::kAddress && bytes.size() != 4 && bytes.size() != 16) {
@@ -130,7 +140,7 @@ struct HostCalls {
       return 0;
     }
     int32_t status;
-    FieldValue* value = Add(flow, live, field, types, &status);
+    FieldValue* value = Add(flow, tx, live, field, types, &status);
     if (value == nullptr) return status;
     if (!Charge(flow, *live, sizeof(FieldValue))) {
       live->tx.values.pop_back();
@@ -182,7 +192,7 @@ struct HostCalls {
     LiveTransaction::Window* window;
     if (index == UINT32_MAX) {
       int32_t status;
-      FieldValue* value = Add(flow, live, field, Mask(FieldType::kChunks), &status);
+      FieldValue* value = Add(flow, tx, live, field, Mask(FieldType::kChunks), &status);
       if (value == nullptr) return status;
       value->complete = false;
       index = static_cast<uint32_t>(live->tx.values.size() - 1);
@@ -207,11 +217,14 @@ struct HostCalls {
     if (flow.live_.size() >= owner.options_.max_kept_transactions ||
         flow.memory_ + sizeof(LiveTransaction) > owner.options_.flow_memcap) {
       ++owner.stats_.transactions_lost;
+      if (flow.end_lost_ == 0) flow.first_lost_ = number;
+      flow.end_lost_ = number + 1;
       return number;
     }
     if (flow.live_.size() >= owner.options_.max_live_transactions) ForceOldest(flow);
     LiveTransaction* live = owner.NewTransaction(flow, flags);
     live->memory = sizeof(LiveTransaction);
+    owner.memory_[live->tx.schema->id] += sizeof(LiveTransaction);
     flow.memory_ += sizeof(LiveTransaction);
     return number;
   }
@@ -234,7 +247,8 @@ struct HostCalls {
   static int32_t TxStage(FlowDissection& flow, uint64_t number, uint32_t direction,
                          uint32_t stage) {
     LiveTransaction* live = Find(flow, number);
-    if (live == nullptr || direction > 1) return Bad(flow);
+    if (live == nullptr) return NoTx(flow, number);
+    if (direction > 1) return Bad(flow);
     Transaction& tx = live->tx;
     const auto d = static_cast<Direction>(direction);
     if (stage >= tx.schema->stages[direction].size() || stage < tx.stage[direction]) {
@@ -259,9 +273,9 @@ struct HostCalls {
       ++live->refused_groups;
       return -ENOSPC;
     }
-    FieldValue* value = Add(flow, live, group, Mask(FieldType::kGroup), &status);
+    FieldValue* value = Add(flow, tx, live, group, Mask(FieldType::kGroup), &status);
     if (value == nullptr) {
-      if (status == -ENOSPC) ++live->refused_groups;
+      if (live != nullptr && status == -ENOSPC) ++live->refused_groups;
       return status;
     }
     value->number = 1;
@@ -271,7 +285,7 @@ struct HostCalls {
 
   static int32_t LogClose(FlowDissection& flow, uint64_t tx) {
     LiveTransaction* live = Find(flow, tx);
-    if (live == nullptr) return Bad(flow);
+    if (live == nullptr) return NoTx(flow, tx);
     if (live->refused_groups > 0) {
       --live->refused_groups;
       return 0;
@@ -296,7 +310,8 @@ struct HostCalls {
       flow.events_.push_back({flow.schema_, static_cast<uint16_t>(index), flow.current_});
     } else {
       LiveTransaction* live = Find(flow, tx);
-      if (live == nullptr || index >= live->tx.schema->events.size()) return Bad(flow);
+      if (live == nullptr) return NoTx(flow, tx);
+      if (index >= live->tx.schema->events.size()) return Bad(flow);
       if (live->tx.events.size() >= limit) {
         ++flow.owner_->stats_.events_lost;
         return -ENOSPC;
@@ -313,7 +328,8 @@ struct HostCalls {
 
   static int64_t FileOpen(FlowDissection& flow, uint64_t number, uint32_t direction, Slice name) {
     LiveTransaction* live = Find(flow, number);
-    if (live == nullptr || direction > 1) return Bad(flow);
+    if (live == nullptr) return NoTx(flow, number);
+    if (direction > 1) return Bad(flow);
     const DissectOptions& options = flow.owner_->options_;
     if (live->tx.files.size() >= options.max_files ||
         !Charge(flow, *live, sizeof(FileInfo) + name.size())) {
@@ -494,15 +510,44 @@ struct HostCalls {
       std::ranges::copy(addresses[i].first(std::min<size_t>(16, addresses[i].size())), info.address[i]);
     }
     if (flow.from_ != nullptr) info.from_protocol = flow.from_->name.data();
-    info.context = {flow.context_.data(), flow.context_.size()};
+    static constexpr uint8_t kNothing = 0;  // announced without a word
+    if (flow.expected_ || !flow.context_.empty()) {
+      info.context = {flow.context_.empty() ? &kNothing : flow.context_.data(), flow.context_.size()};
+    }
     const uint32_t size = std::min<uint32_t>(out->struct_size, sizeof(info));
     std::memcpy(out, &info, size);
     out->struct_size = size;
   }
 
+  static int32_t Expect(FlowDissection& flow, const sluice_expectation* of) {
+    if (of == nullptr || !SLUICE_HAS(sluice_expectation, of, context)) return Bad(flow);
+    const Slice context{of->context.data, of->context.data == nullptr ? 0 : of->context.len};
+    if ((of->transport != SLUICE_TCP && of->transport != SLUICE_UDP) || (of->ip_version != 4 && of->ip_version != 6) ||
+        of->port[1] == 0 || of->protocol == nullptr || context.size() > Expectations::kMaxContext) {
+      return Bad(flow);
+    }
+    Dissector& owner = *flow.owner_;
+    const Schema* schema = owner.catalog_.FindSchema(of->protocol);
+    if (schema == nullptr) return -ENOENT;
+    ExpectedEnds ends{.transport = of->transport, .ip_version = of->ip_version};
+    const size_t length = of->ip_version == 4 ? 4 : 16;
+    std::copy_n(of->address[0], length, ends.initiator.begin());
+    std::copy_n(of->address[1], length, ends.responder.begin());
+    ends.initiator_port = of->port[0];
+    ends.responder_port = of->port[1];
+    const auto longest = static_cast<uint64_t>(Expectations::kLongestLife.count());
+    const Nanos life = of->lifetime == 0 ? Expectations::kDefaultLife
+                                         : Nanos{static_cast<int64_t>(std::min(of->lifetime, longest))};
+    const auto how = owner.catalog_.expectations().Add(ends, {schema->id, flow.facts_.id}, context, flow.now_, life);
+    owner.stats_.expectations += how != Expectations::Added::kRefused;
+    owner.stats_.expectations_evicted += how == Expectations::Added::kEvicted;
+    owner.stats_.expectations_lost += how == Expectations::Added::kRefused;
+    return how == Expectations::Added::kRefused ? -ENOSPC : 0;
+  }
+
   static int32_t TxLog(FlowDissection& flow, uint64_t tx) {
     LiveTransaction* live = Find(flow, tx);
-    if (live == nullptr) return Bad(flow);
+    if (live == nullptr) return NoTx(flow, tx);
     live->tx.no_log = false;
     return 0;
   }
@@ -602,6 +647,7 @@ sluice_host MakeTable() {
     return H::FilePart(H::Self(f), file, From(identity), offset, total);
   };
   host.encrypted = [](sluice_flow* f) { return H::Encrypted(H::Self(f)); };
+  host.expect = [](sluice_flow* f, const sluice_expectation* of) { return H::Expect(H::Self(f), of); };
   return host;
 }
 

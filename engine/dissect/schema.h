@@ -56,6 +56,7 @@ struct Schema {
   std::string_view name;
   std::string_view log_name;  // event type and object of its records; most often the name
   std::vector<std::string> aliases;  // other names that rules may use
+  std::vector<std::string> record_types;  // whose records its own come with
   std::string_view help;
   uint32_t log_source = 0;  // SLUICE_LOG_*
   std::vector<FieldInfo> fields;

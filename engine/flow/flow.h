@@ -31,7 +31,7 @@ enum class FlowBypass : uint8_t { kNone, kLocal, kCapture };  // the worker, the
 struct Flow {
   Tuple tuple;       // source is the initiator
   uint64_t id = 0;   // EVE flow_id: positive, below 2^51
-  uint64_t parent_id = 0;  // of the tunnel's flow that its first packet came in; 0: none
+  uint64_t parent_id = 0;  // of the tunnel's flow that its first packet came in, or of the one that announced it; 0: none
   uint64_t hash = 0; // symmetric
   Nanos start{}, last{};
   uint64_t packets[2] = {0, 0};  // by Direction

@@ -5,6 +5,7 @@
 // Memory: reusable buffers; nothing is allocated once they have grown.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -69,6 +70,9 @@ struct EveOptions {
 
   bool Dumps() const { return payload || payload_printable || packet || tagged_packets; }
   bool Wants(std::string_view type) const { return all_types || types.contains(type); }
+  bool Wants(const Schema& schema) const {
+    return Wants(schema.name) || std::ranges::any_of(schema.record_types, [this](const std::string& type) { return Wants(type); });
+  }
 };
 
 // The Ethernet addresses that one side of a flow was seen with; further ones are left out.

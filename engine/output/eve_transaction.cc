@@ -93,7 +93,7 @@ EveWriter::Plan& EveWriter::PlanOf(const Schema& schema) {
   Plan& plan = plans_[schema.id];
   if (plan.made) return plan;
   plan.made = true;
-  plan.wanted = options_.Wants(schema.name);
+  plan.wanted = options_.Wants(schema);
   plan.options = FindRecord(options_, schema);
   plan.compat = FormOf(options_, plan.options, false);
   plan.values.resize(schema.fields.size());
@@ -184,6 +184,7 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
     const FieldInfo& info = schema.fields[value.field];
     if (!(plan.shown[value.field] & shown) || !info.log.starts_with(prefix)) return "";
     if ((info.flags & SLUICE_RECORD_EACH) && shown == kInRecord) return "";
+    if (info.flags & SLUICE_BESIDE) return "";
     return info.log.substr(prefix.size());
   };
   const auto next = [&](size_t i) {
@@ -245,8 +246,19 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
 
 void EveWriter::ProtocolObject(const Transaction& tx, bool in_alert) {
   json_.OpenObject(tx.schema->log_name);
-  WriteLevel(*tx.schema, tx.values, "", in_alert ? kInAlert : kInRecord);
+  const uint8_t shown = in_alert ? kInAlert : kInRecord;
+  WriteLevel(*tx.schema, tx.values, "", shown);
   json_.CloseObject();
+  const FieldInfo* before = nullptr;  // only the first of a group
+  for (size_t i = 0; i < tx.values.size(); i = tx.values[i].type == FieldType::kGroup ? GroupEnd(tx.values, i) : i + 1) {
+    if (tx.values[i].type != FieldType::kGroup || tx.values[i].field == UINT16_MAX) continue;
+    const FieldInfo& info = tx.schema->fields[tx.values[i].field];
+    if (!(info.flags & SLUICE_BESIDE) || &info == before || !(PlanOf(*tx.schema).shown[tx.values[i].field] & shown)) continue;
+    before = &info;
+    json_.OpenObject(info.log);
+    WriteLevel(*tx.schema, Members(tx.values, i), "", shown);
+    json_.CloseObject();
+  }
 }
 
 // Whom the record of a transaction names as its source (sluice_plugin::log_source).

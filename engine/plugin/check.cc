@@ -122,6 +122,9 @@ Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::stri
   if (plugin.aliases != nullptr && !IsWord(plugin.aliases, "_- ")) {
     return Fail(Errc::kPlugin, "{}: aliases must be words in [a-z0-9_-]", path);
   }
+  if (plugin.record_types != nullptr && !IsWord(plugin.record_types, "_- ")) {
+    return Fail(Errc::kPlugin, "{}: record_types must be words in [a-z0-9_-]", path);
+  }
   if (plugin.log_name != nullptr && !IsWord(plugin.log_name, "_-")) {
     return Fail(Errc::kPlugin, "{}: log_name must be in [a-z0-9_-]", path);
   }
@@ -172,6 +175,7 @@ Result<CheckedPlugin> CheckPlugin(const sluice_plugin& exported, const std::stri
   if (plugin.version == nullptr) plugin.version = "";
   if (plugin.ports == nullptr) plugin.ports = "";
   if (plugin.aliases == nullptr) plugin.aliases = "";
+  if (plugin.record_types == nullptr) plugin.record_types = "";
   if (plugin.log_name == nullptr) plugin.log_name = plugin.name;
   return out;
 }

@@ -206,12 +206,6 @@ KeywordResult Rpc(RuleContext& c, std::string_view value, std::string_view) {
   return {};
 }
 
-// Of a protocol that has no dissector here: right, and never true.
-KeywordResult Undissected(RuleContext& c, std::string_view, std::string_view name) {
-  c.inactive = fmt::format("no dissector knows what {} asks for", name);
-  return {};
-}
-
 KeywordResult DecodeEventKeyword(RuleContext& c, std::string_view value, std::string_view) {
   value = Trim(value);
   static const std::vector<std::string> names = DecodeEventNames();
@@ -270,7 +264,6 @@ const KeywordEntry kPacketKeywords[] = {
     {"icmpv4-csum", Checksum<4, 1>, "whether the ICMP checksum holds"},
     {"icmpv6-csum", Checksum<6, 58>, "whether the ICMPv6 checksum holds"},
     {"igmp-csum", Checksum<4, 2>, "whether the IGMP checksum holds"},
-    {"ftpbounce", Undissected, "a command that names another host; no dissector tells yet"},
     {"decode-event", DecodeEventKeyword, "an anomaly of a header"},
     {"stream-event", StreamEventKeyword, "an anomaly of a TCP stream"},
     {nullptr, nullptr, nullptr},

@@ -101,6 +101,8 @@ enum {
   SLUICE_RECORD_ONLY = 1u << 22,   /* not logged inside alerts */
   SLUICE_RECORD_EACH = 1u << 23,   /* GROUP: each has a record of its own, whose object its
                                       members stand in; inside alerts a group like others */
+  SLUICE_BESIDE = 1u << 25,        /* GROUP, in no other one, not REPEATED: its object stands
+                                      beside the dissector's own.  Since 1.1 */
 };
 
 typedef struct sluice_enum_name { /* frozen; a table ends with name NULL */
@@ -194,9 +196,22 @@ typedef struct sluice_flow_info { /* filled by the host */
   uint8_t address[2][16];     /* likewise; IPv4 in the first 4 bytes */
   const char *from_protocol;  /* the dissector that handed the flow over; NULL: none */
   /* ABI 1.1 */
-  sluice_slice context;       /* what it said with handover_with(); flow_new only, else empty.
-                                 Its form is from_protocol's, as its documentation has it */
+  sluice_slice context;       /* what it said with handover_with(), or the flow that announced
+                                 this one with expect(), in the speaker's form; valid until
+                                 flow_free.  data NULL: nothing was said */
 } sluice_flow_info;
+
+/* A flow that is about to begin, as one that is there already tells: a data connection. */
+typedef struct sluice_expectation { /* since 1.1 */
+  uint32_t struct_size;    /* sizeof(sluice_expectation), as the plug-in was built */
+  uint32_t transport;      /* SLUICE_TCP or SLUICE_UDP */
+  uint32_t ip_version;     /* 4 or 6 */
+  uint16_t port[2];        /* [0] the initiator's, 0: any; [1] the responder's, never 0 */
+  uint8_t address[2][16];  /* likewise, IPv4 in the first 4 bytes; the initiator's of zeros: any */
+  uint64_t lifetime;       /* ns from now, at most 5 minutes; 0: 30 seconds */
+  const char *protocol;    /* the dissector that gets the flow, without being asked */
+  sluice_slice context;    /* what it is to know of it: see sluice_flow_info; at most 1 KiB */
+} sluice_expectation;
 
 /* The engine's calls.  Valid from init until fini returns.  All but option()
  * and log() are for flow callbacks of the same flow.  A negative answer is
@@ -273,6 +288,10 @@ typedef struct sluice_host {
   /* All bytes of the flow behind those that were parsed are encrypted: rules look no more for
    * patterns in its packets and stream.  Fields that are still set are looked at. */
   int32_t (*encrypted)(sluice_flow *);
+  /* Announces a flow: the first that fits, on whichever worker, from its next
+   * bytes on, is taken by the dissector named, before any is asked.  A newer word about the
+   * same ends replaces the older.  -ENOENT: that dissector is not loaded; -ENOSPC: no room. */
+  int32_t (*expect)(sluice_flow *, const sluice_expectation *);
 } sluice_host;
 
 /* ------------------------------------------------------------ the plug-in */
@@ -353,6 +372,9 @@ typedef struct sluice_plugin {
   const sluice_field_form *forms; /* num_forms rows of form_size bytes each */
   uint32_t num_forms;
   uint32_t form_size;
+  /* Since 1.1.  Whose records its own come with, blank-separated: where users list event types,
+   * one of these stands for it too (a data connection's, for its control connection's).  NULL. */
+  const char *record_types;
 } sluice_plugin;
 
 SLUICE_EXPORT extern const sluice_plugin sluice_plugin_v1; /* the one export */

@@ -105,6 +105,13 @@ class Flow {
   }
   uint64_t Now() const { return host->now(flow_); }
   void Log(uint64_t tx) const { host->tx_log(flow_, tx); }
+  // False if nobody will recognise the flow by it, see plugin.h.
+  bool Expect(sluice_expectation flow) const {
+    flow.struct_size = sizeof(flow);
+    return SLUICE_HAS(sluice_host, host, expect) && host->expect(flow_, &flow) == 0;
+  }
+  // What the flow was handed over or announced with; data() is null if it was not.
+  View Context() const { return ToView(Info().context); }
   sluice_flow_info Info() const {
     sluice_flow_info info{};
     info.struct_size = sizeof(info);
@@ -216,6 +223,7 @@ struct PluginDescription : sluice_plugin {
   constexpr PluginDescription& Ports(const char* list) { return ports = list, *this; }
   constexpr PluginDescription& Aliases(const char* list) { return aliases = list, *this; }
   constexpr PluginDescription& LogName(const char* text) { return log_name = text, *this; }
+  constexpr PluginDescription& RecordTypes(const char* list) { return record_types = list, *this; }
   template <size_t N>
   constexpr PluginDescription& Fields(const sluice_field (&table)[N]) {
     return fields = table, num_fields = N, *this;

@@ -37,7 +37,7 @@ FIELD(sluice_flow_info, port, 12, 4);
 FIELD(sluice_flow_info, address, 16, 32);
 FIELD(sluice_flow_info, from_protocol, 48, 8);
 FIELD(sluice_flow_info, context, 56, 16); /* 1.1 */
-SIZE(sluice_host, 200);
+SIZE(sluice_host, 208);
 FIELD(sluice_host, struct_size, 0, 4);
 FIELD(sluice_host, abi_minor, 4, 4);
 FIELD(sluice_host, option, 8, 8);
@@ -64,6 +64,16 @@ FIELD(sluice_host, file_gap, 168, 8);
 FIELD(sluice_host, handover_with, 176, 8); /* 1.1 */
 FIELD(sluice_host, file_part, 184, 8);     /* 1.1 */
 FIELD(sluice_host, encrypted, 192, 8);     /* 1.1 */
+FIELD(sluice_host, expect, 200, 8);        /* 1.1 */
+SIZE(sluice_expectation, 80);
+FIELD(sluice_expectation, struct_size, 0, 4);
+FIELD(sluice_expectation, transport, 4, 4);
+FIELD(sluice_expectation, ip_version, 8, 4);
+FIELD(sluice_expectation, port, 12, 4);
+FIELD(sluice_expectation, address, 16, 32);
+FIELD(sluice_expectation, lifetime, 48, 8);
+FIELD(sluice_expectation, protocol, 56, 8);
+FIELD(sluice_expectation, context, 64, 16);
 SIZE(sluice_field_form, 48);
 FIELD(sluice_field_form, field, 0, 4);
 FIELD(sluice_field_form, reserved, 4, 4);
@@ -82,7 +92,7 @@ SIZE(sluice_parse_result, 12);
 FIELD(sluice_parse_result, status, 0, 4);
 FIELD(sluice_parse_result, consumed, 4, 4);
 FIELD(sluice_parse_result, needed, 8, 4);
-SIZE(sluice_plugin, 200);
+SIZE(sluice_plugin, 208);
 FIELD(sluice_plugin, struct_size, 0, 4);
 FIELD(sluice_plugin, abi_minor, 4, 4);
 FIELD(sluice_plugin, name, 8, 8);
@@ -112,5 +122,6 @@ FIELD(sluice_plugin, log_name, 176, 8);
 FIELD(sluice_plugin, forms, 184, 8);
 FIELD(sluice_plugin, num_forms, 192, 4);
 FIELD(sluice_plugin, form_size, 196, 4);
+FIELD(sluice_plugin, record_types, 200, 8);
 
 int main(void) { return 0; }

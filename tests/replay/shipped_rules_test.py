@@ -101,6 +101,33 @@ def tls(*turns):
     return lambda c: c.tcp(443, list(turns))
 
 
+def ftp(*lines):
+    return lambda c: c.tcp(21, [("s", b"220 (x)\r\n"), ("c", b"USER a\r\n"), ("s", b"230 ok\r\n")] +
+                           [turn for line in lines for turn in (("c", line + b"\r\n"), ("s", b"200 ok\r\n"))])
+
+
+def ftp_upload(content, command=b"STOR a.txt"):
+    def build(c):
+        c.tcp(21, [("s", b"220 (x)\r\n"), ("c", b"PASV\r\n"), ("s", b"227 ok (1,2,3,4,19,136)\r\n"),
+                   ("c", command + b"\r\n"), ("s", b"150 ok\r\n")])
+        c.tcp(5000, [("c", content)])
+    return build
+
+
+PROGRAM = b"MZ\x90\0" + bytes(60) + b"!This program cannot be run in DOS mode."
+
+
+def smtp(sender=b"<a@a>", name=b"a.txt", content=b"text"):
+    mail = b"Content-Type: x/y; name=" + name + b"\r\n\r\n" + content + b"\r\n.\r\n"
+    return lambda c: c.tcp(25, [("s", b"220 x\r\n"), ("c", b"EHLO c\r\n"), ("s", b"250 x\r\n"),
+                                ("c", b"MAIL FROM:" + sender + b"\r\nRCPT TO:<b>\r\nDATA\r\n"),
+                                ("s", b"250 a\r\n250 b\r\n354 c\r\n"), ("c", mail), ("s", b"250 d\r\n")])
+
+
+def starttls(command):
+    return lambda c: c.tcp(25, [("s", b"220 x\r\n"), ("c", b"EHLO c\r\n"), ("s", b"250 x\r\n"), ("c", command)])
+
+
 # sid: (hits, narrowly misses)
 CASES = {
     9100000: (http("/?x=${jndi:ldap://a/b}"), http("/?x=${jnd:ldap://a/b}")),
@@ -140,6 +167,12 @@ CASES = {
     9100600: (websocket(b"\x81\x82" + bytes(4) + b"hi"), websocket(b"\x81\x82\0\0\0\1" + b"hi")),
     9100601: (websocket(b"\x83\x80key1"), websocket(b"\x82\x80key1")),
     9100602: (websocket(b"\x09\x80key1"), websocket(b"\x89\x80key1")),
+    9100700: (ftp(b"PORT 192,0,2,9,4,1"), ftp(b"PORT 10,1,0,10,4,1")),
+    9100701: (ftp(b"CWD " + b"a" * 5000), ftp(b"CWD " + b"a" * 4000)),
+    9100702: (ftp_upload(PROGRAM), ftp_upload(b"PZ" + PROGRAM[2:])),
+    9100800: (smtp(name=b"invoice.pdf.exe"), smtp(name=b"invoice.exe.pdf")),
+    9100801: (starttls(b"STARTTLS\r\nMAIL FROM:<a>\r\n"), starttls(b"STARTTLS\r\n")),
+    9100802: (smtp(sender=b"<>", content=b"MZ\x90"), smtp(sender=b"<>", content=b"ZM\x90")),
     9100305: (rdp_turns(("c", b"\x03\x00\x00\x05\x02\xf0\x80")), rdp_turns(("c", b"\x03\x00\x00\x07\x02\xf0\x80"))),
 }
 

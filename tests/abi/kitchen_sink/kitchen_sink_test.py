@@ -53,10 +53,13 @@ class KitchenSink(unittest.TestCase):
     def tearDown(self):
         self.tmp.cleanup()
 
-    def replay(self, turns, rules=(), *settings, lose=None):
-        """`rules`: what stands between the brackets of each; alerts have its index as sid."""
+    def replay(self, turns, rules=(), *settings, lose=None, more=()):
+        """`rules`: what stands between the brackets of each; alerts have its index as sid.  `more`:
+        later connections, as port and turns."""
         c = Capture()
         c.tcp(4545, turns)
+        for port, others in more:
+            c.tcp(port, others)
         if lose is not None:
             del c.frames[3 + 2 * lose]
         capture = os.path.join(self.dir, "x.pcap")
@@ -172,6 +175,25 @@ class KitchenSink(unittest.TestCase):
                 self.assertEqual(flow["app_proto"], proto)
                 if proto == "http":
                     self.assertEqual(flow["app_proto_orig"], "sink")
+
+    def test_an_announced_flow_is_taken_with_its_context(self):
+        first = [("c", b"SINK expect 7001\n"), ("s", b"OK 200\n")]
+        later = [(7001, [("c", b"GET / HTTP/1.1\n")]), (7001, [("c", b"GET / HTTP/1.1\n")]), (7002, [("c", b"what\n")])]
+        records = self.replay(first, ['sink.context; content:"7001";'], more=later)
+        self.assertEqual([r.get("context") for r in records], [None, "7001"])
+        self.assertEqual(self.alerts, [1])
+        flows = [e for e in self.events if e["event_type"] == "flow"]
+        self.assertEqual([f.get("app_proto") == "sink" for f in flows], [True, True, False, False])
+        self.assertEqual(flows[1]["parent_id"], flows[0]["flow_id"])
+        self.assertEqual(self.stats["app_layer"]["expectations"], 1)
+        self.assertEqual(self.stats["dissect"]["expectations_found"], 1)
+
+    def test_a_group_may_stand_beside_the_record_s_object(self):
+        self.replay(self.ALL, ["sink.code:404;"])
+        for kind in ("sink", "alert"):
+            (event,) = [e for e in self.events if e["event_type"] == kind]
+            self.assertEqual(event["aside"], {"note": "beside"})
+            self.assertNotIn("aside", event["sink"])
 
     def test_every_budget_holds(self):
         tail = [("c", b"0123456789"), ("c", b"SINK oneway\n")]

@@ -13,7 +13,7 @@ enum Field : uint32_t {
   kWhat, kPrivate, kNumber, kSigned, kFlag, kFlagFalse, kColour, kAddress, kTime, kBody,
   kAnswers, kAnswerName, kAnswerData, kMeta, kMetaKey, kNestA, kNestB, kTag, kHex, kBase64,
   kSeven, kEight, kAlertOnly, kLower, kTrimmed, kLast, kOptional, kSecret, kCode, kSaid, kSetting,
-  kPeer, kLateHead, kNumFields
+  kPeer, kLateHead, kContext, kAside, kAsideNote, kNumFields
 };
 enum Event : uint32_t { kOddTransaction, kOddFlow };
 enum Stage : uint32_t { kStarted, kHead, kBodyStage, kDone };
@@ -58,6 +58,9 @@ constexpr sluice_field kFields[] = {
     TO_SERVER(nullptr, "setting", SLUICE_BYTES, 0),
     TO_SERVER(nullptr, "peer", SLUICE_UINT, 0),
     TO_SERVER("sink.late_head", nullptr, SLUICE_BYTES, 0),
+    TO_SERVER("sink.context", "context", SLUICE_BYTES, 0),
+    TO_SERVER(nullptr, "aside", SLUICE_GROUP, SLUICE_BESIDE),
+    TO_SERVER(nullptr, "note", SLUICE_BYTES, 0),
 };
 constexpr sluice_event kEvents[] = {{"odd_transaction", "said odd"}, {"odd_flow", "said odd_flow"}};
 constexpr const char* kStages[] = {"started", "head", "body", "done"};
@@ -107,6 +110,8 @@ class Sink {
     const uint64_t tx = flow.Begin(flags);
     flow.Set(tx, kWhat, what);
     flow.Set(tx, kSaid, line);
+    if (flow.Context().data() != nullptr) flow.Set(tx, kContext, flow.Context());
+    if (what.starts_with("expect ")) Expect(flow, what.substr(7));
     if (what == "all") All(flow, tx);
     if (what == "odd") flow.Event(tx, kOddTransaction);
     if (what == "odd_flow") flow.Event(SLUICE_NO_TX, kOddFlow);
@@ -127,6 +132,19 @@ class Sink {
     if (what == "bytes") flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_BYTES, 10);
     if (what == "skip") flow.Budget(SLUICE_TO_SERVER, SLUICE_BUDGET_NEXT_TX, 10);
     flow.Stage(tx, SLUICE_TO_SERVER, kDone);
+  }
+
+  // A flow from the same client to the port told; the context is the port's text.
+  void Expect(Flow flow, View port) {
+    const sluice_flow_info info = flow.Info();
+    sluice_expectation data{};
+    data.transport = SLUICE_TCP;
+    data.ip_version = info.ip_version;
+    std::from_chars(port.data(), port.data() + port.size(), data.port[1]);
+    std::memcpy(data.address, info.address, sizeof(data.address));
+    data.protocol = "sink";
+    data.context = ToSlice(port);
+    flow.Expect(data);
   }
 
   void All(Flow flow, uint64_t tx) {
@@ -152,6 +170,9 @@ class Sink {
       flow.Close(tx);
       flow.Close(tx);
     }
+    flow.Open(tx, kAside);
+    flow.Set(tx, kAsideNote, "beside");
+    flow.Close(tx);
     flow.SetUint(tx, kNestA, 1);
     flow.SetUint(tx, kNestB, 2);
     for (const View tag : {"alpha", "beta"}) flow.Set(tx, kTag, tag);
