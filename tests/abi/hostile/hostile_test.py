@@ -55,7 +55,7 @@ RUNS = {
 # What is not loaded, and what is said of it.
 REFUSED = {
     "struct_too_small": "struct_size 8 is below ABI 1.0",
-    "newer_minor": "needs plug-in ABI 1.1; this is 1.0: upgrade sluice",
+    "newer_minor": "needs plug-in ABI 1.2; this is 1.1: upgrade sluice",
     "field_rows_too_small": "field row size 8 is not of ABI 1.x; rebuild the plug-in",
     "event_rows_too_big": "event row size 1000000 is not of ABI 1.x; rebuild the plug-in",
     "unknown_type": "field 0 (hostile.note): unknown type",
