@@ -195,6 +195,27 @@ class KitchenSink(unittest.TestCase):
             self.assertEqual(event["aside"], {"note": "beside"})
             self.assertNotIn("aside", event["sink"])
 
+    def test_the_next_dissector_hears_what_is_said_at_a_hand_over(self):
+        records = self.replay([("c", b"SINK say hello\nSINK oneway\n")])
+        self.assertEqual([r["what"] for r in records], ["say hello", "hello", "oneway"])
+
+    def test_parts_of_a_file_are_also_the_whole(self):
+        self.replay([("c", b"SINK part 5\n56789\nend\nSINK part 0\n01234\nend\n")], (), "files.hashes=md5")
+        files = [e["fileinfo"] for e in self.events if e["event_type"] == "fileinfo"]
+        self.assertEqual([(f["filename"], f["size"], f["state"]) for f in files], [("parted", 5, "CLOSED")] * 2 + [("parted", 10, "CLOSED")])
+        self.assertEqual(files[2]["md5"], "781e5e245d69b566979b86e28d23f2c7")
+        self.assertEqual(self.stats["dissect"]["file_parts"], {"parts": 2, "whole": 1, "expired": 0, "evicted": 0, "refused": 0})
+        self.replay([("c", b"SINK part 5\n56789\nend\nSINK part 0\n01234\nend\n")], (), "file-parts.memcap=0")
+        self.assertEqual(self.stats["dissect"]["file_parts"]["refused"], 2)
+
+    def test_patterns_are_not_looked_for_in_what_is_encrypted(self):
+        for first, found in ((b"SINK quiet\n", True), (b"SINK encrypted\n", False)):
+            records = self.replay([("c", first), ("s", b"OK 200\n"), ("c", b"SINK oneway\n"), ("c", b"SINK oneway\n")],
+                                  ['content:"oneway";', 'sink.what; content:"oneway";'])
+            self.assertEqual([r["what"] for r in records][-2:], ["oneway", "oneway"])
+            self.assertEqual(1 in self.alerts, found)
+            self.assertIn(2, self.alerts)
+
     def test_every_budget_holds(self):
         tail = [("c", b"0123456789"), ("c", b"SINK oneway\n")]
         for what, seen in (("skip", ["oneway"]), ("none", []), ("bytes", [])):

@@ -75,7 +75,18 @@ class Sink {
     host->log(2, "the kitchen sink is installed");
     return 0;
   }
-  explicit Sink(Flow) {}
+  explicit Sink(Flow flow) { Restart(flow); }
+
+  // What the one before says is a transaction of its own.
+  void Restart(Flow flow) {
+    answered_ = file_tx_ = 0;
+    file_ = 0;
+    const sluice_flow_info info = flow.Info();
+    if (info.context.len == 0) return;
+    const uint64_t tx = flow.Begin(SLUICE_TX_TO_SERVER);
+    flow.Set(tx, kWhat, ToView(info.context));
+    flow.Stage(tx, SLUICE_TO_SERVER, kDone);
+  }
 
   static int32_t Probe(const sluice_probe_input& input) {
     const View head = ToView(input.head), magic = input.direction == SLUICE_TO_SERVER ? "SINK " : "OK ";
@@ -106,7 +117,7 @@ class Sink {
     if (file_ != 0) return FileLine(flow, what);
     uint32_t flags = 0;
     if (what == "quiet") flags = SLUICE_TX_NO_LOG;
-    if (what == "oneway" || what.starts_with("file ")) flags = SLUICE_TX_TO_SERVER;
+    if (what == "oneway" || what == "encrypted" || what.starts_with("file ") || what.starts_with("part ")) flags = SLUICE_TX_TO_SERVER;
     const uint64_t tx = flow.Begin(flags);
     flow.Set(tx, kWhat, what);
     flow.Set(tx, kSaid, line);
@@ -121,10 +132,18 @@ class Sink {
       file_ = flow.FileOpen(tx, SLUICE_TO_SERVER, what.substr(5));
       return;
     }
+    if (what.starts_with("part ")) {  // "part 5": of ten bytes those from 5 on
+      file_tx_ = tx;
+      file_ = flow.FileOpen(tx, SLUICE_TO_SERVER, "parted");
+      flow.FilePart(file_, "ten bytes", static_cast<uint64_t>(what[5] - '0'), 10);
+      return;
+    }
     if (what == "late") {  // complete to rules only with the stage
       flow.Stage(tx, SLUICE_TO_SERVER, kHead);
       flow.Set(tx, kLateHead, "late");
     }
+    if (what.starts_with("say ")) flow.Handover("", what.substr(4));
+    if (what == "encrypted") flow.Encrypted();
     if (what == "to http") flow.Handover("http");
     if (what == "to any") flow.Handover("");
     if (what == "opaque") flow.Handover(nullptr);

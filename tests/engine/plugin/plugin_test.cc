@@ -52,6 +52,8 @@ const RefusalCase kCases[] = {
     {"NoName", [](auto& p) { p.name = nullptr; }, "name must be"},
     {"UpperCaseName", [](auto& p) { p.name = "Line"; }, "name must be"},
     {"NoTransport", [](auto& p) { p.transports = 0; }, "neither TCP nor UDP"},
+    {"RecordTypesThatAreNoWords", [](auto& p) { p.record_types = "A b"; }, "record_types must be words"},
+    {"Abi10HasNoRecordTypes", [](auto& p) { p.struct_size = offsetof(sluice_plugin, record_types), p.abi_minor = 0; }, ""},
     {"NullParse", [](auto& p) { p.parse = nullptr; }, "callback parse is null"},
     {"NullProbe", [](auto& p) { p.probe = nullptr; }, "callback probe is null"},
     {"NullFlowNew", [](auto& p) { p.flow_new = nullptr; }, "callback flow_new is null"},

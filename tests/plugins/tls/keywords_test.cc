@@ -20,6 +20,13 @@ Turns Refused() {
   return {{kC, Record(22, ClientHello(Sni("www.example.test")))}, {kS, Record(21, "\x02\x28")}};
 }
 
+// The outer hello of draft-ietf-tls-esni section 5: the extension, with the name that stands for the real one.
+Turns EncryptedHello() {
+  const std::string ech = std::string(1, '\0') + Big(1, 2) + Big(1, 2) + "\x2a" + Vector(std::string(32, 'e'), 2) + Vector(std::string(128, 'p'), 2);
+  const std::string hello = ClientHello(Sni("outer.example.test") + Extension(43, Vector(Big(0x0304, 2), 1)) + Extension(0xfe0d, ech));
+  return {{kC, Record(22, hello, 0x0301)}, {kS, Record(22, ServerHello(Extension(43, Big(0x0304, 2))))}, {kS, Record(23, std::string(40, 'x'))}};
+}
+
 std::vector<int> Alerts(const std::string& rules, const Turns& session) {
   WorkerOptions options;
   options.stream.inline_mode = true;
@@ -87,6 +94,8 @@ const KeywordCase kCases[] = {
     {"FramePdu", "frame:tls.pdu; content:\"|16 03 03|\"; startswith", "frame:tls.pdu; content:\"|18 03 03|\"; startswith"},
     {"FrameHdr", "frame:tls.hdr; content:\"|17 03 03|\"; startswith; bsize:5", "frame:tls.hdr; bsize:6"},
     {"FrameData", "frame:tls.data; content:\"sealed\"; startswith", "frame:tls.data; content:\"|16 03|\"; startswith"},
+    {"EncryptedClientHello", "tls.ech; tls.sni; content:\"outer.example.test\"", "tls.ech:false", EncryptedHello},
+    {"NoEncryptedClientHello", "tls.sni; content:\"www.example.test\"", "tls.ech"},
     {"FrameAlert", "frame:tls.alert; content:\"|02 28|\"; bsize:2", "frame:tls.alert; content:\"|01|\"; startswith", Refused},
     {"AlertBesideItsFrame", "tls.alert:40", "tls.alert:41", Refused},
     {"PatternsInTheClearOnly", "content:\"www.example.test\"", "content:\"yyyyyyyy\""},
