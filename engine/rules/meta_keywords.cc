@@ -69,7 +69,9 @@ KeywordResult ReferenceKeyword(RuleContext& c, std::string_view value, std::stri
 }
 
 KeywordResult Metadata(RuleContext& c, std::string_view value, std::string_view) {
-  for (const std::string_view part : Split(value, ',')) {
+  const auto parts = Split(value, ',');
+  c.rule.metadata.reserve(c.rule.metadata.size() + parts.size());
+  for (const std::string_view part : parts) {
     const size_t blank = part.find_first_of(" \t");
     if (part.empty()) continue;
     if (blank == part.npos) {

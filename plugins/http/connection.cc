@@ -76,6 +76,7 @@ void Connection::End(Flow flow, uint32_t d, View rest) {
   if (line_cut && side.state == State::kHeaders) To(flow, side.tx).Event(kEventLineIncomplete);
   if (side.tx == SLUICE_NO_TX || side.state == State::kStartLine || side.state == State::kWait) return;
   if (side.state != State::kHeaders) return Finish(flow, d);  // all of it that there will be
+  EmitHeaders(flow, d);
   if (d == SLUICE_TO_CLIENT) EmitStatus(flow);
   CloseBody(flow, d, false);
 }
@@ -149,8 +150,7 @@ void Connection::Lost(Flow flow, uint32_t d, uint64_t bytes) {
 
 size_t Connection::TooLong(Flow flow, uint32_t d) {
   To(flow, side_[d].tx).Event(d == SLUICE_TO_SERVER ? kEventRequestTooLong : kEventResponseTooLong);
-  CloseBody(flow, d, false);
-  return kError;
+  return StopInHeaders(flow, d);
 }
 
 // -------------------------------------------------------------- start lines
@@ -271,9 +271,7 @@ size_t Connection::Headers(Flow flow, uint32_t d, View in, bool last) {
   side.raw.append(in.substr(0, result.used));
   if (result.step == HeaderStep::kBlank) return result.used;
   if (result.step == HeaderStep::kHeader) {
-    if (AddHeader(flow, d, result.flags)) return result.used;
-    CloseBody(flow, d, false);
-    return kError;
+    return AddHeader(flow, d, result.flags) ? result.used : StopInHeaders(flow, d);
   }
   if (side.state == State::kTrailers) Finish(flow, d);
   else EndOfHeaders(flow, d);
@@ -310,20 +308,38 @@ void Connection::EndOfHeaders(Flow flow, uint32_t d) {
   Message& side = side_[d];
   const Emitter to = To(flow, side.tx);
   if (d == SLUICE_TO_CLIENT && Interim(flow)) return;
+  EmitHeaders(flow, d);
+  if (d == SLUICE_TO_SERVER) {
+    const RequestLine line = ParseRequestLine(side.line);
+    KeepResource(SplitTarget(line.target, line.known == Method::kConnect));
+    if (line.protocol.empty() && !side.headers.all().empty()) to.Event(kEventLineNoProtocol);
+    Reach(flow, d, kHeaders);
+    StartRequestBody(flow);
+  } else {
+    Reach(flow, d, kHeaders);
+    StartResponseBody(flow);
+  }
+}
+
+void Connection::EmitHeaders(Flow flow, uint32_t d) {
+  Message& side = side_[d];
+  const Emitter to = To(flow, side.tx);
   EmitHeaderBuffers(to, d, side.headers, side.line, side.raw);
   if (d == SLUICE_TO_SERVER) {
     const RequestLine line = ParseRequestLine(side.line);
     const Target target = SplitTarget(line.target, line.known == Method::kConnect);
     EmitRequestHeaders(to, side.headers, target, side.version, server_port_);
-    KeepResource(target);
-    if (line.protocol.empty() && !side.headers.all().empty()) to.Event(kEventLineNoProtocol);
-    Reach(flow, d, kHeaders);
-    StartRequestBody(flow);
   } else {
     EmitResponseHeaders(to, side.headers, side.status);
-    Reach(flow, d, kHeaders);
-    StartResponseBody(flow);
   }
+  EmitEachHeader(to, d, side.headers);
+}
+
+// A header past a limit does not hide those before it.
+size_t Connection::StopInHeaders(Flow flow, uint32_t d) {
+  if (side_[d].state == State::kHeaders) EmitHeaders(flow, d);
+  CloseBody(flow, d, false);
+  return kError;
 }
 
 // 1xx but 101 without a body: the real response follows (RFC 9110 §15.2).

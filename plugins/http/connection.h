@@ -51,6 +51,8 @@ class Connection {
   size_t Chunks(sluice::Flow flow, uint32_t d, View in, bool last);
   void EndOfPiece(sluice::Flow flow, uint32_t d);
   size_t TooLong(sluice::Flow flow, uint32_t d);
+  void EmitHeaders(sluice::Flow flow, uint32_t d);
+  size_t StopInHeaders(sluice::Flow flow, uint32_t d);
 
   size_t Bare(sluice::Flow flow, uint32_t d, View line, View behind, bool last);
   void StartRequest(sluice::Flow flow, View line);

@@ -145,6 +145,12 @@ void EmitHeaderBuffers(const Emitter& to, uint32_t direction, const HeaderTable&
     text.append("\r\n");
     to.Set(request ? kStart : kStartReply, text);
   }
+}
+
+void EmitEachHeader(const Emitter& to, uint32_t direction, const HeaderTable& headers) {
+  const bool request = direction == SLUICE_TO_SERVER;
+  const auto all = headers.all();
+  std::string& text = to.scratch;
   if (const uint32_t each = request ? kRequestHeader : kResponseHeader; to.flow.Wanted(each)) {
     for (const Header& header : all) {
       text.assign(header.name).append(": ").append(header.value);

@@ -40,6 +40,8 @@ void EmitStatusLine(const Emitter& to, View text, const StatusLine& line);
 // All headers of a message, in the buffers that hold several.  `start`: the start line
 // without its end; `raw`: the block as sent.
 void EmitHeaderBuffers(const Emitter& to, uint32_t direction, const HeaderTable& headers, View start, View raw);
+// ... and each for itself: last, as a transaction's values have a limit that many headers reach.
+void EmitEachHeader(const Emitter& to, uint32_t direction, const HeaderTable& headers);
 // Single headers, host, authorization.  `server_port`: of the connection.
 void EmitRequestHeaders(const Emitter& to, const HeaderTable& headers, const Target& target,
                         unsigned version, uint16_t server_port);

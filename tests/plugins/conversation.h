@@ -50,15 +50,6 @@ class Conversation {
     return *this;
   }
 
-  // What the engine does between packets: transactions at their end are freed.
-  Conversation& Retire() {
-    for (LiveTransaction* live : flow_->transactions()) {
-      if (live->tx.done()) live->tx.logged = live->tx.inspected[0] = live->tx.inspected[1] = true;
-    }
-    dissector().Retire(*flow_);
-    return *this;
-  }
-
   const FlowDissection& flow() const { return *flow_; }
   size_t num_transactions() const { return flow_->transactions().size(); }
   const Transaction& tx(size_t i) const { return flow_->transactions()[i]->tx; }

@@ -15,13 +15,15 @@ using testing::Build;
 using testing::Bytes;
 using testing::Frame;
 
-// A packet borrows its bytes, and callers build theirs in place: kept here.
-Packet DecodeFrame(const Bytes& frame, LinkType link = LinkType::kEthernet, bool checksums = false) {
-  static std::deque<Bytes> kept;
-  const Bytes& bytes = kept.emplace_back(frame);
+Packet DecodeFrame(const Bytes& bytes, LinkType link = LinkType::kEthernet, bool checksums = false) {
   Packet packet;
   Decode(link, bytes, {.verify_checksums = checksums}, &packet);
   return packet;
+}
+// A packet borrows its bytes: those of a frame built in place are kept.
+Packet DecodeFrame(Bytes&& bytes, LinkType link = LinkType::kEthernet, bool checksums = false) {
+  static std::deque<Bytes> kept;
+  return DecodeFrame(std::as_const(kept.emplace_back(std::move(bytes))), link, checksums);
 }
 bool Has(const Packet& packet, DecodeEvent event) {
   return std::find(packet.events, packet.events + packet.num_events, event) !=

@@ -198,6 +198,19 @@ TEST(Http, GapInHeadersEndsTheDirectionAndInventsNothing) {
 }
 
 // Parts in any order, over two connections: each is a file, and with the last one the whole.
+TEST(Http, HeadersBeforeTheEndOfAllAreSeen) {
+  const std::string head = "GET /i HTTP/1.1\r\nHost: a.test\r\nUser-Agent: curl/8\r\n";
+  std::string many;
+  for (int i = 0; i < 2000; ++i) many += "n" + std::to_string(i) + ": v\r\n";
+  for (const std::string& rest : {"X-Large: " + std::string(600'000, 'x') + "\r\n\r\n", many + "\r\n", std::string("X-Cut: v\r\n"), std::string()}) {
+    Conversation c;
+    c.Client(head + rest).Finish();
+    ASSERT_EQ(c.num_transactions(), 1u);
+    EXPECT_EQ(c.Value(0, "http.user_agent"), "curl/8") << rest.substr(0, 20);
+    EXPECT_EQ(c.Value(0, "http.host"), "a.test") << rest.substr(0, 20);
+  }
+}
+
 TEST(Http, PartsOfOneFileAreAlsoTheWhole) {
   const std::string file = "the quick brown fox jumps over the lazy dog";
   const auto part = [&](Conversation& c, std::string_view target, size_t from, size_t to, std::string_view more = "") {
