@@ -36,6 +36,7 @@ class Transfer {
     const auto told = FtpTransfer::Unpack(flow.Context());
     if (told) direction_ = told->direction;
   }
+  void Restart(Flow flow) { *this = Transfer(flow); }
   // Its first bytes could be anything: the control connection announces the flow.
   static int32_t Probe(const sluice_probe_input&) { return SLUICE_PROBE_NO; }
 

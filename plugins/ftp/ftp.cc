@@ -78,6 +78,7 @@ Verb VerbOf(View command, View data) {
 class Control {
  public:
   explicit Control(Flow flow) : info_(flow.Info()) {}
+  void Restart(Flow flow) { *this = Control(flow); }
 
   static int32_t Init() {
     Options read;
@@ -320,7 +321,7 @@ class Control {
     return false;
   }
 
-  const sluice_flow_info info_;
+  sluice_flow_info info_;
   bool skip_[2] = {false, false};  // up to the end of a line that is not read
   bool auth_waits_ = false;        // AUTH TLS has no reply yet
   bool handed_over_ = false;

@@ -51,6 +51,7 @@ bool IsReplyCode(View line) {
 class Session {
  public:
   explicit Session(Flow) {}
+  void Restart(Flow flow) { *this = Session(flow); }
 
   static int32_t Probe(const sluice_probe_input& input) {
     const View head = sluice::ToView(input.head);

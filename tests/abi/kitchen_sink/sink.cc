@@ -82,7 +82,7 @@ class Sink {
     answered_ = file_tx_ = 0;
     file_ = 0;
     const sluice_flow_info info = flow.Info();
-    if (info.context.len == 0) return;
+    if (info.from_protocol == nullptr || info.context.len == 0) return;  // or it was announced
     const uint64_t tx = flow.Begin(SLUICE_TX_TO_SERVER);
     flow.Set(tx, kWhat, ToView(info.context));
     flow.Stage(tx, SLUICE_TO_SERVER, kDone);
