@@ -118,6 +118,13 @@ bool Connection::Gap(Flow flow, uint32_t d, uint64_t bytes) {
     Lost(flow, d, bytes);
     return true;
   }
+  // Between messages the next may follow.  With one question open the answer behind the gap is taken for
+  // its, for nobody has asked again; with several, whose is lost nobody knows.
+  const uint64_t most_open = d == SLUICE_TO_CLIENT ? 1 : 0;
+  if (side.state == State::kStartLine && next_response_ + most_open >= next_request_) {
+    side.behind_gap = true;
+    return true;
+  }
   // Within a body of known length the place of the next message is known.
   if (side.state != State::kBodyLength && side.state != State::kChunkData) {
     if (side.state != State::kStartLine) CloseBody(flow, d, false);
@@ -163,6 +170,8 @@ size_t Connection::StartLine(Flow flow, uint32_t d, View in, bool last) {
   const bool cut = length == 0 || length > limits_.line_bytes;
   if (cut) length = static_cast<size_t>(limits_.line_bytes);
   const View line = in.substr(0, length);
+  if (side.behind_gap && !(request ? IsRequestLine(line) : IsStatusLine(line))) return kError;
+  side.behind_gap = false;
   const bool fresh = !side.skip_line_rest && side.state == State::kStartLine;
   const bool start = request ? next_request_ == 0 || LooksLikeRequest(line) : LooksLikeResponse(line);
   if (!side.skip_line_rest && start) {

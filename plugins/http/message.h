@@ -91,6 +91,7 @@ struct Message {
   bool drop_rest = false;     // of the body: undecodable
   bool lengths_differ = false, length_in_doubt = false;
   bool skip_line_rest = false;
+  bool behind_gap = false;    // bytes are lost: only a start line will do
   uint32_t flags_seen = 0;    // HeaderFlags already reported
   bool repetition_seen = false;
   int64_t file = 0;           // handle, 0: none
@@ -110,7 +111,7 @@ struct Message {
     tx = transaction;
     left = wire_bytes = header_bytes = 0;
     version = status = 0;
-    body_open = drop_rest = lengths_differ = length_in_doubt = skip_line_rest = repetition_seen = false;
+    body_open = drop_rest = lengths_differ = length_in_doubt = skip_line_rest = behind_gap = repetition_seen = false;
     flags_seen = 0;
     file = 0;
     file_bytes = 0;

@@ -104,6 +104,18 @@ bool LooksLikeResponse(View line) {
   return StartsWithNoCase(line, "http");
 }
 
+bool IsRequestLine(View line) {
+  View rest = Chomp(line);
+  const bool method = MethodOf(TakeWhile(&rest, NotSpace)) != Method::kUnknown;
+  const bool three = rest.starts_with(' ') && std::ranges::count(rest, ' ') == 2;
+  return method && three && NamesProtocol(rest.substr(rest.rfind(' ') + 1));
+}
+
+bool IsStatusLine(View line) {
+  const StatusLine parsed = ParseStatusLine(Chomp(line));
+  return NamesProtocol(parsed.protocol) && parsed.status != 0;
+}
+
 bool IsEmptyLine(View line) { return Chomp(line).empty(); }
 
 }  // namespace http

@@ -39,6 +39,10 @@ StatusLine ParseStatusLine(View line);
 // Browsers take anything that starts with "http" for a status line and the rest for a body.
 bool LooksLikeResponse(View line);
 
+// Strictly: behind lost bytes, where anything may stand.
+bool IsRequestLine(View line);
+bool IsStatusLine(View line);
+
 // A line that only separates messages.
 bool IsEmptyLine(View line);
 

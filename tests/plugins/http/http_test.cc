@@ -134,6 +134,40 @@ TEST(Http, AGapAnywhereRecoversOrGivesUpAndInventsNothing) {
   }
 }
 
+// One exchange after the other: what is lost of the second is not told of the others.
+TEST(Http, AGapBetweenMessagesLosesThoseInItAlone) {
+  const auto request = [](int n) { return fmt::format("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", n); };
+  const auto response = [](int n) { return fmt::format("HTTP/1.1 20{} OK\r\nContent-Length: 1\r\n\r\nx", n); };
+  for (const bool answer_lost : {false, true}) {
+    Conversation c;
+    c.Client(request(1)).Server(response(1)).Gap(kC, request(2).size());
+    answer_lost ? c.Gap(kS, response(2).size()) : c.Server(response(2));
+    c.Client(request(3)).Server(response(3)).Finish();
+    std::vector<std::string> seen;
+    for (size_t i = 0; i < c.num_transactions(); ++i) {
+      const std::string uri = c.Value(i, "http.uri");
+      seen.push_back((uri.starts_with("/") && uri.size() == 2 ? uri : "?") + " " + c.Value(i, "http.stat_code", kS));
+    }
+    const std::vector<std::string> all = {"/1 201", "? 202", "/3 203"}, some = {"/1 201", "/3 203"};
+    EXPECT_EQ(seen, answer_lost ? some : all);
+  }
+}
+
+TEST(Http, AGapInRequestsRecoversOrGivesUpAndInventsNothing) {
+  const std::string all = "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nGET /x z" "GET /3 HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (size_t at = 0; at < all.size(); ++at) {
+    for (size_t n = 1; at + n <= all.size(); ++n) {
+      Conversation c;
+      c.Client("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").Server("HTTP/1.1 204 No\r\n\r\n");
+      c.Client(all.substr(0, at)).Gap(kC, n).Client(all.substr(at + n)).Finish();
+      for (size_t i = 0; i < c.num_transactions(); ++i) {
+        const std::string uri = c.Value(i, "http.uri");
+        EXPECT_TRUE(uri == "/1" || uri == "/2" || uri == "/3" || uri == "(absent)") << at << "+" << n << " " << uri;
+      }
+    }
+  }
+}
+
 TEST(Http, LostBytesOfABodyCountInItsFile) {
   Conversation c;
   c.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n").Server("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").Gap(kS, 5).Server("ij");
