@@ -353,12 +353,14 @@ void Engine::TakeReload() {
   const auto [begin, end] = reload_clients_.equal_range(done->number);
   for (auto it = begin; it != end; ++it) control_->Reply(it->second, out.dump());
   reload_clients_.erase(begin, end);
+  reloader_->StartNext();
 }
 
 void Engine::SwapRules(LoadedRules rules) {
   ++reloads_;
   old_programs_.push_back(runtime_->rules.program);
   runtime_->rules = std::move(rules);
+  runtime_->LogProblems();
   runtime_->UpdateWanted();
   for (auto& worker : workers_) worker->SetProgram(runtime_->rules.program);
   spdlog::info("reload=done generation={} rules={} failed={}", runtime_->rules.program->generation(),

@@ -99,8 +99,11 @@ std::optional<Reloader::Done> Reloader::Take() {
     done.emplace(Done{number_, std::move(*result_)});
     result_.reset();
   }
-  if (std::exchange(again_, false)) Start();
   return done;
+}
+
+void Reloader::StartNext() {
+  if (!running() && std::exchange(again_, false)) Start();
 }
 
 }  // namespace sluice

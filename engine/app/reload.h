@@ -30,8 +30,11 @@ class Reloader {
   uint64_t Request();
   bool running() const { return thread_.joinable(); }
   int ready_fd() const { return event_fd_; }  // readable when a build is done
-  // The build that is done, if one is; starts the one that was asked for meanwhile.
+  // The build that is done, if one is.
   std::optional<Done> Take();
+  // Starts the one that was asked for meanwhile, if one was: once what Take() gave is in its
+  // place, for a build reads the rules that run.
+  void StartNext();
 
  private:
   Reloader(Build build, int event_fd) : build_(std::move(build)), event_fd_(event_fd) {}

@@ -55,8 +55,11 @@ TEST_F(Reload, RequestsDuringABuildShareOneMore) {
   EXPECT_EQ(reloader_->Request(), 2u);
   go_.release(5);
   EXPECT_EQ(Wait().number, 1u);
+  EXPECT_FALSE(reloader_->running()) << "what was built is not in its place yet";
+  reloader_->StartNext();
   EXPECT_TRUE(reloader_->running());
   EXPECT_EQ(Wait().number, 2u);
+  reloader_->StartNext();
   EXPECT_FALSE(reloader_->running());
   EXPECT_EQ(builds_, 2u);
 }
@@ -69,6 +72,7 @@ TEST_F(Reload, AFailedBuildSaysWhyAndTheNextOneRuns) {
   const auto failed = Wait();
   ASSERT_FALSE(failed.rules);
   EXPECT_EQ(failed.rules.error().message, "bad rules");
+  reloader_->StartNext();
   EXPECT_TRUE(Wait().rules);
 }
 
