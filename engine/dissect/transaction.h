@@ -61,7 +61,7 @@ struct FileInfo {
   bool logged = false;      // its record is written
   Slice data;               // inspection window: first bytes up to the limit
   std::string md5, sha1, sha256;  // lower-case hex once closed, if computed
-  std::string magic;        // "" not known yet, or not wanted
+  mutable std::string magic;  // "" not known yet, or not wanted; found out once asked for
   bool keep = false;        // some rule, or the configuration, wants it stored
   uint64_t store_id = 0;    // of the file store; 0: nothing of it was stored yet
   bool unstorable = false;  // the store could not take it

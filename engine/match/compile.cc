@@ -208,15 +208,16 @@ class Compiler {
       if (ci.kind == BufferKind::kPayload) c->has_payload = true;
       (payload ? c->payload : c->fields).push_back(std::move(ci));
     }
+    // The dearest last, unless a buffer behind it wants a number that was taken out of it.
+    if (rule.num_variables == 0) {
+      std::ranges::stable_partition(c->fields, [](const CompiledInspection& f) { return f.kind != BufferKind::kFileMagic; });
+    }
     return {};
   }
 
   Result<void> AddFileTests(const Rule& rule, CompiledRule* c) {
     c->on_files = rule.OnFiles();
     out_.wants_of_files.keep |= rule.file_keep.has_value();
-    for (const CompiledInspection& f : c->fields) {
-      out_.wants_of_files.magic |= f.kind == BufferKind::kFileMagic;
-    }
     for (const FileTest& test : rule.file_tests) {
       CompiledFileTest& compiled = c->file_tests.emplace_back();
       compiled.test = &test;
@@ -395,6 +396,7 @@ class Compiler {
   }
 
   Result<void> Finish() {
+    out_.address_rules.Finish();
     const auto finish = [this](LiteralDatabase& db) -> Result<void> {
       if (auto done = db.Compile(options_.cache); !done) return done;
       if (db.empty()) return {};

@@ -28,6 +28,7 @@ void Detector::Impl::Use(std::shared_ptr<const RuleProgram> p) {
   watcher = nullptr;
   hits.clear();
   hits.reserve(rp->compiled.size());
+  address_hits.reserve(2 * rp->address_rules.size());
   tries.reserve(2 * rp->compiled.size());
   hit_stamp.assign(rp->compiled.size(), 0);
   fired.assign(rp->compiled.size(), 0);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/base/cycles.h"
+#include "engine/dissect/file_magic.h"
 #include "engine/match/explain.h"
 #include "engine/match/program.h"
 #include "engine/match/tags.h"
@@ -283,6 +284,7 @@ struct Detector::Impl {
   // ----------------------------------------------------------------- files
   static Slice FileBuffer(const FileInfo& file, BufferKind kind);
   static bool FileBufferIsWhole(const FileInfo& file, BufferKind kind);
+  void FindMagic(const FileInfo& file);
   void ScanNewFile(const FileInfo& file, size_t i);
   // True if there is something new to look at.
   bool ScanGrowingFile(Growing& g, const FileInfo& file, size_t i);
@@ -359,6 +361,8 @@ struct Detector::Impl {
   std::vector<uint64_t> fired;      // by rank: packet_no of the last match without transaction
   Memo addresses, ports;
   std::vector<RuleCost> costs;  // by rank
+  std::vector<uint32_t> address_hits;  // scratch
+  FileMagic file_magic;
   std::vector<const Rule*> gave_up;  // of this packet, at most kGaveUp
   uint32_t cost_clock = 0;
   std::vector<uint32_t> file_hits;  // scratch of TryEachFile(): indices into Transaction::files

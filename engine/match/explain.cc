@@ -115,6 +115,7 @@ void AddFields(RuleLook* look, Detector::Impl& impl, const CompiledRule& r, cons
     RuleLook::Step step{f.inspection, Outcome::kFails, {}, {}};
     if (files) {
       for (const FileInfo& file : tx.files) {
+        if (f.kind == BufferKind::kFileMagic) impl.FindMagic(file);
         if (Detector::Impl::Counts(sides, file.direction))
           step.buffers.push_back(LookAtBuffer(impl, f, Detector::Impl::FileBuffer(file, f.kind),
                                               !Detector::Impl::FileBufferIsWhole(file, f.kind)));

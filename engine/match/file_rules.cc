@@ -14,7 +14,13 @@ Slice Detector::Impl::FileBuffer(const FileInfo& file, BufferKind kind) {
 // Whether the buffer is as it will stay.
 bool Detector::Impl::FileBufferIsWhole(const FileInfo& file, BufferKind kind) {
   return kind == BufferKind::kFileName || file.closed ||
-         (kind == BufferKind::kFileMagic && !file.magic.empty());
+         (kind == BufferKind::kFileMagic &&
+          (!file.magic.empty() || file.data.size() >= FileInfo::kMagicBytes));
+}
+
+// Rules whose fast pattern was elsewhere in the file are the first to ask.
+void Detector::Impl::FindMagic(const FileInfo& file) {
+  if (file.magic.empty()) file.magic = file_magic.Describe(file.data);
 }
 
 void Detector::Impl::ScanNewFile(const FileInfo& file, size_t i) {
@@ -44,6 +50,7 @@ Look Detector::Impl::TryFileBuffer(const CompiledInspection& inspection, const T
                  !Ready(tx.inspection, index | Growing::kFile))) {
     return Look::kWait;
   }
+  if (inspection.kind == BufferKind::kFileMagic) FindMagic(file);
   const Slice bytes = FileBuffer(file, inspection.kind);
   if (!bytes.empty() && BufferMatches(inspection, bytes)) return Look::kMatch;
   return whole ? Look::kNever : Look::kWait;

@@ -55,7 +55,9 @@ void Detector::Impl::OncePerFlow() {
   FlowVars* vars = context.flow ? context.flow->vars : nullptr;
   if (!vars || !vars->once_[d()]) {
     if (vars) vars->once_[d()] = true;
-    for (uint32_t rank : rp->address_rules) TryPacketRule(rank, {});
+    address_hits.clear();
+    rp->address_rules.Find(context.packet->source, context.packet->destination, &address_hits);
+    for (const uint32_t rank : address_hits) TryPacketRule(rank, {});
   }
   if (!vars) return;
   const FlowContext& f = *context.flow;

@@ -31,7 +31,9 @@ void Consider(const std::vector<CompiledInspection>& inspections, FastPattern* b
       if (op.kind != Op::Kind::kContent) continue;
       const ContentTest& t = std::get<ContentTest>(*op.test);
       if (t.negated || t.bytes.empty()) continue;
-      const int s = t.fast_pattern || t.fast_pattern_only ? 1'000'000 : Score(t.bytes);
+      // What a file looks like costs more to find out than all else of it.
+      const int most = inspections[i].kind == BufferKind::kFileMagic ? -100'000 : 100'000;
+      const int s = t.fast_pattern || t.fast_pattern_only ? 1'000'000 : std::min(most, Score(t.bytes));
       if (s <= *score) continue;
       *score = s;
       best->literal = t.fast_pattern_length
@@ -117,7 +119,8 @@ void Placement::Place(CompiledRule& c, uint32_t rank) {
   }
   switch (c.kind) {
     case RuleClass::kAddress:
-      out_.address_rules.push_back(rank);
+      out_.address_rules.Add(rank, out_.address_sets[c.sources], out_.address_sets[c.destinations],
+                             c.rule->header.bidirectional);
       return;
     case RuleClass::kProtocol:
       out_.protocol_rules.push_back(rank);
@@ -175,6 +178,7 @@ FieldGroup& Placement::Group(const CompiledInspection& inspection, int d) {
   std::vector<uint16_t>* ids;
   if (IsFileBuffer(inspection.kind)) {
     ids = &out_.file_groups[FileBufferIndex(inspection.kind)][d];
+    out_.wants_of_files.magic |= inspection.kind == BufferKind::kFileMagic;  // of each file, to be scanned
   } else {
     if (inspection.keyword >= out_.groups_of[d].size())
       out_.groups_of[d].resize(inspection.keyword + 1u);

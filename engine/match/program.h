@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/match/address_index.h"
 #include "engine/match/confirm.h"
 #include "engine/match/geo_database.h"
 #include "engine/match/hash_list.h"
@@ -153,7 +154,8 @@ struct RuleProgram::Impl {
   std::vector<AddressSet> address_sets;
   std::vector<PortSet> port_sets;
 
-  std::vector<uint32_t> address_rules, protocol_rules, event_rules;
+  AddressIndex address_rules;  // tried once a flow and direction
+  std::vector<uint32_t> protocol_rules, event_rules;
   std::vector<uint32_t> packet_event_rules;  // decode-event, stream-event
   PayloadGroup packet[kNumTransports][2];
   PayloadGroup stream[2];
