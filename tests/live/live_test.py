@@ -167,7 +167,8 @@ class Live(LiveCase):
         for client in [net.spawn(net.inside, netns.SLUICE, "reload", *net.settings()) for _ in range(3)] + [first]:
             self.assertEqual(client.wait(30), 0)
         status = net.status()
-        self.assertEqual(status["counters"]["reload.done"], 2)
+        # 2, or 3 where a client came so late that the second build had begun.
+        self.assertIn(status["counters"]["reload.done"], (2, 3))
         self.assertFalse(status["rules"]["reloading"])
         net.curl(netns.CLIENT, "/two")
         self.assertIsNotNone(net.wait_alert(2))
