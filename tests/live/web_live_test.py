@@ -110,7 +110,8 @@ access_log {access} lines; gzip on; gzip_types text/html; gzip_min_length 1;""")
         url = f"http://{netns.SERVER}"
         net.at(net.outside, "curl", "-s", "-A", "keep-alive", *[a for p in paths for a in ("-o", "/dev/null", url + p)])
         # Requests of HTTP/1 that become stream 1 of HTTP/2; each has a line of its own for the 101.
-        upgraded = ["/65536.bin", "/1460.bin", "/missing"]
+        # Small ones: what comes right behind the 101 has to fit curl's buffer (curl 7.88: error 16).
+        upgraded = ["/1460.bin", "/index.html", "/missing"]
         for path in upgraded:
             net.at(net.outside, "curl", "-s", "--http2", "-A", "upgraded", "-o", "/dev/null", url + path, check=True)
 
@@ -126,7 +127,7 @@ access_log {access} lines; gzip on; gzip_types text/html; gzip_min_length 1;""")
         self.same_files(files)
         switched = [e["http"] for e in net.events("http") if e["http"].get("http_user_agent") == "upgraded"]
         self.assertEqual(sorted((h["url"], h["status"], h.get("version")) for h in switched if h["status"] != 101),
-                         [("/1460.bin", 200, "2"), ("/65536.bin", 200, "2"), ("/missing", 404, "2")])
+                         [("/1460.bin", 200, "2"), ("/index.html", 200, "2"), ("/missing", 404, "2")])
         self.assertEqual(sum(h["status"] == 101 for h in switched), len(upgraded))
 
     @unittest.skipUnless(shutil.which("apache2"), "Apache is not installed")
