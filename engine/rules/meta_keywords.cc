@@ -203,7 +203,7 @@ const KeywordEntry kMetaKeywords[] = {
 const KeywordEntry kUnsupportedKeywords[] = {
     {"lua", nullptr, ""}, {"luajit", nullptr, ""}, {"luaxform", nullptr, ""},
     {"replace", nullptr, ""}, {"nfq_set_mark", nullptr, ""},
-    {"rate_filter", nullptr, ""}, {"engine-event", nullptr, ""},
+    {"rate_filter", nullptr, ""},
     {nullptr, nullptr, nullptr},
 };
 

@@ -265,6 +265,7 @@ const KeywordEntry kPacketKeywords[] = {
     {"icmpv6-csum", Checksum<6, 58>, "whether the ICMPv6 checksum holds"},
     {"igmp-csum", Checksum<4, 2>, "whether the IGMP checksum holds"},
     {"decode-event", DecodeEventKeyword, "an anomaly of a header"},
+    {"engine-event", DecodeEventKeyword, "decode-event, by its older name"},
     {"stream-event", StreamEventKeyword, "an anomaly of a TCP stream"},
     {nullptr, nullptr, nullptr},
 };

@@ -85,6 +85,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"entropy_without_value", "entropy:bytes 100;", "entropy:value"},
         Case{"entropy_no_number", "entropy:value ? 7;", "not a number test"},
         Case{"asn1", "content:\"a\"; asn1:bitstring_overflow, oversize_length 10, relative_offset -2;", nullptr},
+        Case{"decode_event_s_older_name", "engine-event:ipv4.trunc_pkt;", nullptr},
         Case{"asn1_without_commas", "asn1:double_overflow oversize_length 10 absolute_offset 4;", nullptr},
         Case{"asn1_looks_for_nothing", "asn1:absolute_offset 4;", "nothing is looked for"},
         Case{"asn1_two_places", "asn1:double_overflow, absolute_offset 1, relative_offset 2;", "each once"},
