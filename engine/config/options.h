@@ -137,6 +137,7 @@ struct Options {
     bool enabled = false;
     std::string file = "sluice.log";  // below log_dir
     std::string type = "text", level = "debug";  // no more than -v lets through
+    bool operator==(const EngineLog&) const = default;
   };
   EngineLog engine_log;
   std::vector<EveLogOption> eve_logs = {EveLogOption{}};  // settings go to the last one
