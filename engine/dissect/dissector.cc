@@ -176,10 +176,17 @@ void Dissector::Free(LiveTransaction* live) {
 
 // ---------------------------------------------------------------- life cycle
 
+void Dissector::ForgetContext(FlowDissection& flow) {
+  flow.context_.clear();
+  if (flow.context_.capacity() > BlockPool::kBlockBytes) flow.context_ = {};
+}
+
 void Dissector::Bind(FlowDissection& flow, uint16_t schema) {
   flow.schema_ = catalog_.schemas()[schema].get();
   flow.plugin_ = &catalog_.plugin(schema);
   flow.state_ = flow.plugin_->NewFlow(Handle(flow), StatsOf(flow));
+  // What an announcement says is short and stays; 64 KiB of a hand-over for each flow would not be.
+  if (!flow.expected_) ForgetContext(flow);
   ++stats_.flows;
   if (flow.state_ == nullptr) GiveUp(flow);
 }

@@ -87,6 +87,7 @@ class Dissector {
   bool Probe(FlowDissection& flow, Direction direction, Slice head);
   void FeedExpected(FlowDissection& flow, Direction direction, Slice bytes);
   bool TakeExpected(FlowDissection& flow);
+  static void ForgetContext(FlowDissection& flow);
   void Bind(FlowDissection& flow, uint16_t schema);
   void Unbind(FlowDissection& flow);
   size_t Parse(FlowDissection& flow, Direction direction, Slice bytes);

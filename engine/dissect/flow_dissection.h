@@ -201,7 +201,7 @@ class FlowDissection {
   bool ended_[2] = {false, false};
   bool handover_ = false;
   const char* handover_to_ = nullptr;
-  std::vector<uint8_t> context_;  // said with the hand-over or the announcement
+  std::vector<uint8_t> context_;  // said with the announcement, or until flow_new has run with the hand-over
   std::array<char, 64> handover_name_{};
   uint64_t skip_[2] = {0, 0};  // SLUICE_BUDGET_NEXT_TX
   // Bytes not yet consumed that the dissector's budget still lets through, and

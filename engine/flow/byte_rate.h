@@ -17,9 +17,8 @@ namespace sluice {
 
 struct ByteRateOptions {
   uint64_t bytes = 0;     // within `seconds`: an elephant; 0: nobody counts
-  uint32_t seconds = 10;  // 1 .. kMaxRateSeconds
+  uint32_t seconds = 10;  // 1 .. 3600
 };
-inline constexpr uint32_t kMaxRateSeconds = 3600;
 
 // Whether `bytes` that nobody saw pass, within `duration`, must have come to the rate at some
 // time: one of the intervals that cover it had at least the mean.

@@ -1,7 +1,6 @@
 #include "engine/match/address_index.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 
 namespace sluice {

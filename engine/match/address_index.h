@@ -23,7 +23,6 @@ class AddressIndex {
   void Finish();
   // Appends the ranks that may match, ascending, each once.
   void Find(const Address& source, const Address& destination, std::vector<uint32_t>* ranks) const;
-  bool empty() const { return num_rules_ == 0; }
   size_t size() const { return num_rules_; }
 
  private:

@@ -1,10 +1,12 @@
 #include "engine/output/engine_log.h"
 
+#include <fmt/core.h>
 #include <spdlog/pattern_formatter.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "engine/rules/problem.h"
 
@@ -39,7 +41,16 @@ EngineLog::~EngineLog() { std::fclose(file_); }
 
 void EngineLog::Reopen() {
   const std::lock_guard lock(mutex_);
-  if (std::FILE* const file = OpenToAppend(path_)) std::fclose(std::exchange(file_, file));
+  complained_ = false;
+  std::FILE* const file = OpenToAppend(path_);
+  if (file == nullptr) return Complain();  // the old file goes on
+  std::fclose(std::exchange(file_, file));
+}
+
+// Not through spdlog: it would come back here.
+void EngineLog::Complain() {
+  if (std::exchange(complained_, true)) return;
+  fmt::print(stderr, "sluice: {}: the engine's log cannot be written: {}\n", path_, std::strerror(errno));
 }
 
 void EngineLog::Begin(Nanos time, std::string_view level, std::string_view message) {
@@ -56,18 +67,18 @@ void EngineLog::Begin(Nanos time, std::string_view level, std::string_view messa
 void EngineLog::End() {
   writer_.CloseObject();
   writer_.CloseObject();
-  Write(writer_.text());
+  line_.assign(writer_.text()).append("\n");
+  Write(line_);
 }
 
-void EngineLog::Write(std::string_view line) {
-  std::fwrite(line.data(), 1, line.size(), file_);
-  std::fputc('\n', file_);
-  std::fflush(file_);
+void EngineLog::Write(std::string_view text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), file_) == text.size();
+  if (!written || std::fflush(file_) != 0) Complain();
 }
 
 void EngineLog::Problem(const RuleProblem& problem) {
   const std::lock_guard lock(mutex_);
-  if (!json_) return Write(FormatProblem(problem));
+  if (!json_) return Write(FormatProblem(problem) + "\n");
   // "fact; remedy"
   const std::string_view text = problem.message;
   const size_t split = std::min(text.find("; "), text.size());
@@ -88,10 +99,11 @@ void EngineLog::sink_it_(const spdlog::details::log_msg& message) {
   }
   spdlog::memory_buf_t line;
   formatter_->format(message, line);
-  std::fwrite(line.data(), 1, line.size(), file_);
-  std::fflush(file_);
+  Write({line.data(), line.size()});
 }
 
-void EngineLog::flush_() { std::fflush(file_); }
+void EngineLog::flush_() {
+  if (std::fflush(file_) != 0) Complain();
+}
 
 }  // namespace sluice

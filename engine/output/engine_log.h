@@ -1,5 +1,6 @@
 // engine/output/engine_log.h
 // What the engine says of itself, in a file: beside the standard error, which a daemon has not.
+// Errors: what cannot be written is said once on the standard error, again after Reopen().
 //
 // Shape: lines of text, or records of event_type "engine".  Each is written at once.
 // Threads: any; a mutex orders them.  The packet path does not log.
@@ -38,12 +39,15 @@ class EngineLog final : public spdlog::sinks::base_sink<std::mutex> {
   EngineLog(std::string path, bool json, std::FILE* file) : path_(std::move(path)), json_(json), file_(file) {}
   void Begin(Nanos time, std::string_view level, std::string_view message);
   void End();
-  void Write(std::string_view line);
+  void Write(std::string_view text);
+  void Complain();
 
   const std::string path_;
   const bool json_;
   std::FILE* file_;
+  bool complained_ = false;
   JsonWriter writer_;
+  std::string line_;
 };
 
 }  // namespace sluice

@@ -197,8 +197,9 @@ typedef struct sluice_flow_info { /* filled by the host */
   const char *from_protocol;  /* the dissector that handed the flow over; NULL: none */
   /* ABI 1.1 */
   sluice_slice context;       /* what it said with handover_with(), or the flow that announced
-                                 this one with expect(), in the speaker's form; valid until
-                                 flow_free.  data NULL: nothing was said */
+                                 this one with expect(), in the speaker's form; of a hand-over
+                                 there during flow_new, of an announcement until flow_free.
+                                 data NULL: nothing was said */
 } sluice_flow_info;
 
 /* A flow that is about to begin, as one that is there already tells: a data connection. */

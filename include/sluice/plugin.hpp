@@ -110,7 +110,7 @@ class Flow {
     flow.struct_size = sizeof(flow);
     return SLUICE_HAS(sluice_host, host, expect) && host->expect(flow_, &flow) == 0;
   }
-  // What the flow was handed over or announced with; data() is null if it was not.
+  // What the flow was announced, or is being handed over with; data() is null if it was not.
   View Context() const { return ToView(Info().context); }
   sluice_flow_info Info() const {
     sluice_flow_info info{};

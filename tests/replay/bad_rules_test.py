@@ -84,6 +84,12 @@ class BadRules(unittest.TestCase):
         self.assertEqual(r.returncode, 1)
         self.assertIn("/nowhere/x.log: the engine's log cannot be opened", r.stderr)
 
+    def test_an_engines_log_that_cannot_be_written_says_so_once(self):
+        r = subprocess.run([SLUICE, "replay", "-r", self.path("none.pcap", ""), "-S", self.path("t.rules", rule(1, "kontent:1;") + rule(2, "kontent:1;")),
+                            "-l", self.dir, "--set", "engine-log.enabled=true", "--set", "engine-log.file=/dev/full",
+                            "--set", "rules.cache-directory="], capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual(r.stderr.count("/dev/full: the engine's log cannot be written"), 1, r.stderr)
+
     # ------------------------------------------------------------------ files
 
     def test_a_million_lines_of_garbage(self):

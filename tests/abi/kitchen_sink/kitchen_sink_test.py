@@ -198,6 +198,7 @@ class KitchenSink(unittest.TestCase):
     def test_the_next_dissector_hears_what_is_said_at_a_hand_over(self):
         records = self.replay([("c", b"SINK say hello\nSINK oneway\n")])
         self.assertEqual([r["what"] for r in records], ["say hello", "hello", "oneway"])
+        self.assertNotIn("context", records[2], "it is gone once the next one has begun: 64 KiB a flow would add up")
 
     def test_parts_of_a_file_are_also_the_whole(self):
         self.replay([("c", b"SINK part 5\n56789\nend\nSINK part 0\n01234\nend\n")], (), "files.hashes=md5")
