@@ -48,7 +48,7 @@ void FileKeeper::End(const Packet& packet, const FlowView& flow, const Transacti
     return;
   }
   file.stored = true;  // as the record says
-  std::string text = file.sha256;
+  std::string text(file.sha256);
   if (options_.write_records) {
     writer_.FileRecord(packet, flow, tx, file);
     text += record_.text;

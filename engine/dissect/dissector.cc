@@ -1,7 +1,5 @@
 #include "engine/dissect/dissector.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -29,12 +27,6 @@ std::string_view RecognitionEventName(RecognitionEvent event) {
 }
 
 // ------------------------------------------------------------------ memory
-
-LiveTransaction::~LiveTransaction() {
-  for (Window& window : windows) {
-    for (EVP_MD_CTX* digest : window.digests) EVP_MD_CTX_free(digest);
-  }
-}
 
 Arena::Block BlockPool::Take(uint32_t least) {
   if (least <= kBlockBytes && !free_.empty()) {
@@ -75,8 +67,8 @@ Dissector::Dissector(const Catalog& catalog, const DissectOptions& options, File
     : catalog_(catalog),
       options_(options),
       plugin_stats_(catalog.schemas().size()),
-      parts_(options.parts),
       memory_(catalog.schemas().size()),
+      parts_(options.parts),
       file_sink_(sink) {
   TakeWanted();
   WantOfFiles({});

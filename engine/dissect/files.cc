@@ -1,23 +1,7 @@
 // Files of a transaction: their end, their kind, their way into the store.
-#include <openssl/evp.h>
-
 #include "engine/dissect/dissector.h"
 
 namespace sluice {
-namespace {
-
-std::string Hex(const uint8_t* bytes, size_t len) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string out;
-  for (size_t i = 0; i < len; ++i) {
-    out += kHex[bytes[i] >> 4];
-    out += kHex[bytes[i] & 15];
-  }
-  return out;
-}
-
-}  // namespace
-
 // Which of the open files the loss is of is not known: it may be of each.
 void Dissector::MarkGaps(FlowDissection& flow, Direction direction) {
   for (LiveTransaction* live : flow.live_) {
@@ -29,14 +13,11 @@ void Dissector::MarkGaps(FlowDissection& flow, Direction direction) {
 void Dissector::CloseFile(LiveTransaction::Window& window, FileInfo& file, bool truncated) {
   file.closed = true;
   file.truncated = truncated || file.has_gap;
-  std::string* out[3] = {&file.md5, &file.sha1, &file.sha256};
+  HexDigest* out[3] = {&file.md5, &file.sha1, &file.sha256};
   for (size_t i = 0; i < 3; ++i) {
     const bool names_store = file_sink_ != nullptr && i == 2;
-    if (!window.hashed[i] || (file.truncated && !names_store)) continue;
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned int len = 0;
-    EVP_DigestFinal_ex(window.digests[i], digest, &len);
-    *out[i] = Hex(digest, len);
+    if (!window.digests[i] || (file.truncated && !names_store)) continue;
+    *out[i] = HexDigest(window.digests[i]->End());
   }
   FindMagic(window, file);
 }

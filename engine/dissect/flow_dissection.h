@@ -10,7 +10,6 @@
 // Threads: confined to the worker.
 #pragma once
 
-#include <openssl/types.h>
 #include <sluice/plugin.h>
 
 #include <array>
@@ -21,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/digest.h"
 #include "engine/base/types.h"
 #include "engine/dissect/catalog.h"
 #include "engine/dissect/file_parts.h"
@@ -118,16 +118,14 @@ struct LiveTransaction {
     uint32_t owner = 0;  // index into tx.values or tx.files
     bool file = false;
     std::vector<uint8_t> bytes;
-    EVP_MD_CTX* digests[3] = {nullptr, nullptr, nullptr};  // md5, sha1, sha256; kept for reuse
-    bool hashed[3] = {false, false, false};                // those in use
-    bool magic = false;                                    // wanted and not yet known
+    std::array<std::optional<Digest>, 3> digests;  // by DigestKind; those that are wanted
+    bool magic = false;                            // wanted and not yet known
   };
   std::vector<Window> windows;  // the first num_windows are in use
   uint32_t num_windows = 0;
   uint32_t open_groups = 0;
   uint32_t refused_groups = 0;  // opened past a limit: their close is swallowed
   size_t memory = 0;  // bytes charged to the flow
-  ~LiveTransaction();
 };
 
 class Dissector;

@@ -1,6 +1,5 @@
 #include "engine/dissect/host.h"
 
-#include <openssl/evp.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -348,13 +347,10 @@ struct HostCalls {
 
   static void StartDigests(const FileWants& wants, LiveTransaction::Window& window) {
     const bool wanted[3] = {wants.md5, wants.sha1, wants.sha256};
-    const EVP_MD* kinds[3] = {EVP_md5(), EVP_sha1(), EVP_sha256()};
     window.magic = wants.magic;
-    for (int i = 0; i < 3; ++i) {
-      window.hashed[i] = wanted[i];
-      if (!wanted[i]) continue;
-      if (window.digests[i] == nullptr) window.digests[i] = EVP_MD_CTX_new();
-      EVP_DigestInit_ex(window.digests[i], kinds[i], nullptr);
+    for (size_t i = 0; i < window.digests.size(); ++i) {
+      window.digests[i].reset();
+      if (wanted[i]) window.digests[i].emplace(static_cast<DigestKind>(i));
     }
   }
 
@@ -380,8 +376,8 @@ struct HostCalls {
     Keep(flow, *live, *window, bytes);
     file->data = window->bytes;
     file->size += bytes.size();
-    for (int i = 0; i < 3; ++i) {
-      if (window->hashed[i]) EVP_DigestUpdate(window->digests[i], bytes.data(), bytes.size());
+    for (std::optional<Digest>& digest : window->digests) {
+      if (digest) digest->Add(bytes);
     }
     flow.owner_->FindMagic(*window, *file);
     flow.changed_ = true;

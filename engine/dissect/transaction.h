@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/digest.h"
 #include "engine/base/types.h"
 #include "engine/dissect/schema.h"
 
@@ -60,7 +61,7 @@ struct FileInfo {
   bool inspected = false;   // rules have had their look at all of it
   bool logged = false;      // its record is written
   Slice data;               // inspection window: first bytes up to the limit
-  std::string md5, sha1, sha256;  // lower-case hex once closed, if computed
+  HexDigest md5, sha1, sha256;  // once closed, if computed
   mutable std::string magic;  // "" not known yet, or not wanted; found out once asked for
   bool keep = false;        // some rule, or the configuration, wants it stored
   uint64_t store_id = 0;    // of the file store; 0: nothing of it was stored yet

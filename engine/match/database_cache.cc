@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -14,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+
+#include "engine/base/digest.h"
 
 namespace sluice {
 namespace {
@@ -45,9 +46,7 @@ struct PackRow {
 static_assert(sizeof(PackRow) == 56);
 
 DatabaseCache::Key Sha256(std::string_view bytes) {
-  DatabaseCache::Key key{};
-  EVP_Digest(bytes.data(), bytes.size(), key.data(), nullptr, EVP_sha256(), nullptr);
-  return key;
+  return Digest::Of(DigestKind::kSha256, AsSlice(bytes)).bytes;
 }
 
 // What a database depends on besides its literals.

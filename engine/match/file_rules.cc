@@ -80,9 +80,9 @@ Look Detector::Impl::TryFileSize(const FileSizeTest& test, const FileInfo& file)
 // Only the hash of a whole file means something, also to "not in the list".
 Look Detector::Impl::TryFileHash(const FileHashTest& test, const HashList& list, const FileInfo& file) {
   if (!file.closed) return Look::kWait;
-  const std::string& hash = test.hash == FileHash::kMd5    ? file.md5
-                            : test.hash == FileHash::kSha1 ? file.sha1
-                                                           : file.sha256;
+  const HexDigest& hash = test.hash == FileHash::kMd5    ? file.md5
+                          : test.hash == FileHash::kSha1 ? file.sha1
+                                                         : file.sha256;
   if (file.truncated || hash.empty()) return Look::kNever;
   return list.Contains(hash) != test.negated ? Look::kMatch : Look::kNever;
 }

@@ -1,7 +1,6 @@
 #include "engine/match/transform.h"
 
 #include <libpsl.h>
-#include <openssl/evp.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <zlib.h>
@@ -11,6 +10,7 @@
 #include <map>
 #include <string_view>
 
+#include "engine/base/digest.h"
 #include "engine/rules/text.h"
 
 namespace sluice {
@@ -39,11 +39,9 @@ void UrlDecode(Slice in, std::vector<uint8_t>* out) {
   }
 }
 
-void Digest(const EVP_MD* md, Slice in, std::vector<uint8_t>* out) {
-  uint8_t digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  if (EVP_Digest(in.data(), in.size(), digest, &size, md, nullptr) != 1) return;
-  out->insert(out->end(), digest, digest + size);
+void AppendDigest(DigestKind kind, Slice in, std::vector<uint8_t>* out) {
+  const Digest::Value digest = Digest::Of(kind, in);
+  out->insert(out->end(), digest.bytes.begin(), digest.bytes.begin() + digest.size);
 }
 
 // Header names, up to the colon of each line, in lower case.
@@ -331,13 +329,13 @@ void TransformChain::Run(const Step& step, Slice in, TransformScratch& scratch,
       UrlDecode(in, out);
       return;
     case Kind::kMd5:
-      Digest(EVP_md5(), in, out);
+      AppendDigest(DigestKind::kMd5, in, out);
       return;
     case Kind::kSha1:
-      Digest(EVP_sha1(), in, out);
+      AppendDigest(DigestKind::kSha1, in, out);
       return;
     case Kind::kSha256:
-      Digest(EVP_sha256(), in, out);
+      AppendDigest(DigestKind::kSha256, in, out);
       return;
     case Kind::kXor:
       for (size_t i = 0; i < in.size(); ++i) {

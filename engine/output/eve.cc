@@ -2,13 +2,12 @@
 #include "engine/output/eve.h"
 
 #include <fmt/format.h>
-#define OPENSSL_SUPPRESS_DEPRECATED  // the EVP interface allocates at each digest
-#include <openssl/sha.h>
 #include <sluice/plugin.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "engine/base/digest.h"
 #include "engine/decode/decode.h"
 #include "engine/decode/ip_protocol.h"
 #include "engine/rules/sets.h"
@@ -105,13 +104,8 @@ void AppendCommunityId(const Tuple& tuple, uint16_t seed, std::string* out) {
     put16(ports[0]);
     put16(ports[1]);
   }
-  uint8_t digest[SHA_DIGEST_LENGTH];
-  SHA_CTX context;
-  SHA1_Init(&context);
-  SHA1_Update(&context, input, n);
-  SHA1_Final(digest, &context);
   *out += "1:";
-  AppendBase64(Slice(digest, sizeof(digest)), out);
+  AppendBase64(Digest::Of(DigestKind::kSha1, Slice(input, n)).slice(), out);
 }
 
 void MacSet::Add(Slice mac) {

@@ -39,7 +39,7 @@ std::string Snapshot(const FlowDissection& flow) {
              std::to_string(v.number) + "/" + std::to_string(v.complete);
     }
     for (const TransactionEvent& e : tx.events) out += " e" + std::to_string(e.index);
-    for (const FileInfo& f : tx.files) out += " f" + std::string(AsText(f.name)) + std::to_string(f.size) + f.md5;
+    for (const FileInfo& f : tx.files) out += " f" + std::string(AsText(f.name)) + std::to_string(f.size) + std::string(f.md5);
     out += "\n";
   }
   return out;

@@ -1,43 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/lib/digest.h"
 
-#include <openssl/evp.h>
-
-#include <memory>
+#define OPENSSL_SUPPRESS_DEPRECATED  // the EVP interface allocates at each digest
+#include <openssl/md5.h>
+#include <openssl/sha.h>
 
 namespace sluice {
 namespace {
 
-// EVP_md5() and its like are fetched, and a context is made, in each EVP_Digest(): a dozen
-// allocations.  Fetched once, the context of the same kind is reused as it is.
-struct Digest {
-  explicit Digest(const char* name)
-      : kind(EVP_MD_fetch(nullptr, name, nullptr), EVP_MD_free), context(EVP_MD_CTX_new(), EVP_MD_CTX_free) {}
-  std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> kind;
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context;
-};
-
-Digest& Of(DigestKind kind) {
-  static constexpr const char* kNames[] = {"MD5", "SHA1", "SHA256"};
-  thread_local Digest digests[] = {Digest(kNames[0]), Digest(kNames[1]), Digest(kNames[2])};
-  return digests[static_cast<size_t>(kind)];
+void AppendHex(const unsigned char* bytes, size_t digits, std::string* out) {
+  for (size_t i = 0; i < digits; ++i) {
+    out->push_back("0123456789abcdef"[i % 2 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4]);
+  }
 }
 
 }  // namespace
 
-void AppendDigestHex(std::string_view text, DigestKind kind, size_t digits, std::string* out) {
-  const Digest& digest = Of(kind);
-  if (digest.kind == nullptr || digest.context == nullptr) return;
-  unsigned char bytes[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  if (EVP_DigestInit_ex2(digest.context.get(), digest.kind.get(), nullptr) != 1 ||
-      EVP_DigestUpdate(digest.context.get(), text.data(), text.size()) != 1 ||
-      EVP_DigestFinal_ex(digest.context.get(), bytes, &length) != 1) {
-    return;
-  }
-  for (size_t i = 0; i < digits && i < 2 * length; ++i) {
-    out->push_back("0123456789abcdef"[i % 2 ? bytes[i / 2] & 15 : bytes[i / 2] >> 4]);
-  }
+void AppendMd5Hex(std::string_view text, std::string* out) {
+  unsigned char bytes[MD5_DIGEST_LENGTH];
+  MD5_CTX context;
+  MD5_Init(&context);
+  MD5_Update(&context, text.data(), text.size());
+  MD5_Final(bytes, &context);
+  AppendHex(bytes, 2 * sizeof(bytes), out);
+}
+
+void AppendSha256Hex(std::string_view text, size_t digits, std::string* out) {
+  unsigned char bytes[SHA256_DIGEST_LENGTH];
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Update(&context, text.data(), text.size());
+  SHA256_Final(bytes, &context);
+  AppendHex(bytes, digits, out);
 }
 
 }  // namespace sluice

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/lib/digest.h - digests of short texts, in hex.
+// plugins/lib/digest.h - digests of short texts, in lower-case hex.
 //
-// Threads: any; each keeps its own contexts.  Memory: OpenSSL allocates for the first digest of a
-// kind in a thread, and then no more.
+// Threads: any.  Memory: nothing is allocated but what *out grows by.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +10,9 @@
 
 namespace sluice {
 
-enum class DigestKind { kMd5, kSha1, kSha256 };
+void AppendMd5Hex(std::string_view text, std::string* out);
 
-// Appends the first `digits` of the digest in lower case; nothing if OpenSSL refuses the kind.
-void AppendDigestHex(std::string_view text, DigestKind kind, size_t digits, std::string* out);
+// The first `digits` of the 64.
+void AppendSha256Hex(std::string_view text, size_t digits, std::string* out);
 
 }  // namespace sluice

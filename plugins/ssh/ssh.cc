@@ -278,7 +278,7 @@ class Ssh {
     for (size_t i : {2u, 4u, 6u}) text.append(";").append(lists[i + direction]);
     const uint32_t field = direction == SLUICE_TO_SERVER ? kHassh : kHasshServer;
     hash.clear();
-    sluice::AppendDigestHex(text, sluice::DigestKind::kMd5, 32, &hash);
+    sluice::AppendMd5Hex(text, &hash);
     flow.Set(tx_, field, hash);
     flow.Set(tx_, field + 1, text);
   }

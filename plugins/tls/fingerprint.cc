@@ -97,7 +97,7 @@ void AppendHash(View text, std::string* out) {
   if (text.empty()) {
     out->append("000000000000");
   } else {
-    AppendDigestHex(text, DigestKind::kSha256, 12, out);
+    AppendSha256Hex(text, 12, out);
   }
 }
 
@@ -163,7 +163,7 @@ void Ja4Text(const Hello& client, std::string* out) {
 
 void Md5Hex(View text, std::string* out) {
   out->clear();
-  AppendDigestHex(text, DigestKind::kMd5, 32, out);
+  AppendMd5Hex(text, out);
 }
 
 }  // namespace sluice::tls

@@ -91,7 +91,7 @@ class Conversation {
       out += fmt::format("tx {} {}{}", t.number, t.complete[0], t.complete[1]);
       for (const FieldValue& v : t.values) out += fmt::format(" {}={}/{}/{}", v.field, AsText(v.bytes), v.number, v.complete);
       for (const TransactionEvent& e : t.events) out += fmt::format(" e{}", e.index);
-      for (const FileInfo& f : t.files) out += fmt::format(" file {} {} {}", AsText(f.name), f.size, f.md5);
+      for (const FileInfo& f : t.files) out += fmt::format(" file {} {} {}", AsText(f.name), f.size, std::string_view(f.md5));
       out += "\n";
     }
     return out;

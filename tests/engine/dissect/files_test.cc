@@ -180,7 +180,7 @@ TEST_F(FilesTest, AGapAnywhereIsTruncatedAndCountsInTheSize) {
       const FileInfo& file = FileOf(flow);
       EXPECT_TRUE(file.closed && file.truncated && file.has_gap) << at;
       EXPECT_EQ(file.size, kContent.size() + 7);
-      EXPECT_EQ(file.md5 + file.sha1, "");
+      EXPECT_TRUE(file.md5.empty() && file.sha1.empty());
       EXPECT_EQ(file.sha256, Hash(EVP_sha256(), kContent));
       EXPECT_EQ(sink.content[file.store_id], keep ? kContent : "") << at;
       dissector->Close(flow);
@@ -210,7 +210,7 @@ TEST_F(FilesTest, LeftOpenItIsAPartAndStoredByItsOwnHash) {
   dissector->CloseFiles(*flow->transactions()[0]);
   const FileInfo& file = FileOf(flow);
   EXPECT_TRUE(file.closed && file.truncated);
-  EXPECT_EQ(file.md5, "");
+  EXPECT_TRUE(file.md5.empty());
   EXPECT_EQ(file.sha256, Hash(EVP_sha256(), "part"));
   EXPECT_EQ(sink.content[1], "part");
   dissector->Close(flow);

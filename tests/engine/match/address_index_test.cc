@@ -53,7 +53,8 @@ TEST(AddressIndex, FindsEachRuleThatItsAddressesAllow) {
       ASSERT_EQ(std::ranges::adjacent_find(found), found.end()) << "each once";
       for (uint32_t rank = 0; rank < rules.size(); ++rank) {
         const bool allowed = ContainsAddress(rules[rank].source, source) && ContainsAddress(rules[rank].destination, destination);
-        if (allowed) ASSERT_TRUE(std::ranges::binary_search(found, rank)) << "round " << round << " rule " << rank;
+        if (!allowed) continue;
+        ASSERT_TRUE(std::ranges::binary_search(found, rank)) << "round " << round << " rule " << rank;
       }
     }
   }

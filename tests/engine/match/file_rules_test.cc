@@ -28,14 +28,14 @@ Rule OnFiles(uint32_t sid, std::vector<Inspection> buffers, std::vector<FileTest
 FileSizeTest Size(CompareOp op, uint64_t a) { return {{op, a, 0}}; }
 
 // Lists of the two hashes that the tests know.
-const std::string kHashA(32, 'a'), kHashB(32, 'b');
+const HexDigest kHashA(Digest::Of(DigestKind::kMd5, AsSlice("a"))), kHashB(Digest::Of(DigestKind::kMd5, AsSlice("b")));
 class FileRules : public ::testing::Test {
  protected:
   void SetUp() override {
     directory_ = ::testing::TempDir() + "/file_rules";
     std::error_code failure;
     std::filesystem::create_directories(directory_, failure);
-    std::ofstream(directory_ + "/a.md5") << kHashA << "\n";
+    std::ofstream(directory_ + "/a.md5") << std::string_view(kHashA) << "\n";
   }
   std::shared_ptr<const RuleProgram> Compile(std::vector<Rule> rules) {
     for (Rule& rule : rules) rule.place.file = directory_ + "/test.rules";
@@ -168,7 +168,7 @@ bool Holds(const Rule& rule, const FileInfo& file) {
       if ((file.truncated && !more) || !size->test.Matches(file.size)) return false;
     } else {
       const auto& hash = std::get<FileHashTest>(test);
-      if (file.truncated || (file.md5 == kHashA) == hash.negated) return false;
+      if (file.truncated || (file.md5 == std::string_view(kHashA)) == hash.negated) return false;
     }
   }
   return true;
