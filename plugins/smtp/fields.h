@@ -46,7 +46,7 @@ enum Event : uint32_t {
   kInvalidReply, kUnmatchedReply, kLongCommand, kLongReply, kInvalidPipelining, kBdatLength, kNoWelcome, kTlsRejected,
   kDataRejected, kMimeParseFailed, kMimeMalformed, kMimeInvalidBase64, kMimeInvalidQp, kMimeLongLine, kMimeLongEncLine,
   kMimeLongHeaderName, kMimeLongHeaderValue, kMimeLongBoundary, kMimeLongFilename, kDuplicateFields, kUnparsableContent,
-  kTruncatedLine, kNumEvents
+  kTruncatedLine, kMimeTooDeep, kMimeTooManyHeaders, kMimeTooManyUrls, kTooManyCommands, kNumEvents
 };
 inline constexpr sluice_event kEvents[] = {
     {"invalid_reply", "a reply without a code, or a greeting other than 220"},
@@ -71,6 +71,10 @@ inline constexpr sluice_event kEvents[] = {
     {"duplicate_fields", "a second HELO, or MAIL FROM of one mail"},
     {"unparsable_content", "DATA again before the mail has ended"},
     {"truncated_line", "a command line longer than is read"},
+    {"mime_too_deep", "parts within parts, deeper than is read"},
+    {"mime_too_many_headers", "a mail with more headers than are read"},
+    {"mime_too_many_urls", "a mail with more web addresses than are kept"},
+    {"too_many_commands", "more commands without a reply than are remembered"},
 };
 static_assert(std::size(kEvents) == kNumEvents);
 inline constexpr const char* kRequestStages[] = {"started", "envelope", "complete"};

@@ -61,7 +61,8 @@ void Mail::HeaderLine(Flow flow, const MailLine& line) {
 }
 
 void Mail::EndHeader(Flow flow) {
-  if (!std::exchange(in_header_, false) || ++num_headers_ > kMaxHeaders) return;
+  if (!std::exchange(in_header_, false)) return;
+  if (++num_headers_ > kMaxHeaders) return Raise(kMimeTooManyHeaders);
   const View value = Trim(value_);
   PartHeader(name_, value);
   if (top_) TopHeader(flow, name_, value);
@@ -116,7 +117,8 @@ void Mail::EndHeaders(Flow flow) {
   if (part_.multipart && !part_.boundary.empty()) {
     if (part_.boundary.size() > kMaxBoundary) Raise(kMimeLongBoundary);
     where_ = Where::kSkipped;  // what stands before the first boundary
-    if (boundaries_.size() < kMaxDepth) boundaries_.push_back(part_.boundary.substr(0, kMaxBoundary));
+    if (boundaries_.size() == kMaxDepth) return Raise(kMimeTooDeep);
+    boundaries_.push_back(part_.boundary.substr(0, kMaxBoundary));
     return;
   }
   // RFC 2046 section 5.2.1: not encoded but 7bit, 8bit or binary.  Who says so all the same
@@ -196,14 +198,18 @@ void Mail::ToFile(Flow flow, View bytes) {
 
 // Line by line: a web address does not go over a line's end.
 void Mail::ToText(Flow flow, View bytes) {
-  while (!bytes.empty() && num_urls_ < kMaxUrls) {
+  while (!bytes.empty() && num_urls_ <= kMaxUrls) {
     const size_t end = std::min(bytes.find('\n'), bytes.size());
     text_.append(bytes.substr(0, end));
     const bool whole = end < bytes.size();
     bytes.remove_prefix(whole ? end + 1 : end);
     if (!whole && text_.size() < kMaxText) return;
     for (const View url : WebAddresses(text_)) {
-      if (num_urls_++ < kMaxUrls) flow.Set(tx_, kUrl, url.substr(0, kMaxUrl));
+      if (num_urls_++ == kMaxUrls) {
+        Raise(kMimeTooManyUrls);
+        break;
+      }
+      flow.Set(tx_, kUrl, url.substr(0, kMaxUrl));
     }
     text_.clear();
   }

@@ -216,7 +216,7 @@ class Session {
     } else if (reset) {
       kind = Kind::kReset;
     }
-    if (kind != Kind::kDone) Wait(kind);
+    if (kind != Kind::kDone) Wait(flow, kind);
   }
 
   void Helo(Flow flow, View name) {
@@ -258,7 +258,7 @@ class Session {
     line_starts_ = starts;
     const Kind kind = last_chunk_ ? Kind::kMailEnd : Kind::kOther;  // its reply is the mail's
     if (number > 0) return kind;
-    Wait(kind);
+    Wait(flow, kind);
     EndChunk(flow);
     return Kind::kDone;
   }
@@ -291,7 +291,7 @@ class Session {
       text.remove_suffix(length);
     }
     if (body_ == Body::kData && line_starts_ && text == "." && !eol.empty()) {
-      Wait(Kind::kMailEnd);
+      Wait(flow, Kind::kMailEnd);
       EndMail(flow, true);
       return piece.size();
     }
@@ -360,12 +360,11 @@ class Session {
 
   // ---- the server's replies
 
-  void Wait(Kind kind) {
+  void Wait(Flow flow, Kind kind) {
     if (kind == Kind::kMailEnd && std::exchange(end_waits_, true)) kind = Kind::kOther;  // one each
     if (num_waiting_ == kMaxWaiting) {  // lost track: replies are read for themselves
-      num_waiting_ = 0;
-      forgot_ = true;
-      return;
+      Raise(flow, kTooManyCommands);
+      return Forget(flow);
     }
     waiting_[(first_waiting_ + num_waiting_++) % kMaxWaiting] = {kind, tx_};
   }

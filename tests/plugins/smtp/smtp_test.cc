@@ -163,6 +163,16 @@ TEST_P(SmtpEvent, IsRaised) {
 std::string Part(const std::string& headers, const std::string& body) {
   return "Content-Type: x/y; name=f\r\n" + headers + "\r\n" + body + "\r\n.\r\n";
 }
+std::string Times(size_t times, std::string_view text) {
+  std::string out;
+  while (times-- > 0) out += text;
+  return out;
+}
+std::string DeepParts(int depth) {
+  std::string out;
+  for (int i = 0; i < depth; ++i) out += fmt::format("Content-Type: multipart/x; boundary=b{0}x\r\n\r\n--b{0}x\r\n", i);
+  return out;
+}
 const EventCase kEvents[] = {
     {"TlsRefused", Greeted({{kC, "STARTTLS\r\n"}, {kS, "454 no\r\n"}}), "tls_rejected"},
     {"CommandBehindStartTls", Greeted({{kC, "STARTTLS\r\nNOOP\r\n"}}), "invalid_pipelined_sequence"},
@@ -184,6 +194,10 @@ const EventCase kEvents[] = {
     {"HeaderWithoutColon", Mailed("nothing\r\n\r\n.\r\n"), "mime_malformed_msg"},
     {"LongFilename", Mailed("Content-Type: x/y; name=" + std::string(300, 'n') + "\r\n\r\n.\r\n"), "mime_long_filename"},
     {"LongBoundary", Mailed("Content-Type: multipart/x; boundary=" + std::string(300, 'n') + "\r\n\r\n.\r\n"), "mime_long_boundary"},
+    {"DeepParts", Mailed(DeepParts(17) + "\r\n.\r\n"), "mime_too_deep"},
+    {"ManyHeaders", Mailed(Times(1025, "a: b\r\n") + "\r\n.\r\n"), "mime_too_many_headers"},
+    {"ManyWebAddresses", Mailed("Content-Type: text/plain\r\n\r\n" + Times(65, "http://a.test/\r\n") + ".\r\n"), "mime_too_many_urls"},
+    {"ManyCommandsWithoutAReply", Greeted({{kC, Times(513, "NOOP\r\n")}}), "too_many_commands"},
 };
 INSTANTIATE_TEST_SUITE_P(All, SmtpEvent, ::testing::ValuesIn(kEvents), [](const auto& c) { return c.param.name; });
 
@@ -239,11 +253,7 @@ TEST(Smtp, AMailInAMailThatSaysItIsEncodedIsReadIfItIsNot) {
 }
 
 TEST(Smtp, PartsDeeperThanAreReadAreOneFileAtMost) {
-  std::string mail;
-  for (int i = 0; i < 100; ++i) {
-    mail += "Content-Type: multipart/x; boundary=b" + std::to_string(i) + "x\r\n\r\n--b" + std::to_string(i) + "x\r\n";
-  }
-  Talk c(Mailed(mail + "Content-Type: a/b; name=f\r\n\r\nx\r\n.\r\n"));
+  Talk c(Mailed(DeepParts(100) + "Content-Type: a/b; name=f\r\n\r\nx\r\n.\r\n"));
   EXPECT_LE(c.tx(0).files.size(), 1u);
   EXPECT_TRUE(c.tx(0).complete[0]);
 }
