@@ -17,7 +17,7 @@ constexpr uint32_t kBodyField[2] = {kRequestBody, kResponseBody};
 // The line at the front with its end: to LF, in responses also to a lone CR.
 // 0: not there yet, or a CR that may be the first half of an end.
 size_t LineLength(View in, bool request, bool last) {
-  const size_t end = request ? in.find('\n') : in.find_first_of("\r\n");
+  const size_t end = request ? in.find('\n') : FindLineBreak(in);
   if (end == View::npos) return last ? in.size() : 0;
   if (in[end] == '\n') return end + 1;
   if (end + 1 == in.size()) return last ? in.size() : 0;

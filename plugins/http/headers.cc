@@ -81,7 +81,7 @@ struct LineEnd {
 
 LineEnd FindLineEnd(const Reader& r, size_t from) {
   LineEnd out;
-  out.at = r.response ? r.in.find_first_of("\r\n", from) : r.in.find('\n', from);
+  out.at = r.response ? FindLineBreak(r.in, from) : r.in.find('\n', from);
   if (out.at == View::npos) {
     out.at = r.in.size();
     out.known = r.last;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <string_view>
@@ -24,9 +25,18 @@ constexpr bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 // What servers and browsers skip around values: C's isspace().
 constexpr bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 // RFC 9110 §5.6.2.
-constexpr bool IsToken(char c) {
-  return IsDigit(c) || (Lower(c) >= 'a' && Lower(c) <= 'z') ||
-         View("!#$%&'*+-.^_`|~").find(c) != View::npos;
+inline constexpr auto kTokens = [] {
+  std::array<bool, 256> tokens{};
+  for (int c = 0; c < 256; ++c) tokens[c] = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+  for (const char c : View("!#$%&'*+-.^_`|~")) tokens[static_cast<unsigned char>(c)] = true;
+  return tokens;
+}();
+constexpr bool IsToken(char c) { return kTokens[static_cast<unsigned char>(c)]; }
+
+// Of the first CR or LF: find_first_of() calls memchr() for each byte.
+constexpr View::size_type FindLineBreak(View text, size_t from = 0) {
+  while (from < text.size() && text[from] != '\r' && text[from] != '\n') ++from;
+  return from < text.size() ? from : View::npos;
 }
 
 constexpr View TrimLeft(View text) {
@@ -60,7 +70,7 @@ inline View::size_type FindNoCase(View text, View lower, size_t from = 0) {
 inline bool ContainsNoCase(View text, View lower) { return FindNoCase(text, lower) != View::npos; }
 // As SameName, but NULs in `text` count for nothing: some peers drop them.
 inline bool SameNameSkippingNul(View text, View lower) {
-  if (text.size() < lower.size()) return false;
+  if (text.size() <= lower.size()) return SameName(text, lower);
   size_t at = 0;
   for (const char c : text) {
     if (c == '\0') continue;
