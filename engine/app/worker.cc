@@ -254,7 +254,7 @@ void Worker::UpdateFlow(const Packet& packet, Flow& flow, Direction direction) {
   ++flow.packets[d];
   flow.bytes[d] += packet.wire_len;
   if (options_.elephant.bytes > 0) CountRate(flow, direction, packet.wire_len);
-  flow.seen[d] = true;
+  flow.seen[d] |= packet.ip_protocol == flow.tuple.ip_protocol;  // an ICMP error about it is no answer
   flow.min_ttl[d] = std::min(flow.min_ttl[d], packet.ttl);
   flow.max_ttl[d] = std::max(flow.max_ttl[d], packet.ttl);
   if (packet.l4 == L4::kTcp) {
@@ -279,8 +279,8 @@ bool Worker::ProcessTcp(const Packet& packet, Flow& flow, FlowWork& state, Direc
   const TcpState tcp = state.session.state();
   if (tcp == TcpState::kLastAck || tcp == TcpState::kTimeWait || tcp == TcpState::kClosed) {
     table_.SetState(flow, FlowState::kClosed);
-  } else if (state.session.established() && flow.state == FlowState::kNew) {
-    table_.SetState(flow, FlowState::kEstablished);
+  } else if (state.session.established() && (flow.state == FlowState::kNew || flow.state == FlowState::kClosed)) {
+    table_.SetState(flow, FlowState::kEstablished);  // closed: by a reset that was forged, or an attempt before
   }
   if (outcome.drop) {
     Drop(packet, ViewOf(flow, state), &flow, direction, {.reason = DropReason::kStreamUrgent});

@@ -45,9 +45,16 @@ bool TcpSession::HandleSynOnly(Pass& pass) {
       if (!to_server) pass.Raise(StreamEvent::k3whsSynToClient);
       if (to_server && !same) pass.Raise(StreamEvent::k3whsSynResendDifferentSeq);
       return false;
+    case TcpState::kClosed:
+      // Refused, and tried again by a host that does not take no for an answer.
+      if (to_server && same && !established_) {
+        reset_by_[0] = reset_by_[1] = false;
+        state_ = TcpState::kSynSent;
+        return true;
+      }
+      [[fallthrough]];
     case TcpState::kTimeWait:
     case TcpState::kLastAck:
-    case TcpState::kClosed:
       pass.outcome.reuse = true;
       return false;
     case TcpState::kEstablished:  // the host answers with a challenge and carries on (RFC 5961 §4)

@@ -278,6 +278,51 @@ TEST(Flows, AnElephantIsKnownToRulesAndInItsRecord) {
   EXPECT_EQ(lab.Counter("flow.elephant"), 1u);
 }
 
+// RFC 792: the error counts with the flow that it is about, whose server has still said nothing.
+TEST(Flows, AnIcmpErrorIsNoAnswer) {
+  Lab lab("alert udp any any -> any any (flow:established; sid:1;)");
+  Frame query;
+  query.protocol = 17;
+  query.payload = "hello";
+  const Bytes sent = Build(query);
+  Frame error = Reverse(query);
+  error.protocol = 1;
+  error.payload = std::string("\x03\x03\0\0\0\0\0\0", 8) + std::string(sent.begin() + 14, sent.end());
+  for (int i = 0; i < 2; ++i) {
+    lab.Send(query);
+    lab.Send(error);
+  }
+  lab.Shutdown();
+  EXPECT_TRUE(lab.Records("alert").empty());
+  ASSERT_EQ(lab.Records("flow").size(), 1u);
+  const auto flow = lab.Records("flow")[0]["flow"];
+  EXPECT_EQ(flow["state"], "new");
+  EXPECT_EQ(flow["pkts_toserver"], 2);
+  EXPECT_EQ(flow["pkts_toclient"], 2);
+}
+
+// A service that comes up between two attempts of one connect().
+TEST(Flows, ARefusedConnectionTriedAgainIsOneFlow) {
+  Lab lab("alert tcp any any -> any any (flow:established; content:\"hello\"; sid:1;)");
+  Frame syn;
+  syn.flags = kSyn;
+  syn.seq = 999;
+  syn.ack = 0;
+  Frame refusal = Reverse(syn);
+  refusal.flags = kRst | kAck;
+  refusal.seq = 0;
+  refusal.ack = 1000;
+  for (int i = 0; i < 2; ++i) {
+    lab.Send(syn);
+    lab.Send(refusal);
+  }
+  lab.Connect({.payload = "hello"});
+  lab.Shutdown();
+  EXPECT_EQ(lab.Records("alert").size(), 1u);
+  ASSERT_EQ(lab.Records("flow").size(), 1u);
+  EXPECT_EQ(lab.Records("flow")[0]["flow"]["state"], "established");
+}
+
 TEST(Flows, NetflowIsARecordForEachDirectionIfAskedFor) {
   for (const bool asked : {false, true}) {
     WorkerOptions options;

@@ -180,6 +180,25 @@ TEST_F(Session, ASynAfterTheEndIsReuse) {
   EXPECT_TRUE(Send(kC, kTcpSyn, 77, 0).reuse);
 }
 
+TEST_F(Session, ARefusedSynSentAgainIsOfTheSameConnection) {
+  Send(kC, kTcpSyn, 1000, 0);
+  Send(kS, kTcpRst | kTcpAck, 0, 1001);
+  EXPECT_EQ(session.state(), TcpState::kClosed);
+  EXPECT_FALSE(Send(kC, kTcpSyn, 1000, 0).reuse);
+  Send(kS, kTcpSyn | kTcpAck, 5000, 1001);
+  Send(kC, kTcpAck, 1001, 5001);
+  EXPECT_EQ(session.state(), TcpState::kEstablished);
+  Send(kC, kTcpAck, 1001, 5001, "hello");
+  Send(kS, kTcpAck, 5001, 1006);
+  EXPECT_EQ(to.data[0], "hello");
+}
+
+TEST_F(Session, ANumberUsedAgainAfterTheEndIsReuse) {
+  Handshake();
+  Send(kS, kTcpRst | kTcpAck, 5001, 1001);
+  EXPECT_TRUE(Send(kC, kTcpSyn, 1000, 0).reuse);
+}
+
 // One forged packet must not blind us: the hosts ignore it and carry on.
 TEST_F(Session, ForgedSegmentsDoNotEndTheStream) {
   struct Forgery {
