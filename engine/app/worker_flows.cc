@@ -59,6 +59,9 @@ Tuple TupleOf(const Packet& packet, bool track_recursion) {
   if (packet.l4 == L4::kIcmp || packet.l4 == L4::kIcmp6) {
     tuple.source_port = packet.icmp_type;
     tuple.destination_port = IcmpCounterpart(packet.icmp_type, packet.l4 == L4::kIcmp6);
+  } else if (packet.l4 == L4::kEsp) {  // one way each, told apart by the SPI (RFC 4303 §2.1)
+    tuple.source_port = static_cast<uint16_t>(packet.ip_payload[0] << 8 | packet.ip_payload[1]);
+    tuple.destination_port = static_cast<uint16_t>(packet.ip_payload[2] << 8 | packet.ip_payload[3]);
   } else {
     tuple.source_port = packet.source_port;
     tuple.destination_port = packet.destination_port;

@@ -9,7 +9,7 @@
 
 namespace sluice {
 
-// As seen on the wire.  ICMP has type and code in the ports, as the flow table wants them.
+// As seen on the wire.  ICMP has type and code in the ports, ESP its SPI, as the flow table wants them.
 struct Tuple {
   Address source;
   Address destination;

@@ -301,6 +301,27 @@ TEST(Flows, AnIcmpErrorIsNoAnswer) {
   EXPECT_EQ(flow["pkts_toclient"], 2);
 }
 
+// RFC 4301 §4.1: a security association is one way, and known by its SPI.
+TEST(Flows, AnEspFlowIsASecurityAssociation) {
+  Lab lab("");
+  Frame there;
+  there.protocol = 50;
+  there.payload = std::string("\0\0\0\1\0\0\0\1", 8) + "encrypted";
+  Frame back = Reverse(there);
+  back.payload[3] = 2;
+  for (int i = 0; i < 2; ++i) {
+    lab.Send(there);
+    lab.Send(back);
+  }
+  lab.Shutdown();
+  ASSERT_EQ(lab.Records("flow").size(), 2u);
+  for (const auto& record : lab.Records("flow")) {
+    EXPECT_EQ(record["flow"]["pkts_toserver"], 2);
+    EXPECT_EQ(record["flow"]["state"], "new");
+    EXPECT_FALSE(record.contains("src_port"));
+  }
+}
+
 // A service that comes up between two attempts of one connect().
 TEST(Flows, ARefusedConnectionTriedAgainIsOneFlow) {
   Lab lab("alert tcp any any -> any any (flow:established; content:\"hello\"; sid:1;)");
