@@ -127,7 +127,7 @@ bool Connection::Gap(Flow flow, uint32_t d, uint64_t bytes) {
   }
   // Within a body of known length the place of the next message is known.
   if (side.state != State::kBodyLength && side.state != State::kChunkData) {
-    if (side.state != State::kStartLine) CloseBody(flow, d, false);
+    if (side.state != State::kStartLine) StopInHeaders(flow, d);
     return false;
   }
   const uint64_t lost = std::min(bytes, side.left);
