@@ -1,5 +1,4 @@
 // The worker's packet path behind decoding: flow, stream, dissector, rules.
-#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -104,11 +103,7 @@ void Worker::StreamSink::OnData(Direction direction, Slice bytes, uint64_t offse
 
 void Worker::StreamSink::KeepGap(Direction direction, uint64_t offset, uint64_t bytes) {
   worker.stats_.raw_lost += state.raw[Index(direction)].Gap(offset + bytes);
-  if (worker.text_limit_ > 0) {
-    char note[48];
-    const auto end = fmt::format_to_n(note, sizeof(note), "[{} bytes missing]", bytes).out;
-    KeepText(direction, AsSlice(std::string_view(note, end)));
-  }
+  if (worker.text_limit_ > 0) state.text[Index(direction)].AddMissing(bytes, worker.text_limit_);
 }
 
 void Worker::StreamSink::OnGap(Direction direction, uint64_t offset, uint64_t bytes) {

@@ -200,6 +200,7 @@ class Worker {
   void CollectVerdictCounters(NamedCounters* out) const;
   void CountVerdict();
   static VerdictSink::NextSeq NextSeq(const FlowWork& state);
+  Slice TextOf(const FlowWork& state, Direction direction);  // until the next call
   VerdictView VerdictOf(const Packet& packet, const PacketResult& result) const;
   void GuessTransaction(const FlowDissection& dissection, Direction direction);
   void WriteAlert(const Packet& packet, const FlowView& view, const Alert& alert,
@@ -255,6 +256,7 @@ class Worker {
   std::vector<std::string_view> flowbits_;    // scratch of ViewOf
   std::vector<std::pair<std::string_view, uint32_t>> flowints_;  // the same
   std::vector<Slice> secrets_;                // likewise
+  std::vector<uint8_t> shown_;                // scratch of TextOf
   struct {
     DropReason drop = DropReason::kNone;  // the first one
     bool reject = false;

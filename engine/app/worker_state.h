@@ -3,6 +3,8 @@
 // Threads, memory: the worker's own.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -23,6 +25,11 @@ Tuple TupleOf(const Packet& packet, bool track_recursion);
 struct StreamText {
   std::vector<uint8_t> bytes;
 
+  void AddMissing(uint64_t missing, size_t limit) {
+    char note[48];
+    const auto end = fmt::format_to_n(note, sizeof(note), "[{} bytes missing]", missing).out;
+    Add(AsSlice(std::string_view(note, end)), limit);
+  }
   void Add(Slice more, size_t limit) {
     const size_t taken = std::min(more.size(), limit);
     const size_t kept = std::min(bytes.size(), limit - taken);

@@ -25,9 +25,9 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
   const FlowView view = none ? FlowView{} : ViewOf(flow, state);
   flow.alerted |= !result.alerts.empty();
   for (const Alert& alert : result.alerts) {
-    const std::vector<uint8_t>& text = state.text[Index(alert.direction)].bytes;
     const bool of_stream = alert.in_stream || alert.tx != nullptr;  // its packet may have nothing of it
-    WriteAlert(packet, view, alert, result, of_stream && !text.empty() ? Slice(text) : packet.payload);
+    const Slice text = of_stream && text_limit_ > 0 ? TextOf(state, alert.direction) : Slice();
+    WriteAlert(packet, view, alert, result, !text.empty() ? text : packet.payload);
   }
   for (const Rule* rule : result.gave_up) {
     eve_writer_.Sensor(packet, ViewOf(flow, state),
@@ -49,6 +49,23 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
   if (verdicts_ == nullptr) return;
   if (flow.tunneled) return DropTunnel(*result.cause, result.action, packet);
   verdicts_->OnVerdict(*result.cause, result.action, packet, flow, direction, NextSeq(state));
+}
+
+// The stream as an alert shows it: what was handed on, and what waits for its acknowledgement.
+Slice Worker::TextOf(const FlowWork& state, Direction direction) {
+  struct Collector final : Reassembly::Sink {
+    Collector(StreamText& text, size_t limit) : text(text), limit(limit) {}
+    void OnBytes(Slice bytes, uint64_t) override { text.Add(bytes, limit); }
+    void OnGap(uint64_t, uint64_t bytes) override { text.AddMissing(bytes, limit); }
+    StreamText& text;
+    size_t limit;
+  };
+  shown_.assign(state.text[Index(direction)].bytes.begin(), state.text[Index(direction)].bytes.end());
+  StreamText text{std::move(shown_)};
+  Collector collector(text, text_limit_);
+  state.session.ShowWaiting(direction, collector);
+  shown_ = std::move(text.bytes);
+  return shown_;
 }
 
 VerdictSink::NextSeq Worker::NextSeq(const FlowWork& state) {

@@ -120,6 +120,16 @@ void Reassembly::Keep(size_t index, uint64_t offset, Slice bytes, SegmentPool& p
                    Segment{.offset = offset, .skip = 0, .len = len, .buffer = std::move(buffer)});
 }
 
+void Reassembly::Show(Sink& sink) const {
+  uint64_t at = delivered_, skipped = skipped_;
+  for (const Segment& segment : segments_) {
+    if (segment.offset > at) sink.OnGap(at - skipped, segment.offset - at);
+    if (segment.buffer) sink.OnBytes(Slice(segment.data(), segment.len), segment.offset - skipped);
+    else ++skipped;
+    at = segment.end();
+  }
+}
+
 void Reassembly::Deliver(uint64_t limit, bool gaps, SegmentPool& pool, Sink& sink) {
   size_t done = 0;
   while (delivered_ < limit) {

@@ -67,6 +67,8 @@ class Reassembly {
   // Delivers what may be: everything in order below `limit`; with `gaps`, missing
   // bytes below it are reported lost.
   void Deliver(uint64_t limit, bool gaps, SegmentPool& pool, Sink& sink);
+  // All that waits, in order, and what is missing before it.  It goes on waiting.
+  void Show(Sink& sink) const;
   // Gives all waiting bytes back.
   void Clear(SegmentPool& pool) noexcept;
   // The same, and begins at offset 0.
@@ -82,7 +84,7 @@ class Reassembly {
     uint32_t skip = 0, len = 0;
     SegmentPool::Buffer buffer;  // none: an urgent byte
     uint64_t end() const { return offset + len; }
-    uint8_t* data() { return buffer.bytes.get() + skip; }
+    uint8_t* data() const { return buffer.bytes.get() + skip; }
   };
   bool Insert(uint64_t offset, Slice bytes, OverlapPolicy policy, SegmentPool& pool,
               StreamStats& stats);

@@ -92,6 +92,10 @@ class TcpSession {
   // Sequence space used by a direction: stream_size.
   uint64_t stream_bytes(Direction d) const { return side_[Index(d)].next; }
   bool depth_reached(Direction d) const { return side_[Index(d)].depth_hit; }
+  // What waits of a direction: for its acknowledgement, or for what is missing before it.
+  void ShowWaiting(Direction d, Reassembly::Sink& sink) const {
+    if (!side_[Index(d)].tentative) side_[Index(d)].data.Show(sink);
+  }
   bool had_gap(Direction d) const { return side_[Index(d)].gap; }
   bool had_data(Direction d) const { return side_[Index(d)].data.highest() > 0; }
   // The next sequence number expected from a direction: for resets.

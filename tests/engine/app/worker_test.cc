@@ -244,6 +244,30 @@ TEST(Streams, AnAlertOnATransactionShowsTheStream) {
   EXPECT_EQ(alerts[0]["payload_printable"], "do x\n");
 }
 
+// Seen from aside, the packet that the alert is on waits for its acknowledgement.
+TEST(Streams, AnAlertShowsWhatWaitsToo) {
+  WorkerOptions options;
+  options.eve.resize(1);
+  options.eve[0].payload_printable = true;
+  Lab lab("alert tcp any any -> any any (content:\"needle\"; sid:1;)", options);
+  Frame client;
+  lab.Connect(client);
+  client.payload = "first ";
+  lab.Send(client);
+  client.seq += 6 + 10;
+  client.payload = "a needle";
+  lab.Send(client);
+  Frame answer = Reverse(client);
+  answer.payload.clear();
+  answer.ack += 8;
+  lab.Send(answer);
+  client.seq += 8 + 3;
+  client.payload = " and more";
+  lab.Send(client);
+  ASSERT_EQ(lab.Records("alert").size(), 1u);
+  EXPECT_EQ(lab.Records("alert")[0]["payload_printable"], "first [10 bytes missing]a needle[3 bytes missing] and more");
+}
+
 TEST(Streams, OfMoreGapsThanItKeepsRunsTheWorkerSaysSo) {
   WorkerOptions options;
   Lab lab("alert tcp-stream any any -> any any (content:\"never\"; sid:1;)", options);
