@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -130,6 +131,7 @@ class Engine {
   NamedCounters Totals();
   void AddKernelCounters(std::map<std::string, uint64_t>* sums);
   void AddOwnCounters(std::map<std::string, uint64_t>* sums);
+  uint64_t InterfaceDrops() const;
   void WriteStats();
   void PrintStatusLine();
   std::optional<std::string> Answer(uint64_t client, std::string_view request);
@@ -152,6 +154,7 @@ class Engine {
   std::vector<std::shared_ptr<const RuleProgram>> old_programs_;  // until no worker has them
   std::multimap<uint64_t, uint64_t> reload_clients_;              // by the build they wait for
   uint64_t reloads_ = 0, reloads_failed_ = 0;
+  uint64_t interface_drops_ = 0;  // before we began
   std::string last_reload_error_;
   bool ending_ = false;
   Nanos started_{};  // monotonic
@@ -243,6 +246,7 @@ int Engine::Run(Background* background) {
   const sigset_t signals = Signals();
   const int signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   started_ = MonotonicNow();
+  interface_drops_ = InterfaceDrops();
   tap_->Heartbeat();
   for (auto& worker : workers_) worker->Start();
   heart_ = std::make_unique<Heart>(*tap_, workers_, runtime_->options.heartbeat_timeout / kBeatsPerTimeout);
@@ -402,6 +406,19 @@ void Engine::AddKernelCounters(std::map<std::string, uint64_t>* sums) {
   }
   (*sums)["capture.kernel_packets"] = seen;
   (*sums)["capture.kernel_drops"] = (*kernel)[TAP_LOST_RECORDS];
+  (*sums)["capture.errors"] = (*kernel)[TAP_EXIT_LOST_LOAD];
+  (*sums)["capture.kernel_ifdrops"] = InterfaceDrops() - interface_drops_;
+}
+
+// Packets that the interfaces had no room for: nobody saw them.
+uint64_t Engine::InterfaceDrops() const {
+  uint64_t sum = 0;
+  for (const InterfaceStatus& i : tap_->interfaces()) {
+    std::ifstream file(fmt::format("/sys/class/net/{}/statistics/rx_missed_errors", i.name));
+    uint64_t drops = 0;
+    if (file >> drops) sum += drops;
+  }
+  return sum;
 }
 
 void Engine::AddOwnCounters(std::map<std::string, uint64_t>* sums) {

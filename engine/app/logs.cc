@@ -269,6 +269,7 @@ void Logs::CollectCounters(const Catalog& catalog, NamedCounters* out) const {
   out->emplace_back("log.lines", lines);
   out->emplace_back("log.lines_lost", lost);
   if (store_ != nullptr) CollectStoreCounters(out);
+  if (store_ == nullptr) out->emplace_back("file_store.open_files", 0);
   if (values_ != nullptr) CollectValueCounters(out);
   if (producers_.empty()) return;
   for (size_t type = 0; type < producers_[0].queue->num_types(); ++type) {

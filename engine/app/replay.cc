@@ -92,6 +92,7 @@ void PrintSummary(const Runtime& runtime, const Worker& worker, double seconds) 
   const std::pair<const char*, const char*> losses[] = {
       {"tcp.reassembly_gap", "stream gaps"},
       {"tcp.segment_memcap_drop", "segments at the memcap"},
+      {"tcp.insert_data_normal_fail", "segments behind a hole, past the most that are kept"},
       {"tcp.no_session", "segments without a handshake"},
       {"tcp.invalid_checksum", "bad checksums"},
       {"flow.evicted", "flows evicted"},

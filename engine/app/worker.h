@@ -91,15 +91,22 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   std::array<std::array<uint64_t, static_cast<size_t>(ExceptionPolicy::kMax)>, kNumExceptionTargets>
       exceptions{};  // by target and what was done
   uint64_t bypassed_packets = 0, bypassed_bytes = 0;  // that came and that nothing looked at
+  uint64_t capture_packets = 0, capture_bytes = 0;    // ... of flows that the kernel was to keep
   uint64_t kernel_packets = 0, kernel_bytes = 0;      // that the kernel kept
   uint64_t flows_elephant = 0;                        // past the rate of WorkerOptions::elephant
   uint64_t flows_bypassed = 0;                        // that have ended
+  uint64_t sessions_ended = 0;
+  // Flows that have ended, by state; the last two are bypassed ones, by FlowBypass.
+  std::array<uint64_t, 5> flows_ended{};
+  // How often the flow table was full, so that flows had to go before their time, and had room again.
+  uint64_t emergencies = 0, emergencies_over = 0;
   std::array<uint64_t, static_cast<size_t>(Layer::kMax)> layers{};  // headers decoded
   std::array<uint64_t, static_cast<size_t>(DecodeEvent::kMax)> decode_events{};
   uint64_t decode_events_lost = 0;  // of packets with more than Packet::kMaxEvents
   struct App {
     uint64_t flows = 0, transactions = 0;
     uint64_t parse_errors = 0, gaps = 0;  // directions given up
+    uint64_t refusals = 0, breaches = 0;  // values at a limit, flows taken from a faulty plug-in
   };
   std::vector<App> apps[2];           // over TCP, UDP; by Schema::id
   uint64_t flows_failed[2] = {0, 0};  // the same
@@ -162,6 +169,10 @@ class Worker {
   // How full the fullest of flows, waiting segments and fragments is: percent of its limit.
   uint64_t MemcapPressure() const;
   void CollectFileCounters(NamedCounters* out) const;
+  void LookForEmergency();
+  void CountEnd(const Flow& flow, const FlowWork& state);
+  void CollectFlowCounters(NamedCounters* out) const;
+  void CollectStreamCounters(NamedCounters* out) const;
   void CollectDecoderCounters(NamedCounters* out) const;
   void ProcessInFlow(const Packet& packet);
   void ProcessWithoutFlow(const Packet& packet);
@@ -265,6 +276,7 @@ class Worker {
   const Transaction* guessed_ = nullptr;  // of the packet whose alerts are written
   Nanos now_{}, last_expiry_{};
 };
+  uint64_t evicted_before_ = 0;  // FlowTableStats::evicted at the last expiry
 
 // Appends a worker's counters as those of the thread "W#01", for index 0.
 void AddThreadCounters(size_t index, const NamedCounters& counters, NamedCounters* out);

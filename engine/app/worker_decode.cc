@@ -128,3 +128,4 @@ void Worker::CollectDecoderCounters(NamedCounters* out) const {
 }
 
 }  // namespace sluice
+  add("defrag.max_frags_reached", f.memcap);  // its name elsewhere

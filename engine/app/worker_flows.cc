@@ -181,7 +181,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
   std::unique_ptr<FlowWork> state(static_cast<FlowWork*>(flow.user));
   if (state != nullptr) {
     FlushFlow(flow, *state);
-    stats_.flows_bypassed += flow.bypass != FlowBypass::kNone;
+    CountEnd(flow, *state);
     FlowView view = ViewOf(flow, *state);
     view.exceptions = ExceptionsOf(flow);
     if (!state->quiet_flow) {
@@ -195,6 +195,8 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
         WorkerStats::App& app = AppStats(flow, *state->counted);
         app.parse_errors += state->dissection->parse_errors();
         app.gaps += state->dissection->gap_stops();
+        app.refusals += state->dissection->refusals();
+        app.breaches += state->dissection->breached();
       }
       dissector_.Close(state->dissection);
     }
@@ -244,7 +246,24 @@ void Worker::Expire(Nanos now) {
   now_ = std::max(now_, now);
   last_expiry_ = now_;
   stats_.memcap_pressure_max = std::max(stats_.memcap_pressure_max, MemcapPressure());
+  LookForEmergency();
   table_.Expire(now_, kExpiryBudget);
+}
+
+// A full table: from the first flow that had to go before its time until a tenth of the
+// places is free.
+void Worker::LookForEmergency() {
+  const bool now = table_.stats().evicted != evicted_before_, was = stats_.emergencies != stats_.emergencies_over;
+  evicted_before_ = table_.stats().evicted;
+  if (now && !was) ++stats_.emergencies;
+  if (!now && was && table_.size() * 10 <= options_.flow.capacity * uint64_t{9}) ++stats_.emergencies_over;
+}
+
+void Worker::CountEnd(const Flow& flow, const FlowWork& state) {
+  stats_.flows_bypassed += flow.bypass != FlowBypass::kNone;
+  stats_.sessions_ended += state.session.state() != TcpState::kNone;
+  const size_t by_state = static_cast<size_t>(flow.state);
+  ++stats_.flows_ended[flow.bypass == FlowBypass::kCapture ? by_state + 1 : by_state];
 }
 
 void Worker::Shutdown() { table_.EndAll(FlowEndReason::kShutdown); }

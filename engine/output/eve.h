@@ -230,6 +230,14 @@ class EveWriter {
   bool IsMerged(const FieldInfo& info, const FieldValue& group, uint8_t shown) const;
   bool IsRefused(const Plan& plan, std::span<const FieldValue> values) const;
   bool IsChosen(const Plan& plan, const Transaction& tx) const;
+  struct StatsLevel {
+    size_t keys = 0;       // written, or to be
+    bool crowded = false;  // no room for a delta of each
+  };
+  using Levels = std::map<std::string_view, StatsLevel>;  // by "a.b."
+  static Levels CountKeys(const NamedCounters& counters);
+  bool WriteOldName(std::string_view name, uint64_t value, std::vector<std::string_view>* open);
+  void WriteDelta(const std::string& name, std::string_view leaf, uint64_t value, StatsLevel* level);
   void WriteTransaction(const Packet& packet, const FlowView& flow, const Transaction& tx);
   void Tail(const Packet* packet, const FlowView& flow);
   void EtherObject(const Packet* packet, const FlowView& flow);

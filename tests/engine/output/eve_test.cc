@@ -1,5 +1,6 @@
 #include "engine/output/eve.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sluice/plugin.h>
 #include <stdlib.h>
@@ -448,6 +449,27 @@ TEST(FastLogRaw, APacketThatIsNotIpIsShownByItsFirstBytes) {
   AppendFastLog(p, r, "", &line);
   EXPECT_NE(line.find("[Classification: (null)] [Priority: 3] [**] [Raw pkt: AB CD 00 "), line.npos);
   EXPECT_TRUE(line.ends_with("00 ] [pcap file packet: 9]\n"));
+}
+
+TEST(Eve, StatsHaveAHundredKeysALevelAtMost) {
+  NamedCounters counters;
+  for (int i = 0; i < 66; ++i) counters.emplace_back(fmt::format("many.{:02}", i), i < 60 ? i : 0);
+  for (int i = 0; i < 50; ++i) counters.emplace_back(fmt::format("some.{:02}", i), 0);
+  EveOptions options;
+  options.stats_deltas = true;
+  const Json out = Stats(options, counters);
+  EXPECT_EQ(out["many"].size(), 100u);
+  EXPECT_TRUE(out["many"].contains("65"));
+  EXPECT_TRUE(out["many"].contains("01_delta"));
+  EXPECT_EQ(out["some"].size(), 100u);  // there is room: each has its delta
+}
+TEST(Eve, MemcapPressureStandsWhereEachVersionHasIt) {
+  const NamedCounters counters = {{"a.b", 1}, {"memcap.pressure", 5}, {"memcap.pressure_max", 7}, {"z.y", 2}};
+  EXPECT_EQ(Stats({}, counters)["memcap"], (Json{{"pressure", 5}, {"pressure_max", 7}}));
+  EveOptions seven;
+  seven.compat = 7;
+  EXPECT_EQ(Stats(seven, counters), (Json{{"uptime", 9}, {"a", {{"b", 1}}}, {"memcap_pressure", 5},
+                                          {"memcap_pressure_max", 7}, {"z", {{"y", 2}}}}));
 }
 
 TEST(MacSet, KeepsEachOnceAndABoundedNumber) {
