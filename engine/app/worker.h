@@ -162,17 +162,18 @@ class Worker {
   void ProcessPacket(Packet& packet);
   void CountLayers(const Packet& packet);
   void ReportEvents(const Packet& packet);
+  void LogDecodeAnomalies(const Packet& packet);
   void ProcessInner(const Packet& outer);
   bool ProcessFragment(Packet& fragment);
   FileWants WantsOf(const RuleProgram& program) const;
   const StreamOptions& StreamOf(const FlowWork& state) const;
   // How full the fullest of flows, waiting segments and fragments is: percent of its limit.
   uint64_t MemcapPressure() const;
-  void CollectFileCounters(NamedCounters* out) const;
   void LookForEmergency();
   void CountEnd(const Flow& flow, const FlowWork& state);
   void CollectFlowCounters(NamedCounters* out) const;
   void CollectStreamCounters(NamedCounters* out) const;
+  void CollectFileCounters(NamedCounters* out) const;
   void CollectDecoderCounters(NamedCounters* out) const;
   void ProcessInFlow(const Packet& packet);
   void ProcessWithoutFlow(const Packet& packet);
@@ -253,7 +254,7 @@ class Worker {
   EveLog eve_writer_;
   RecordSink* fast_;
   std::string fast_line_;
-  const bool keeps_macs_, every_drop_;
+  const bool keeps_macs_, every_drop_, decode_anomalies_;
   const bool dumps_;                        // some log has payloads or packets
   const size_t text_limit_;                 // most bytes of a stream in an alert of any log
   std::optional<uint16_t> community_seed_;  // if a log wants the id: the first such log's
@@ -275,8 +276,8 @@ class Worker {
   std::array<ExceptionView, kNumExceptionTargets> exceptions_{};  // scratch: of a flow's record
   const Transaction* guessed_ = nullptr;  // of the packet whose alerts are written
   Nanos now_{}, last_expiry_{};
-};
   uint64_t evicted_before_ = 0;  // FlowTableStats::evicted at the last expiry
+};
 
 // Appends a worker's counters as those of the thread "W#01", for index 0.
 void AddThreadCounters(size_t index, const NamedCounters& counters, NamedCounters* out);

@@ -35,7 +35,7 @@ struct EveLogOption {
   std::string syslog_identity = "sluice", syslog_facility = "local5", syslog_level = "info";
   std::set<std::string, std::less<>> types;  // unless all_types
   bool all_types = true;
-  bool community_id = false, metadata = true, ethernet = false, pcap_file = false;
+  bool community_id = true, metadata = true, ethernet = false, pcap_file = false;
   uint64_t community_id_seed = 0;
   std::vector<std::string> optional_fields;  // "protocol.key"
   // What the records of a dissector show: eve.records.<name>.<key>.  Keys: "compat" (7 or 8,

@@ -99,6 +99,7 @@ struct FlowView {
   const Flow* flow = nullptr;      // null: the packet has none
   std::string_view app_proto;      // "" unknown, "failed", or a dissector's name
   std::string_view app_proto_original;
+  std::string_view side_protos[2];  // by Direction: what it speaks, where that is another
   std::string_view community_id;   // "" not computed
   std::span<const std::string_view> flowbits;
   std::span<const std::pair<std::string_view, uint32_t>> flowints;
@@ -107,6 +108,7 @@ struct FlowView {
   std::string_view tcp_state;
   uint64_t num_transactions = 0;
   bool ts_gap = false, tc_gap = false;
+  uint32_t urgent_bytes[2] = {0, 0};  // by Direction: taken out of its stream
   std::span<const ExceptionView> exceptions;  // flow records
   bool ts_data = false, tc_data = false;  // payload of a session was kept
 };
@@ -170,6 +172,11 @@ struct SensorView {
   uint64_t sid = 0;         // of the rule concerned; 0: none
 };
 
+// Whether the flow's responder sent the packet.
+inline bool FromServer(const Packet& packet, const Flow& flow) {
+  return packet.source == flow.tuple.destination && packet.source_port == flow.tuple.destination_port;
+}
+
 using NamedCounters = std::vector<std::pair<std::string, uint64_t>>;
 
 class EveWriter {
@@ -223,13 +230,6 @@ class EveWriter {
   void Tunnel(const Packet& packet);
   void FlowEnds(const Flow& flow, bool reversed);
   std::string_view EnterLevels(std::string_view name, std::vector<std::string_view>* open);
-  void OpenLevel(std::string_view name);
-  void CloseLevel(std::string_view name);
-  Address ForwardedClient(const Transaction* tx) const;
-  bool ServerIsSource(const Packet& packet, const Flow& flow, const Transaction& tx);
-  bool IsMerged(const FieldInfo& info, const FieldValue& group, uint8_t shown) const;
-  bool IsRefused(const Plan& plan, std::span<const FieldValue> values) const;
-  bool IsChosen(const Plan& plan, const Transaction& tx) const;
   struct StatsLevel {
     size_t keys = 0;       // written, or to be
     bool crowded = false;  // no room for a delta of each
@@ -238,9 +238,20 @@ class EveWriter {
   static Levels CountKeys(const NamedCounters& counters);
   bool WriteOldName(std::string_view name, uint64_t value, std::vector<std::string_view>* open);
   void WriteDelta(const std::string& name, std::string_view leaf, uint64_t value, StatsLevel* level);
+  void OpenLevel(std::string_view name);
+  void CloseLevel(std::string_view name);
+  Address ForwardedClient(const Transaction* tx) const;
+  bool ServerIsSource(const Packet& packet, const Flow& flow, const Transaction& tx);
+  bool IsMerged(const FieldInfo& info, const FieldValue& group, uint8_t shown) const;
+  bool IsRefused(const Plan& plan, std::span<const FieldValue> values) const;
+  bool IsChosen(const Plan& plan, const Transaction& tx) const;
   void WriteTransaction(const Packet& packet, const FlowView& flow, const Transaction& tx);
-  void Tail(const Packet* packet, const FlowView& flow);
-  void EtherObject(const Packet* packet, const FlowView& flow);
+  void Direct(const FlowView& flow, Direction direction);
+  // `reversed`: the record's source is the packet's destination, or the flow's responder.
+  void Tail(const Packet* packet, const FlowView& flow, bool reversed = false);
+  void EtherObject(const Packet* packet, const FlowView& flow, bool reversed);
+  void DropIp(const Packet& packet);
+  void DropTransport(const Packet& packet);
   void Macs(std::string_view key, const MacSet& set);
   void Metadata(const FlowView& flow);
   void Flowbits(std::string_view key, std::span<const std::string_view> bits,

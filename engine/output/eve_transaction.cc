@@ -270,8 +270,7 @@ bool EveWriter::ServerIsSource(const Packet& packet, const Flow& flow, const Tra
     case SLUICE_LOG_SENDER_V8:
       return from_server && PlanOf(*tx.schema).compat >= 8;
     case SLUICE_LOG_PACKET:
-      return packet.source == flow.tuple.destination &&
-             packet.source_port == flow.tuple.destination_port;
+      return FromServer(packet, flow);
     default:
       return false;
   }
@@ -298,9 +297,10 @@ void EveWriter::TransactionRecord(const Packet& packet, const FlowView& flow,
 
 void EveWriter::WriteTransaction(const Packet& packet, const FlowView& flow, const Transaction& tx) {
   Begin(ProtocolRecord(tx.schema->id), tx.schema->log_name, packet.time, flow, &packet);
-  FlowEnds(*flow.flow, ServerIsSource(packet, *flow.flow, tx));
+  const bool server_first = ServerIsSource(packet, *flow.flow, tx);
+  FlowEnds(*flow.flow, server_first);
   if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
-  Tail(&packet, flow);
+  Tail(&packet, flow, server_first != FromServer(packet, *flow.flow));
   if (!tx.session) json_.Field("tx_id", tx.id);
   ProtocolObject(tx, false);
   End();
@@ -340,6 +340,10 @@ void EveWriter::FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert) 
   if (file.stored) json_.Field("file_id", file.store_id);
   if (in_alert) json_.FlagField("storing", file.keep && file.store_id != 0 && !file.unstorable);
   json_.Field("size", file.size);
+  if (file.whole != 0 && file.size > 0) {  // which bytes of the larger one, both included
+    json_.Field("start", file.whole_at);
+    json_.Field("end", file.whole_at + file.size - 1);
+  }
   json_.Field("tx_id", tx_id);
 }
 
@@ -348,8 +352,10 @@ void EveWriter::FileRecord(const Packet& packet, const FlowView& flow, const Tra
   if (!Wants(RecordType::kFile)) return;
   Begin(RecordType::kFile, "fileinfo", packet.time, flow, &packet);
   // The sender of the file is the source.
-  FlowEnds(*flow.flow, file.direction == Direction::kToClient);
-  Tail(&packet, flow);
+  const bool from_server = file.direction == Direction::kToClient;
+  FlowEnds(*flow.flow, from_server);
+  if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
+  Tail(&packet, flow, from_server != FromServer(packet, *flow.flow));
   ProtocolObject(tx, false);
   AppProto(flow);
   json_.OpenObject("fileinfo");

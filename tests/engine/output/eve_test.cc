@@ -472,6 +472,129 @@ TEST(Eve, MemcapPressureStandsWhereEachVersionHasIt) {
                                           {"memcap_pressure_max", 7}, {"z", {{"y", 2}}}}));
 }
 
+TEST(Eve, ProtocolsHaveNamesOrThreeDigits) {
+  for (const auto& [number, name] : {std::pair{1, "ICMP"}, {4, "IP-in-IP"}, {6, "TCP"}, {17, "UDP"}, {33, "DCCP"}, {41, "IPv6"},
+                                     {44, "IPv6-Frag"}, {50, "ESP"}, {58, "IPv6-ICMP"}, {61, "061"}, {88, "EIGRP"}, {89, "OSPF"},
+                                     {103, "PIM"}, {108, "IPComp"}, {112, "VRRP"}, {115, "L2TP"}, {132, "SCTP"}, {136, "UDPLite"},
+                                     {139, "HIP"}, {145, "NSH"}, {146, "146"}, {253, "253"}}) {
+    EXPECT_EQ(IpProtocolName(static_cast<uint8_t>(number)), name);
+  }
+}
+
+// A record's Ethernet addresses stand as its IP addresses do, whichever side's packet it is written at.
+class EtherOrder : public Protocol {
+ protected:
+  EtherOrder() {
+    options.ethernet = true;
+    packet.ip_version = 4;
+    packet.ethernet = Slice(header, 14);
+    view.flow = &flow;
+    flow.packets[0] = flow.packets[1] = 1;
+    macs[0].Add(Slice(header + 6, 6));
+    macs[1].Add(Slice(header, 6));
+    view.macs = macs;
+  }
+  void SentBy(bool client) {
+    packet.source = client ? flow.tuple.source : flow.tuple.destination;
+    packet.destination = client ? flow.tuple.destination : flow.tuple.source;
+  }
+  template <typename F>
+  std::vector<Json> Lines(F write) {
+    StringSink sink;
+    EveWriter writer(options, &sink);
+    write(writer);
+    std::vector<Json> out;
+    std::istringstream lines(sink.text);
+    for (std::string line; std::getline(lines, line);) out.push_back(Json::parse(line));
+    return out;
+  }
+  const uint8_t header[14] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0};  // to ...02 from ...01
+  const std::string first = "02:00:00:00:00:01", second = "02:00:00:00:00:02";
+  Packet packet;
+  FlowView view;
+  MacSet macs[2];
+};
+TEST_F(EtherOrder, OfAClientsPacketItIsThePackets) {
+  SentBy(true);
+  const Json out = Lines([&](EveWriter& w) { w.TransactionRecord(packet, view, tx); })[0];
+  EXPECT_EQ(out["ether"], (Json{{"ether_type", 0x800}, {"src_mac", first}, {"dest_mac", second}}));
+}
+TEST_F(EtherOrder, OfAServersPacketItIsTurned) {
+  SentBy(false);
+  const Json out = Lines([&](EveWriter& w) { w.TransactionRecord(packet, view, tx); })[0];
+  EXPECT_EQ(out["src_ip"], "10.0.0.1");
+  EXPECT_EQ(out["ether"]["src_mac"], second);
+  EXPECT_EQ(out["ether"]["dest_mac"], first);
+}
+TEST_F(EtherOrder, OfADirectionItIsItsSenders) {
+  options.types = {"netflow"};
+  options.all_types = false;
+  const auto out = Lines([&](EveWriter& w) { w.NetflowRecords(view, Nanos{}); });
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(out[0]["ether"]["src_macs"], Json{first});
+  EXPECT_EQ(out[1]["src_ip"], "10.0.0.2");
+  EXPECT_EQ(out[1]["ether"]["src_macs"], Json{second});
+}
+
+// What one packet's drop record says.
+class DropFields : public EtherOrder {
+ protected:
+  Json Drop() {
+    options.ethernet = false;
+    DropView drop;
+    drop.reason = "rules";
+    return Lines([&](EveWriter& w) { w.Drop(packet, view, drop); })[0];
+  }
+};
+TEST_F(DropFields, WhatIsNotIpHasItsLengthAlone) {
+  packet.ip_version = 0;
+  packet.wire_len = 60;
+  EXPECT_EQ(Drop()["drop"], (Json{{"len", 60}, {"reason", "rules"}}));
+}
+TEST_F(DropFields, UdpLengthIsTheHeaders) {
+  const uint8_t udp[8] = {0, 53, 0, 53, 1, 2, 0, 0};
+  packet.l4 = L4::kUdp;
+  packet.l4_header = Slice(udp, 8);
+  EXPECT_EQ(Drop()["drop"]["udplen"], 0x102);
+}
+TEST_F(DropFields, OnlyAnEchoHasAnIdentifier) {
+  packet.l4 = L4::kIcmp;
+  packet.icmp_id = 7;
+  packet.icmp_type = 8;
+  EXPECT_EQ(Drop()["drop"]["icmp_id"], 7);
+  packet.icmp_type = 3;
+  EXPECT_FALSE(Drop()["drop"].contains("icmp_id"));
+}
+TEST_F(DropFields, AnInnerPacketNamesTheOneAroundIt) {
+  Packet outer = packet;
+  outer.source = Ip("192.0.2.1");
+  packet.outer = &outer;
+  EXPECT_EQ(Drop()["tunnel"]["src_ip"], "192.0.2.1");
+}
+
+TEST_F(EtherOrder, AFlowSaysWhatItsSidesSpeakAndWhatWasTakenOut) {
+  flow.tuple.ip_protocol = 6;
+  view.app_proto = "toy";
+  view.side_protos[1] = "other";
+  view.urgent_bytes[0] = 3;
+  const Json out = Lines([&](EveWriter& w) { w.FlowRecord(view, FlowEndReason::kForced, Nanos{}); })[0];
+  EXPECT_FALSE(out.contains("app_proto_ts"));
+  EXPECT_EQ(out["app_proto_tc"], "other");
+  EXPECT_EQ(out["tcp"]["ts_urgent_oob_data"], 3);
+  EXPECT_FALSE(out["tcp"].contains("tc_urgent_oob_data"));
+  EXPECT_EQ(out["flow"]["emergency"], true);
+}
+TEST_F(EtherOrder, APartOfAFileSaysWhichBytesItIs) {
+  FileInfo file;
+  file.size = 100;
+  file.whole = 1;
+  file.whole_at = 50;
+  const Json out = Lines([&](EveWriter& w) { w.FileRecord(packet, view, tx, file); })[0];
+  EXPECT_EQ(out["fileinfo"]["start"], 50);
+  EXPECT_EQ(out["fileinfo"]["end"], 149);
+  EXPECT_EQ(out["pkt_src"], "wire/pcap");
+}
+
 TEST(MacSet, KeepsEachOnceAndABoundedNumber) {
   MacSet set;
   for (int round = 0; round < 2; ++round) {
