@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "engine/output/pcap_log.h"
 #include "engine/rules/text.h"
@@ -72,6 +73,14 @@ std::map<std::string, RecordOptions, std::less<>> RecordsOf(const EveLogOption& 
   return out;
 }
 
+// The same on this host from run to run, and on no other.
+std::string MachineSalt() {
+  std::ifstream file("/etc/machine-id");
+  std::string id;
+  file >> id;
+  return "sluice" + id;
+}
+
 EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   EveOptions e;
   e.compat = o.compat;
@@ -85,6 +94,8 @@ EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   e.ethernet = eve.ethernet;
   e.pcap_file = eve.pcap_file;
   e.optional_fields = eve.optional_fields;
+  e.redacted = eve.redacted;
+  e.salt = o.sensor_salt.empty() ? MachineSalt() : o.sensor_salt;
   e.records = RecordsOf(eve);
   e.payload = eve.payload;
   e.payload_printable = eve.payload_printable;

@@ -38,6 +38,9 @@ struct EveLogOption {
   bool community_id = true, metadata = true, ethernet = false, pcap_file = false;
   uint64_t community_id_seed = 0;
   std::vector<std::string> optional_fields;  // "protocol.key"
+  // Names of headers and the like whose values records show as a digest.
+  std::set<std::string, std::less<>> redacted = {"api-key", "authorization", "cookie", "proxy-authorization",
+                                                 "set-cookie", "x-api-key", "x-goog-api-key"};
   // What the records of a dissector show: eve.records.<name>.<key>.  Keys: "compat" (7 or 8,
   // whose form), "requests", "responses" (of transactions with one direction), "extended",
   // a field's name (all true or false); "custom" (a list of fields), a list of the dissector's.
@@ -149,6 +152,7 @@ struct Options {
   int compat = 8;
   std::string sensor_name;
   uint64_t sensor_id = 0;
+  std::string sensor_salt;  // key of those digests; "": the machine's own
   uint64_t stats_interval = 0;  // seconds; 0: only at the end
   uint64_t parts_memcap = 64u << 20, parts_max_file = 16u << 20;  // of files in parts: bytes
   Nanos parts_timeout = std::chrono::seconds{60};

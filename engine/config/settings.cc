@@ -229,6 +229,14 @@ void AddEveSettings(std::vector<Setting>* s) {
       "list", [](const EveLogOption& eve) { return ShowList(eve.optional_fields); });
   fields.clear = [](Options& o) { o.eve_logs.back().optional_fields.clear(); };
   add("eve.optional-fields", "", "fields that are written only when asked for, as \"protocol.key\"", fields);
+  Kind hidden = ForEve(
+      [](EveLogOption& eve, const std::string& v) -> Result<void> {
+        eve.redacted.insert(Lower(v));
+        return {};
+      },
+      "list", [](const EveLogOption& eve) { return ShowList(eve.redacted); });
+  hidden.clear = [](Options& o) { o.eve_logs.back().redacted.clear(); };
+  add("eve.redact-headers", "", "headers whose values are written as a keyed digest", hidden);
   add("eve.community-id", log + "community-id", "write community_id", EveBool(&E::community_id));
   add("eve.community-id-seed", log + "community-id-seed", "its seed, 0 to 65535", EveSize(&E::community_id_seed));
   add("eve.metadata", log + "metadata", "write flowbits and variables", EveBool(&E::metadata));
@@ -513,6 +521,7 @@ std::vector<Setting> MakeSettings() {
   add("eve.compat", "", "7 or 8: whose form where they differ", Integer(&O::compat, 7, 8));
   add("eve.sensor-name", "sensor-name", "written as host", Text(&O::sensor_name));
   add("eve.sensor-id", "sensor-id", "written as sensor_id", Integer(&O::sensor_id, 0, UINT32_MAX));
+  add("eve.sensor-salt", "", "key of the digests in place of hidden values; unset: made from the machine's id", Text(&O::sensor_salt));
   add("log.rotate-size", "", "begin another file past this size, 0: never", Size(&O::log_rotate_bytes));
   add("log.rotate-keep", "", "old files kept, as file.1 and on", Integer(&O::log_rotate_keep, 0, 1000));
   add("log.queue-size", "", "live: bytes per worker that wait to be written; a full queue loses records", Size(&O::log_queue_bytes));

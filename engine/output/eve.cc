@@ -117,7 +117,8 @@ void MacSet::Add(Slice mac) {
   if (count < kMax) std::memcpy(bytes.data() + 6 * count++, mac.data(), 6);
 }
 
-EveWriter::EveWriter(const EveOptions& options, RecordSink* out) : options_(options), out_(out) {
+EveWriter::EveWriter(const EveOptions& options, RecordSink* out)
+    : options_(options), redactor_(options.redacted, options.salt), out_(out) {
   for (size_t i = 0; i < wanted_.size(); ++i) {
     wanted_[i] = options_.Wants(RecordTypeName(static_cast<RecordType>(i)));
   }

@@ -23,6 +23,7 @@
 #include "engine/flow/flow.h"
 #include "engine/output/json_writer.h"
 #include "engine/output/record_sink.h"
+#include "engine/output/redact.h"
 #include "engine/rules/rule_set.h"
 
 namespace sluice {
@@ -49,6 +50,9 @@ struct EveOptions {
   std::string host;                // sensor-name
   uint64_t sensor_id = 0;          // 0: not written
   std::string interface;           // live: in_iface
+  // Of groups with a "name" and a "value" (headers): in lower case, names whose values are hidden.
+  std::set<std::string, std::less<>> redacted;
+  std::string salt;                // key of what stands in their place
   std::vector<std::string> optional_fields;  // "protocol.key": SLUICE_OPTIONAL fields wanted
 
   // In alerts.
@@ -236,6 +240,7 @@ class EveWriter {
   };
   using Levels = std::map<std::string_view, StatsLevel>;  // by "a.b."
   static Levels CountKeys(const NamedCounters& counters);
+    std::vector<bool> names, values_of_names;  // by field: a pair's "name", its "value"
   bool WriteOldName(std::string_view name, uint64_t value, std::vector<std::string_view>* open);
   void WriteDelta(const std::string& name, std::string_view leaf, uint64_t value, StatsLevel* level);
   void OpenLevel(std::string_view name);
@@ -281,6 +286,8 @@ class EveWriter {
 
   const EveOptions options_;
   RecordSink* out_;
+  bool IsHidden(const Plan& plan, std::span<const FieldValue> level, const FieldValue& value) const;
+  void WriteHidden(Slice value);
   std::array<bool, static_cast<size_t>(RecordType::kProtocol)> wanted_{};
   std::vector<Plan> plans_;                // by Schema::id
   std::vector<std::string_view> written_;  // names on the levels being written; a stack
@@ -300,4 +307,5 @@ std::string_view IpProtocolName(uint8_t protocol);
 // Community ID version 1, appended.
 void AppendCommunityId(const Tuple& tuple, uint16_t seed, std::string* out);
 
+  const Redactor redactor_;
 }  // namespace sluice

@@ -111,6 +111,9 @@ EveWriter::Plan& EveWriter::PlanOf(const Schema& schema) {
     }
     plan.splits |= (info.flags & SLUICE_RECORD_EACH) && (shown & kInRecord);
     plan.shown.push_back(shown);
+    const bool text = info.type == FieldType::kBytes;
+    plan.names.push_back(text && info.log == "name");
+    plan.values_of_names.push_back(text && info.log == "value");
   }
   return plan;
 }
@@ -171,6 +174,20 @@ void EveWriter::WriteValue(const FieldInfo& info, const FieldValue& value) {
     case FieldType::kTime: return json_.Time(Nanos{static_cast<int64_t>(value.number)});
     case FieldType::kGroup: break;
   }
+}
+
+// Whether it is the value of a name that is not to be shown.
+bool EveWriter::IsHidden(const Plan& plan, std::span<const FieldValue> level, const FieldValue& value) const {
+  if (!plan.values_of_names[value.field]) return false;
+  return std::ranges::any_of(level, [&](const FieldValue& other) {
+    return other.field != UINT16_MAX && plan.names[other.field] && redactor_.Hides(other.bytes);
+  });
+}
+
+void EveWriter::WriteHidden(Slice value) {
+  scratch_.clear();
+  redactor_.Append(value, &scratch_);
+  json_.String(scratch_);
 }
 
 // One level of the object: every key once, in the order first set.  `prefix`
@@ -238,7 +255,7 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
     if (array) {
       json_.CloseArray();
     } else if (values[i].type != FieldType::kGroup) {
-      WriteValue(schema.fields[last->field], *last);
+      IsHidden(plan, values, *last) ? WriteHidden(last->bytes) : WriteValue(schema.fields[last->field], *last);
     }
   }
   written_.resize(base);

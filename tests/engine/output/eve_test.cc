@@ -229,6 +229,39 @@ class Protocol : public ::testing::Test {
 };
 
 struct ForwardedCase {
+// A group of a name and a value, as headers are logged.
+class Redacted : public Protocol {
+ protected:
+  Redacted() {
+    Add("headers", FieldType::kGroup, SLUICE_REPEATED);
+    Add("value", FieldType::kBytes, 0);
+    options.redacted = {"authorization"};
+  }
+  Json Header(std::string_view name, std::string_view value) {
+    tx.values.clear();
+    Set(15, "", 1);
+    Set(0, name);
+    Set(16, value);
+    Close();
+    return Write()["toy"]["headers"][0]["value"];
+  }
+};
+TEST_F(Redacted, ValuesOfHiddenNamesAreADigest) {
+  const Json one = Header("Authorization", "Basic c2VjcmV0");
+  EXPECT_TRUE(std::regex_match(one.get<std::string>(), std::regex("sha256:[0-9a-f]{16}")));
+  EXPECT_EQ(Header("authorization", "Basic c2VjcmV0"), one);
+  EXPECT_NE(Header("authorization", "Basic other"), one);
+  EXPECT_EQ(Header("Accept", "text/html"), "text/html");
+  options.salt = "another";
+  EXPECT_NE(Header("Authorization", "Basic c2VjcmV0"), one);
+}
+// RFC 4231, test case 2.
+TEST(Redactor, TheDigestIsHmacSha256) {
+  std::string out;
+  Redactor({}, "Jefe").Append(AsSlice(std::string_view("what do ya want for nothing?")), &out);
+  EXPECT_EQ(out, "sha256:5bdcc146bf60754e");
+}
+
   const char* name;
   std::string list;
   bool overwrite, forward;
