@@ -15,6 +15,7 @@
 
 #include "engine/app/file_keeper.h"
 #include "engine/app/packet_log.h"
+#include "engine/app/rule_costs.h"
 #include "engine/app/value_keeper.h"
 #include "engine/app/raw_window.h"
 #include "engine/decode/decode.h"
@@ -143,8 +144,15 @@ class Worker {
   const WorkerStats& stats() const { return stats_; }
   // Counters under their EVE names, appended.
   void CollectCounters(NamedCounters* out) const;
+  // What looking at each rule took, as far as it was timed; added.
+  void CollectRuleCosts(RuleCosts* out) const;
   const std::vector<uint64_t>& alerts_by_rule() const { return alerts_by_rule_; }
   EveLog& eve() { return eve_writer_; }
+  // Live: on which the next packets come; outlives the worker.
+  void set_interface(std::string_view name) {
+    interface_ = name;
+    eve_writer_.set_interface(name);
+  }
   size_t num_flows() const { return table_.size(); }
   std::span<const RuleCost> rule_costs() const { return detector_.costs(); }
   const DetectorStats& detect_stats() const { return detector_.stats(); }
@@ -218,7 +226,6 @@ class Worker {
                   const PacketResult& result, Slice payload);
   WorkerStats::App& AppStats(const Flow& flow, const Schema& schema);
   void CountProtocol(const Flow& flow, FlowWork& state);
-  void CollectRuleCosts(NamedCounters* out) const;
   void CollectAppCounters(NamedCounters* out) const;
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
   void AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema, uint32_t index,
@@ -275,6 +282,7 @@ class Worker {
   bool exempt_ = false;  // an exception policy keeps rules from the packet
   std::array<ExceptionView, kNumExceptionTargets> exceptions_{};  // scratch: of a flow's record
   const Transaction* guessed_ = nullptr;  // of the packet whose alerts are written
+  std::string_view interface_;
   Nanos now_{}, last_expiry_{};
   uint64_t evicted_before_ = 0;  // FlowTableStats::evicted at the last expiry
 };

@@ -143,7 +143,6 @@ void Worker::CollectCounters(NamedCounters* out) const {
           plugin.breaches[i]);
     }
   }
-  CollectRuleCosts(out);
   CollectAppCounters(out);
   if (keeper_.enabled()) CollectFileCounters(out);
   if (packet_log_.enabled()) {
@@ -199,22 +198,12 @@ void Worker::CollectFileCounters(NamedCounters* out) const {
   out->emplace_back("file_store.lost.hash", s.lost_hash);
 }
 
-// The rules that took most of this worker's time, as far as it was sampled.
-void Worker::CollectRuleCosts(NamedCounters* out) const {
-  constexpr size_t kMost = 10;
+void Worker::CollectRuleCosts(RuleCosts* out) const {
   const std::span<const RuleCost> costs = detector_.costs();
-  std::vector<std::pair<uint64_t, uint32_t>> dear;  // cycles, rank
   for (uint32_t rank = 0; rank < costs.size(); ++rank) {
-    if (const uint64_t cycles = costs[rank].EstimatedCycles(); cycles > 0) dear.emplace_back(cycles, rank);
-  }
-  const size_t most = std::min(dear.size(), kMost);
-  std::partial_sort(dear.begin(), dear.begin() + static_cast<ptrdiff_t>(most), dear.end(), std::greater<>());
-  for (const auto& [cycles, rank] : std::span(dear).first(most)) {
+    if (costs[rank].sampled == 0) continue;
     const Rule& rule = detector_.program().RuleAt(rank);
-    const std::string name = fmt::format("detect.rule_cost.{}_{}", rule.gid, rule.sid);
-    out->emplace_back(name + ".checks", costs[rank].checks);
-    out->emplace_back(name + ".matches", costs[rank].matches);
-    out->emplace_back(name + ".time_us", cycles / CyclesPerMicrosecond());
+    out->Add({rule.gid, rule.sid, costs[rank], alerts_by_rule_[rule.index]});
   }
 }
 

@@ -128,6 +128,7 @@ Worker::FlowWork& Worker::StateOf(Flow& flow) {
     free_states_.pop_back();
     if (options_.elephant.bytes > 0) {
       for (ByteRate& rate : static_cast<FlowWork*>(flow.user)->rates) rate.Use(options_.elephant.seconds);
+    static_cast<FlowWork*>(flow.user)->interface = interface_;
     }
     if (community_seed_) {
       AppendCommunityId(flow.tuple, *community_seed_,

@@ -54,6 +54,7 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
   view.ts_data = state.session.had_data(Direction::kToServer);
   view.tc_data = state.session.had_data(Direction::kToClient);
   view.macs = state.macs;
+  view.interface = state.interface;
   flowbits_.clear();
   flowints_.clear();
   const RuleSet& rules = detector_.program().rules();

@@ -138,7 +138,8 @@ void EveWriter::Begin(RecordType type, std::string_view name, Nanos time, const 
     if (flow.flow->parent_id != 0) json_.Field("parent_id", flow.flow->parent_id);
   }
   if (options_.sensor_id != 0) json_.Field("sensor_id", options_.sensor_id);
-  if (!options_.interface.empty()) json_.Field("in_iface", options_.interface);
+  const std::string_view interface = packet != nullptr ? interface_ : flow.interface;
+  if (!interface.empty()) json_.Field("in_iface", interface);
   if (packet != nullptr && packet->number != 0) json_.Field("pcap_cnt", packet->number);
   json_.Field("event_type", name);
   const Flow* f = flow.flow;

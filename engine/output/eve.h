@@ -49,11 +49,10 @@ struct EveOptions {
   bool ethernet = false, pcap_file = false, exception_policy = false;
   std::string host;                // sensor-name
   uint64_t sensor_id = 0;          // 0: not written
-  std::string interface;           // live: in_iface
+  std::vector<std::string> optional_fields;  // "protocol.key": SLUICE_OPTIONAL fields wanted
   // Of groups with a "name" and a "value" (headers): in lower case, names whose values are hidden.
   std::set<std::string, std::less<>> redacted;
   std::string salt;                // key of what stands in their place
-  std::vector<std::string> optional_fields;  // "protocol.key": SLUICE_OPTIONAL fields wanted
 
   // In alerts.
   bool payload = false, payload_printable = false, payload_length = false, packet = false;
@@ -111,6 +110,7 @@ struct FlowView {
   std::span<const Slice> secrets;  // masked in dumps
   std::string_view tcp_state;
   uint64_t num_transactions = 0;
+  std::string_view interface;      // live: on which it began; "" not known
   bool ts_gap = false, tc_gap = false;
   uint32_t urgent_bytes[2] = {0, 0};  // by Direction: taken out of its stream
   std::span<const ExceptionView> exceptions;  // flow records
@@ -164,6 +164,7 @@ struct EnforcementView {
   std::string_view conflict{}; // op "reject": the guard rail
   uint64_t sid = 0;
   uint32_t rate = 0;         // packets per second let through, 0: none
+  bool reject = false;       // besides, both ends were told
   Nanos ttl{};               // 0: for ever
   std::optional<Hits> hits{};  // "expire": what the entry dropped
 };
@@ -174,6 +175,21 @@ struct SensorView {
   std::string_view what;    // the reason, in a word
   std::string_view detail;  // for people
   uint64_t sid = 0;         // of the rule concerned; 0: none
+  struct Loss {
+    uint64_t packets = 0;   // not seen since `since`
+    Nanos since{};
+    double percent = 0;     // of those that came in that time
+  };
+  std::optional<Loss> loss{};
+};
+
+// What looking at a rule took, on all workers, since the rules were loaded.
+struct RuleCostView {
+  uint32_t gid = 1, sid = 0;
+  uint64_t checks = 0, matches = 0, alerts = 0;
+  double ticks = 0;         // of one check on average
+  uint64_t most_ticks = 0;  // of the longest that was timed
+  double share = 0;         // percent of what all rules took
 };
 
 // Whether the flow's responder sent the packet.
@@ -203,12 +219,16 @@ class EveWriter {
   void NetflowRecords(const FlowView& flow, Nanos now);
   // `flow` and `packet` that caused it, if any did.
   void Enforcement(Nanos now, const FlowView& flow, const Packet* packet, const EnforcementView& what);
-  // `packet`: at which it came to light.
-  void Sensor(const Packet& packet, const FlowView& flow, const SensorView& sensor);
+  // `packet`: at which it came to light; null: none.
+  void Sensor(Nanos now, const FlowView& flow, const Packet* packet, const SensorView& sensor);
+  // The dearest rules, dearest first; nothing of none.
+  void RuleStats(Nanos now, std::span<const RuleCostView> rules);
   // Counters by dotted name, sorted; `uptime` in seconds.
   void Stats(Nanos now, uint64_t uptime, const NamedCounters& counters);
   // The capture file that packets come from: pcap_filename.
   void set_capture(std::string_view path) { capture_ = path; }
+  // Live: on which packets come from now on; outlives the writer.
+  void set_interface(std::string_view name) { interface_ = name; }
 
   uint64_t records() const { return records_; }
 
@@ -220,6 +240,7 @@ class EveWriter {
     const RecordOptions* options = nullptr;  // null: none were given
     bool listed = false;         // users chose among the values of an ENUM
     bool splits = false;         // some group of it has records of its own
+    std::vector<bool> names, values_of_names;  // by field: a pair's "name", its "value"
     std::vector<uint8_t> shown;  // by field: kInRecord, kInAlert, kListed
     std::vector<std::vector<uint64_t>> values;  // by field: those chosen, where kListed
   };
@@ -240,7 +261,6 @@ class EveWriter {
   };
   using Levels = std::map<std::string_view, StatsLevel>;  // by "a.b."
   static Levels CountKeys(const NamedCounters& counters);
-    std::vector<bool> names, values_of_names;  // by field: a pair's "name", its "value"
   bool WriteOldName(std::string_view name, uint64_t value, std::vector<std::string_view>* open);
   void WriteDelta(const std::string& name, std::string_view leaf, uint64_t value, StatsLevel* level);
   void OpenLevel(std::string_view name);
@@ -266,6 +286,8 @@ class EveWriter {
   void WriteLevel(const Schema& schema, std::span<const FieldValue> values, std::string_view prefix,
                   uint8_t shown);
   void WriteValue(const FieldInfo& info, const FieldValue& value);
+  bool IsHidden(const Plan& plan, std::span<const FieldValue> level, const FieldValue& value) const;
+  void WriteHidden(Slice value);
   void RuleObject(const AlertView& alert, const Packet& packet);
   void RuleMetadata(const Rule& rule);
   void Payload(const AlertView& alert, const FlowView& flow);
@@ -285,15 +307,14 @@ class EveWriter {
   void End();
 
   const EveOptions options_;
+  const Redactor redactor_;
   RecordSink* out_;
-  bool IsHidden(const Plan& plan, std::span<const FieldValue> level, const FieldValue& value) const;
-  void WriteHidden(Slice value);
   std::array<bool, static_cast<size_t>(RecordType::kProtocol)> wanted_{};
   std::vector<Plan> plans_;                // by Schema::id
   std::vector<std::string_view> written_;  // names on the levels being written; a stack
   const FieldValue* record_group_ = nullptr;  // RECORD_EACH: that whose record is written
   std::string scratch_;
-  std::string_view capture_;
+  std::string_view capture_, interface_;
   RecordType type_ = RecordType::kAlert;   // of the record being written
   JsonWriter json_;
   std::string line_;
@@ -307,5 +328,4 @@ std::string_view IpProtocolName(uint8_t protocol);
 // Community ID version 1, appended.
 void AppendCommunityId(const Tuple& tuple, uint16_t seed, std::string* out);
 
-  const Redactor redactor_;
 }  // namespace sluice

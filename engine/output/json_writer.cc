@@ -112,6 +112,14 @@ void JsonWriter::SignedNumber(int64_t value) {
   out_.append(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
 }
 
+void JsonWriter::Decimal(double value) {
+  Comma();
+  comma_ = true;
+  char digits[64];
+  const auto end = fmt::format_to_n(digits, sizeof(digits), "{:.2f}", value);
+  out_.append(digits, std::min(end.size, sizeof(digits)));
+}
+
 void AppendBase64(Slice bytes, std::string* out) {
   static constexpr char kDigits[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

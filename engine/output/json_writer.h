@@ -53,6 +53,7 @@ class JsonWriter {
   void String(std::string_view text);
   void Number(uint64_t value);
   void SignedNumber(int64_t value);
+  void Decimal(double value);  // with two digits; finite
   void Bool(bool value) {
     Comma();
     out_ += value ? "true" : "false";

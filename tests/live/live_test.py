@@ -19,6 +19,8 @@ class Live(LiveCase):
         alert = net.wait_alert(9100010)
         self.assertIsNotNone(alert)
         self.assertEqual(alert["alert"]["action"], "blocked")
+        self.eventually(lambda: net.events("enforcement"), "a record of the drop")
+        self.assertEqual({e["enforcement"]["action"] for e in net.events("enforcement")}, {"reject"})
         self.assertEqual(alert["in_iface"], "srv0")
         self.attacker_dies(source)
         self.assertEqual(net.curl(harmless).stdout, "200")
@@ -124,6 +126,7 @@ class Live(LiveCase):
         time.sleep(0.3)
         net.curl(netns.CLIENT, "/two")
         self.assertIsNotNone(net.wait_alert(2))
+        self.assertEqual([e["sensor"]["state"] for e in net.events("sensor")], ["ready", "reloading", "ready"])
 
     def test_reloads_under_traffic_lose_nothing(self):
         net = self.net
@@ -218,8 +221,13 @@ class Live(LiveCase):
         engine.send_signal(signal.SIGTERM)
         self.assertEqual(engine.wait(10), 0)
         self.assertEqual(net.curl(netns.ATTACKER).stdout, "200")
-        self.assertEqual([e["event_type"] for e in net.events("stats")][-1:], ["stats"])
-        self.assertTrue(net.events("flow"))
+        stats = net.events("stats")[-1]["stats"]
+        for name in ("kernel_packets", "kernel_drops", "kernel_ifdrops", "errors"):
+            self.assertIn(name, stats["capture"])
+        for path in (("flow", "memuse"), ("tcp", "memuse"), ("ips", "replaced"), ("memcap", "pressure")):
+            self.assertIn(path[1], stats[path[0]])
+        self.assertEqual({e["in_iface"] for e in net.events("flow")}, {"srv0"})
+        self.assertEqual([(e["sensor"]["state"], e["sensor"]["what"]) for e in net.events("sensor")], [("ready", "start"), ("stopping", "stop")])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <regex>
 #include <sstream>
 #include <thread>
 
@@ -228,7 +229,6 @@ class Protocol : public ::testing::Test {
   Flow flow;
 };
 
-struct ForwardedCase {
 // A group of a name and a value, as headers are logged.
 class Redacted : public Protocol {
  protected:
@@ -262,6 +262,7 @@ TEST(Redactor, TheDigestIsHmacSha256) {
   EXPECT_EQ(out, "sha256:5bdcc146bf60754e");
 }
 
+struct ForwardedCase {
   const char* name;
   std::string list;
   bool overwrite, forward;
@@ -626,6 +627,32 @@ TEST_F(EtherOrder, APartOfAFileSaysWhichBytesItIs) {
   EXPECT_EQ(out["fileinfo"]["start"], 50);
   EXPECT_EQ(out["fileinfo"]["end"], 149);
   EXPECT_EQ(out["pkt_src"], "wire/pcap");
+}
+
+TEST_F(EtherOrder, TheInterfaceIsThePacketsOrTheFlows) {
+  view.interface = "eth0";
+  const auto out = Lines([&](EveWriter& w) {
+    w.set_interface("eth1");
+    w.TransactionRecord(packet, view, tx);
+    w.FlowRecord(view, FlowEndReason::kTimeout, Nanos{});
+  });
+  EXPECT_EQ(out[0]["in_iface"], "eth1");
+  EXPECT_EQ(out[1]["in_iface"], "eth0");
+}
+TEST_F(EtherOrder, TheSensorSaysWhatItLost) {
+  const Packet* none = nullptr;
+  const SensorView::Loss loss{5, std::chrono::seconds{1700000000}, 12.5};
+  const Json out = Lines([&](EveWriter& w) {
+    w.Sensor(Nanos{}, FlowView{}, none, {.state = "degraded", .what = "packet_loss", .detail = "d", .loss = loss});
+  })[0];
+  EXPECT_EQ(out["sensor"], (Json{{"state", "degraded"}, {"what", "packet_loss"}, {"detail", "d"}, {"lost_pkts", 5},
+                                 {"lost_since", "2023-11-14T22:13:20.000000+0000"}, {"blind_pct", 12.5}}));
+}
+TEST_F(EtherOrder, RulesHaveTheirShare) {
+  const RuleCostView rule{1, 7, 640, 3, 2, 99.5, 200, 25};
+  const Json out = Lines([&](EveWriter& w) { w.RuleStats(Nanos{}, std::span(&rule, 1)); })[0];
+  EXPECT_EQ(out["rule_stats"], (Json{{{"gid", 1}, {"sid", 7}, {"checks", 640}, {"matches", 3}, {"alerts", 2}, {"ticks_avg", 99.5},
+                                      {"ticks_max", 200}, {"share_pct", 25.0}}}));
 }
 
 TEST(MacSet, KeepsEachOnceAndABoundedNumber) {
