@@ -95,6 +95,8 @@ FlowTable::Hit Worker::FindFlow(const Packet& packet) {
   FlowTable::Hit hit = table_.Touch(tuple, now_);
   if (!hit.created) return hit;
   hit.flow->start = hit.flow->last = packet.time;
+  hit.flow->icmp_type[0] = packet.icmp_type;
+  hit.flow->icmp_code[0] = packet.icmp_code;
   hit.flow->tunneled = packet.outer != nullptr;
   hit.flow->parent_id = parent_id_;
   if (verdicts_ != nullptr) verdicts_->OnFlow(*hit.flow);
@@ -126,13 +128,15 @@ Worker::FlowWork& Worker::StateOf(Flow& flow) {
     if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowWork>());
     flow.user = free_states_.back().release();
     free_states_.pop_back();
+    static_cast<FlowWork*>(flow.user)->interface = interface_;
     if (options_.elephant.bytes > 0) {
       for (ByteRate& rate : static_cast<FlowWork*>(flow.user)->rates) rate.Use(options_.elephant.seconds);
-    static_cast<FlowWork*>(flow.user)->interface = interface_;
     }
     if (community_seed_) {
-      AppendCommunityId(flow.tuple, *community_seed_,
-                        &static_cast<FlowWork*>(flow.user)->community_id);
+      // Of ICMP the specification takes type and code where no other type answers.
+      Tuple ends = flow.tuple;
+      if (ends.ip_protocol == kIcmp || ends.ip_protocol == kIcmp6) ends.destination_port = flow.icmp_code[0];
+      AppendCommunityId(ends, *community_seed_, &static_cast<FlowWork*>(flow.user)->community_id);
     }
   }
   return *static_cast<FlowWork*>(flow.user);
