@@ -214,6 +214,9 @@ void AddEveSettings(std::vector<Setting>* s) {
   add("eve.syslog-level", log + "level", "info unless set", EveText(&E::syslog_level));
   Kind names = ForEve(
       [](EveLogOption& eve, const std::string& v) -> Result<void> {
+        if (v.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") != v.npos) {
+          return Fail(Errc::kInvalidArgument, "{}: is no name of an event type; give several as a list, or the setting once for each", v);
+        }
         eve.all_types = false;
         eve.types.insert(v);
         return {};
