@@ -103,6 +103,8 @@ EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   e.payload_limit = static_cast<uint32_t>(std::min<uint64_t>(eve.payload_limit, 1u << 20));
   e.packet = eve.packet;
   e.tagged_packets = eve.tagged_packets;
+  e.bodies = eve.bodies;
+  e.bodies_printable = eve.bodies_printable;
   e.verdict = eve.verdict;
   e.app_layer = eve.app_layer;
   e.xff = eve.xff;

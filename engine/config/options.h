@@ -47,6 +47,7 @@ struct EveLogOption {
   std::map<std::string, std::map<std::string, std::vector<std::string>>, std::less<>> records;
   // In alerts.
   bool payload = false, payload_printable = false, payload_length = false, packet = false;
+  bool bodies = false, bodies_printable = false;
   bool verdict = true, app_layer = true, flow = true;
   bool xff = false;  // the client that a proxy speaks for
   std::string xff_mode = "extra-data", xff_deployment = "reverse";

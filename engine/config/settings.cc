@@ -250,6 +250,8 @@ void AddEveSettings(std::vector<Setting>* s) {
   add("eve.payload-length", types + "alert.payload-length", "its length in alerts", EveBool(&E::payload_length));
   add("eve.payload-limit", types + "alert.payload-buffer-size", "bytes of it at most", EveSize(&E::payload_limit));
   add("eve.packet", types + "alert.packet", "packet in alerts, base64", EveBool(&E::packet));
+  add("eve.bodies", "", "bodies of messages in alerts, base64", EveBool(&E::bodies));
+  add("eve.bodies-printable", "", "the same, printable", EveBool(&E::bodies_printable));
   add("eve.tagged-packets", types + "alert.tagged-packets", "packets that a rule's tag asks for", EveBool(&E::tagged_packets));
   add("eve.xff", types + "alert.xff.enabled", "name the client that a proxy speaks for", EveBool(&E::xff));
   add("eve.xff-mode", types + "alert.xff.mode", "extra-data or overwrite", EveText(&E::xff_mode, {"extra-data", "overwrite"}));

@@ -56,6 +56,8 @@ struct EveOptions {
 
   // In alerts.
   bool payload = false, payload_printable = false, payload_length = false, packet = false;
+  // Growing values (bodies) that a dissector has in alerts, if asked: coded, printable.
+  bool bodies = false, bodies_printable = false;
   bool verdict = true, app_layer = true, flow = true;
   // The client that a proxy speaks for (SLUICE_FORWARDED): as alert.xff, or in place of
   // the address; of a list, reverse proxies are behind the last, forward ones behind the first.
@@ -71,7 +73,7 @@ struct EveOptions {
   bool stats_zero = true;          // counters that are 0
   std::map<std::string, RecordOptions, std::less<>> records;  // by dissector
 
-  bool Dumps() const { return payload || payload_printable || packet || tagged_packets; }
+  bool Dumps() const { return payload || payload_printable || packet || tagged_packets || bodies || bodies_printable; }
   bool Wants(std::string_view type) const { return all_types || types.contains(type); }
   bool Wants(const Schema& schema) const {
     return Wants(schema.name) || std::ranges::any_of(schema.record_types, [this](const std::string& type) { return Wants(type); });
@@ -288,6 +290,7 @@ class EveWriter {
   void WriteValue(const FieldInfo& info, const FieldValue& value);
   bool IsHidden(const Plan& plan, std::span<const FieldValue> level, const FieldValue& value) const;
   void WriteHidden(Slice value);
+  void WriteBody(std::string_view key, Slice body);
   void RuleObject(const AlertView& alert, const Packet& packet);
   void RuleMetadata(const Rule& rule);
   void Payload(const AlertView& alert, const FlowView& flow);
@@ -303,7 +306,7 @@ class EveWriter {
   void NetflowRecord(const FlowView& view, size_t direction, Nanos now);
   void Bypassed(const Flow& flow);
   void Exceptions(const FlowView& view);
-  Slice Masked(Slice bytes, const FlowView& flow);
+  Slice Masked(Slice bytes, std::span<const Slice> secrets);
   void End();
 
   const EveOptions options_;
@@ -313,6 +316,7 @@ class EveWriter {
   std::vector<Plan> plans_;                // by Schema::id
   std::vector<std::string_view> written_;  // names on the levels being written; a stack
   const FieldValue* record_group_ = nullptr;  // RECORD_EACH: that whose record is written
+  std::span<const Slice> secrets_;  // of the flow whose alert is written
   std::string scratch_;
   std::string_view capture_, interface_;
   RecordType type_ = RecordType::kAlert;   // of the record being written

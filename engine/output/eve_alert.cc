@@ -72,10 +72,10 @@ void EveWriter::RuleObject(const AlertView& alert, const Packet& packet) {
 }
 
 // `bytes`, without the flow's secrets; valid until the next call.
-Slice EveWriter::Masked(Slice bytes, const FlowView& flow) {
-  if (flow.secrets.empty()) return bytes;
+Slice EveWriter::Masked(Slice bytes, std::span<const Slice> secrets) {
+  if (secrets.empty()) return bytes;
   masked_.assign(bytes.begin(), bytes.end());
-  for (const Slice secret : flow.secrets) MaskSecret(secret, masked_);
+  for (const Slice secret : secrets) MaskSecret(secret, masked_);
   return masked_;
 }
 
@@ -99,7 +99,7 @@ void EveWriter::RuleMetadata(const Rule& rule) {
 
 void EveWriter::Payload(const AlertView& alert, const FlowView& flow) {
   const Slice bytes = Masked(
-      alert.payload.first(std::min<size_t>(alert.payload.size(), options_.payload_limit)), flow);
+      alert.payload.first(std::min<size_t>(alert.payload.size(), options_.payload_limit)), flow.secrets);
   if (options_.payload) {
     json_.Key("payload");
     json_.Base64(bytes);
@@ -145,6 +145,7 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
   if (alert.tx_guessed) json_.Field("tx_guessed", true);
   RuleObject(alert, packet);
   if (alert.tx != nullptr && options_.app_layer) {
+    secrets_ = flow.secrets;
     ProtocolObject(*alert.tx, true);
     AlertFiles(*alert.tx);
   }
@@ -165,7 +166,7 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
 
 void EveWriter::PacketDump(const Packet& packet, const FlowView& flow) {
   json_.Key("packet");
-  json_.Base64(Masked(packet.frame, flow));
+  json_.Base64(Masked(packet.frame, flow.secrets));
   json_.OpenObject("packet_info");
   json_.Field("linktype", static_cast<uint64_t>(DltOfLinkType(packet.link)));
   json_.Field("linktype_name", LinkTypeName(packet.link));

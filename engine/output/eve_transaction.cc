@@ -61,6 +61,7 @@ bool FieldIsLogged(const EveOptions& options, const Schema& schema, const FieldI
   if ((field.flags & SLUICE_LOG_V8) && form < 8) return false;
   if ((field.flags & SLUICE_ALERT_ONLY) && !in_alert) return false;
   if ((field.flags & SLUICE_RECORD_ONLY) && in_alert) return false;
+  if (field.type == FieldType::kChunks && in_alert && (options.bodies || options.bodies_printable)) return true;
   const bool optional = field.flags & SLUICE_OPTIONAL;
   if (optional && std::ranges::find(options.optional_fields,
                                     fmt::format("{}.{}", schema.name, field.log)) !=
@@ -184,6 +185,23 @@ bool EveWriter::IsHidden(const Plan& plan, std::span<const FieldValue> level, co
   });
 }
 
+// What is kept of it for rules, as far as alerts show payload.
+void EveWriter::WriteBody(std::string_view key, Slice body) {
+  if (body.empty()) return;
+  const Slice shown = Masked(body.first(std::min<size_t>(body.size(), options_.payload_limit)), secrets_);
+  if (options_.bodies) {
+    json_.Key(key);
+    json_.Base64(shown);
+  }
+  if (!options_.bodies_printable) return;
+  scratch_.assign(key);
+  scratch_ += "_printable";
+  json_.Key(scratch_);
+  scratch_.clear();
+  AppendPrintable(shown, &scratch_);
+  json_.String(scratch_);
+}
+
 void EveWriter::WriteHidden(Slice value) {
   scratch_.clear();
   redactor_.Append(value, &scratch_);
@@ -230,6 +248,10 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
       json_.OpenObject(name);
       WriteLevel(schema, values, info.log.substr(0, prefix.size() + name.size() + 1), shown);
       json_.CloseObject();
+      continue;
+    }
+    if (values[i].type == FieldType::kChunks && (options_.bodies || options_.bodies_printable)) {
+      WriteBody(name, values[i].bytes);
       continue;
     }
     const bool array = info.flags & SLUICE_REPEATED;

@@ -38,7 +38,7 @@ drop tcp any any -> any 9999 (msg:"port"; sid:8;)
 TYPES = {"alert", "anomaly", "arp", "dns", "drop", "fileinfo", "flow", "ftp", "ftp_data", "http", "netflow", "packet",
          "rdp", "rule_stats", "smtp", "ssh", "stats", "tls"}
 ALL_ON = ["community-id", "ethernet", "payload", "payload-printable", "payload-length", "packet", "rule-raw",
-          "rule-references", "drop-verdict", "anomaly-decode", "anomaly-stream", "stats-threads", "stats-deltas",
+          "rule-references", "drop-verdict", "bodies", "bodies-printable", "anomaly-decode", "anomaly-stream", "stats-threads", "stats-deltas",
           "exception-policy", "pcap-file"]
 # Of EVE's counters, those that dashboards show (docs/eve.md).
 COUNTERS = """
@@ -405,6 +405,24 @@ class Consumers(unittest.TestCase):
                 self.assertEqual(record["direction"], "to_server")
                 return
         self.fail("no such record")
+
+    def test_bodies_are_in_alerts_alone(self):
+        records = self.records(8, rules='alert http any any -> any any (http.response_body; content:"<html>"; sid:1;)')
+        alert = [r for r in records if r["event_type"] == "alert"][0]["http"]
+        self.assertEqual((alert["http_response_body"], alert["http_response_body_printable"]), ("PGh0bWw+", "<html>"))
+        self.assertFalse([r for r in records if r["event_type"] != "alert" and "http_response_body" in r.get("http", {})])
+
+    def test_headers_with_secrets_are_digests(self):
+        capture = Capture()
+        capture.tcp(80, [("c", request(headers=["Authorization: Basic c2VjcmV0", "Accept: text/html"])), ("s", response())])
+        capture.write(self.capture)
+        one, other = (replay(self.folder, 8, self.capture, "--set", "eve.optional-fields=http.request_headers", "--set", f"eve.sensor-salt={salt}",
+                             types={"http"}) for salt in ("a", "b"))
+        headers = [{h["name"]: h["value"] for h in json.loads(lines[0])["http"]["request_headers"]} for lines in (one, other)]
+        self.assertRegex(headers[0]["Authorization"], "^sha256:[0-9a-f]{16}$")
+        self.assertEqual(headers[0]["Accept"], "text/html")
+        self.assertNotEqual(headers[0]["Authorization"], headers[1]["Authorization"])
+        self.assertNotIn(b"c2VjcmV0", b"".join(one + other))
 
     def test_an_output_has_the_types_it_was_asked_for(self):
         types = {r["event_type"] for r in self.records(8, types={"stats", "alert"})}

@@ -78,6 +78,13 @@ TEST(Config, SeveralEventTypesInOneTextAreRefused) {
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().message, HasSubstr("alert,flow"));
 }
+TEST(Config, BodiesInAlertsAreTakenFromAYaml) {
+  Options options = DefaultOptions();
+  ASSERT_TRUE(ReadConfig("outputs:\n  - eve-log:\n      types:\n        - alert:\n            http-body: yes\n"
+                         "            http-body-printable: no\n", "t.yaml", &options));
+  EXPECT_TRUE(options.eve_logs.back().bodies);
+  EXPECT_FALSE(options.eve_logs.back().bodies_printable);
+}
 // As there: what a file does not ask for is not in its records.
 TEST(Config, RecordsOfAYamlAreShortUnlessItSaysOtherwise) {
   Options options = DefaultOptions();
