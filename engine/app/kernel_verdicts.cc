@@ -136,11 +136,16 @@ void KernelVerdicts::Record(const Cause& cause, EnforcementView what) {
   log_.Enforcement(cause.packet.time, view, &cause.packet, what);
 }
 
-void RecordExpiry(EveLog& log, Nanos now, const DropEntry& entry) {
+void RecordDrop(EveLog& log, Nanos now, std::string_view op, const DropEntry& entry) {
   const std::string value = DropValue(entry);
-  const EnforcementView what{.op = "expire", .scope = EveScope(entry.scope, entry.prefix), .value = value,
-                             .origin = DropOriginName(entry.origin), .map = MapName(entry.scope), .sid = entry.sid,
-                             .rate = entry.rate, .hits = EnforcementView::Hits{entry.packets, entry.bytes}};
+  EnforcementView what{.op = op, .scope = EveScope(entry.scope, entry.prefix), .value = value,
+                       .origin = DropOriginName(entry.origin), .map = MapName(entry.scope), .sid = entry.sid,
+                       .rate = entry.rate};
+  if (op == "add") {
+    what.ttl = std::max(Nanos{}, entry.remaining.value_or(Nanos{}));
+  } else {
+    what.hits = EnforcementView::Hits{entry.packets, entry.bytes};
+  }
   const Packet* none = nullptr;
   log.Enforcement(now, FlowView{}, none, what);
 }

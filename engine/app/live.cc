@@ -14,6 +14,7 @@
 #include <random>
 
 #include "engine/app/control.h"
+#include "engine/app/drop_audit.h"
 #include "engine/app/live_worker.h"
 #include "engine/app/loss_watch.h"
 #include "engine/app/process.h"
@@ -163,6 +164,7 @@ class Engine {
   uint64_t interface_drops_ = 0;  // before we began
   std::string last_reload_error_;
   LossWatch loss_watch_;
+  DropAudit drop_audit_;
   bool ending_ = false;
   Nanos started_{};  // monotonic
 };
@@ -252,6 +254,7 @@ int Engine::Run(Background* background) {
   const sigset_t signals = Signals();
   const int signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   started_ = MonotonicNow();
+  Sweep();  // what is in the maps from before is not new
   interface_drops_ = InterfaceDrops();
   tap_->Heartbeat();
   for (auto& worker : workers_) worker->Start();
@@ -322,12 +325,17 @@ void Engine::TakeSignals(int signal_fd) {
 
 // Drops first: the tap's own sweep removes expired ones without telling.
 void Engine::Sweep() {
-  const auto expired = [this](const DropEntry& entry) { RecordExpiry(*main_log_, WallNow(), entry); };
+  const auto record = [this](std::string_view op, const DropEntry& entry) { RecordDrop(*main_log_, WallNow(), op, entry); };
+  const auto expired = [&](const DropEntry& entry) {
+    drop_audit_.Expired(entry);
+    record("expire", entry);
+  };
   if (const auto swept = tap_->drops().Sweep(expired)) {
     guard_.Refresh(swept->hosts_by_rule, MonotonicNow());
   } else {
     spdlog::warn("sweep error=\"{}\"", swept.error().message);
   }
+  if (const auto entries = tap_->drops().List()) drop_audit_.Look(MonotonicNow(), *entries, record);
   if (const auto swept = tap_->Sweep({}); !swept) spdlog::warn("sweep error=\"{}\"", swept.error().message);
 }
 

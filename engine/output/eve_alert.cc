@@ -159,7 +159,7 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
   if (options_.payload || options_.payload_printable || options_.payload_length) {
     Payload(alert, flow);
   }
-  if (options_.packet) PacketDump(packet, flow);
+  if (options_.packet && !packet.frame.empty()) PacketDump(packet, flow);  // one that never was has none
   if (options_.verdict) VerdictObject(alert.verdict);
   End();
 }

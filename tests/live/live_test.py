@@ -19,8 +19,6 @@ class Live(LiveCase):
         alert = net.wait_alert(9100010)
         self.assertIsNotNone(alert)
         self.assertEqual(alert["alert"]["action"], "blocked")
-        self.eventually(lambda: net.events("enforcement"), "a record of the drop")
-        self.assertEqual({e["enforcement"]["action"] for e in net.events("enforcement")}, {"reject"})
         self.assertEqual(alert["in_iface"], "srv0")
         self.attacker_dies(source)
         self.assertEqual(net.curl(harmless).stdout, "200")
@@ -84,6 +82,8 @@ class Live(LiveCase):
         alert = net.wait_alert(1)
         self.assertIsNotNone(alert)
         self.assertEqual(alert["alert"]["action"], "blocked")
+        self.eventually(lambda: net.events("enforcement"), "a record of the drop")
+        self.assertEqual({e["enforcement"]["action"] for e in net.events("enforcement")}, {"reject"})
 
     def test_drops_outlive_kill_and_are_adopted(self):
         net = self.net
@@ -115,6 +115,18 @@ class Live(LiveCase):
         again = net.command("drops", "del", "source", netns.ATTACKER, check=False)
         self.assertEqual(again.returncode, 1)
         self.assertIn("there is no such entry", again.stderr)
+
+    def test_what_an_operator_does_is_on_record(self):
+        net = self.net
+        net.sluice([])
+
+        def told():
+            of = [e["enforcement"] for e in net.events("enforcement") if e["enforcement"]["value"] == "192.0.2.0/24"]
+            return [(e["op"], e["scope"], e["origin"]) for e in of]
+        net.command("drops", "add", "source", "192.0.2.0/24", "--ttl", "1h")
+        self.eventually(lambda: told() == [("add", "src_net", "operator")], "a record of the entry")
+        net.command("drops", "del", "source", "192.0.2.0/24")
+        self.eventually(lambda: told()[1:] == [("remove", "src_net", "operator")], "a record of its end")
 
     def test_reload_takes_new_rules_while_flows_go_on(self):
         net = self.net

@@ -220,6 +220,7 @@ def evebox(record, compat):
     must(record, "timestamp", str)
     kind = must(record, "event_type", str)
     need(record.get("host") == "sensor-1", "host")
+    need(record.get("packet") != "", "packet is empty")
     if kind == "dns":
         need(record["dns"]["version"] == (2 if compat == 7 else 3), "dns.version")
         need(record["dns"]["rrname"] if compat == 7 else record["dns"]["queries"][0]["rrname"], "no name")
