@@ -94,6 +94,7 @@ EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   e.ethernet = eve.ethernet;
   e.pcap_file = eve.pcap_file;
   e.optional_fields = eve.optional_fields;
+  e.short_ipv6 = eve.ipv6 == "compressed";
   e.redacted = eve.redacted;
   e.salt = o.sensor_salt.empty() ? MachineSalt() : o.sensor_salt;
   e.records = RecordsOf(eve);

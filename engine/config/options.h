@@ -38,6 +38,7 @@ struct EveLogOption {
   bool community_id = true, metadata = true, ethernet = false, pcap_file = false;
   uint64_t community_id_seed = 0;
   std::vector<std::string> optional_fields;  // "protocol.key"
+  std::string ipv6 = "full";  // or "compressed"
   // Names of headers and the like whose values records show as a digest.
   std::set<std::string, std::less<>> redacted = {"api-key", "authorization", "cookie", "proxy-authorization",
                                                  "set-cookie", "x-api-key", "x-goog-api-key"};

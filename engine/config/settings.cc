@@ -240,6 +240,7 @@ void AddEveSettings(std::vector<Setting>* s) {
       "list", [](const EveLogOption& eve) { return ShowList(eve.redacted); });
   hidden.clear = [](Options& o) { o.eve_logs.back().redacted.clear(); };
   add("eve.redact-headers", "", "headers whose values are written as a keyed digest", hidden);
+  add("eve.ipv6", "", "IPv6 addresses with all their zeros, or compressed", EveText(&E::ipv6, {"full", "compressed"}));
   add("eve.community-id", log + "community-id", "write community_id", EveBool(&E::community_id));
   add("eve.community-id-seed", log + "community-id-seed", "its seed, 0 to 65535", EveSize(&E::community_id_seed));
   add("eve.metadata", log + "metadata", "write flowbits and variables", EveBool(&E::metadata));

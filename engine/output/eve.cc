@@ -119,6 +119,7 @@ void MacSet::Add(Slice mac) {
 
 EveWriter::EveWriter(const EveOptions& options, RecordSink* out)
     : options_(options), redactor_(options.redacted, options.salt), out_(out) {
+  json_.set_short_ipv6(options.short_ipv6);
   for (size_t i = 0; i < wanted_.size(); ++i) {
     wanted_[i] = options_.Wants(RecordTypeName(static_cast<RecordType>(i)));
   }

@@ -49,6 +49,7 @@ struct EveOptions {
   bool ethernet = false, pcap_file = false, exception_policy = false;
   std::string host;                // sensor-name
   uint64_t sensor_id = 0;          // 0: not written
+  bool short_ipv6 = false;
   std::vector<std::string> optional_fields;  // "protocol.key": SLUICE_OPTIONAL fields wanted
   // Of groups with a "name" and a "value" (headers): in lower case, names whose values are hidden.
   std::set<std::string, std::less<>> redacted;

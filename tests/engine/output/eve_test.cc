@@ -71,6 +71,32 @@ TEST(JsonWriter, TimeHasSixDigitsAndAnOffsetWithoutColon) {
   EXPECT_EQ(w.text(), "\"2023-11-14T22:13:20.000042+0000\"");
 }
 
+TEST(JsonWriter, Ipv6IsWholeOrShort) {
+  for (const auto& [groups, text] : {std::pair{std::array<int, 8>{0xfe80, 0, 0, 0, 0, 0, 0, 1}, "fe80::1"},
+                                     {{0, 0, 0, 0, 0, 0, 0, 0}, "::"}, {{0, 0, 0, 0, 0, 0, 0, 1}, "::1"},
+                                     {{0x2001, 0xdb8, 0, 0, 0, 0, 0, 0}, "2001:db8::"},
+                                     {{0x2001, 0xdb8, 0, 1, 1, 1, 1, 1}, "2001:db8:0:1:1:1:1:1"},
+                                     {{0x2001, 0, 0, 1, 0, 0, 0, 1}, "2001:0:0:1::1"},
+                                     {{0x2001, 0xdb8, 0, 0, 1, 0, 0, 1}, "2001:db8::1:0:0:1"}}) {
+    Address address;
+    address.version = 6;
+    for (size_t i = 0; i < 8; ++i) {
+      address.bytes[2 * i] = static_cast<uint8_t>(groups[i] >> 8);
+      address.bytes[2 * i + 1] = static_cast<uint8_t>(groups[i]);
+    }
+    std::string out;
+    AppendShortIpv6(address, &out);
+    EXPECT_EQ(out, text);
+    JsonWriter w;
+    w.Ip(address);
+    EXPECT_EQ(w.text().size(), 41u);
+    w.Clear();
+    w.set_short_ipv6(true);
+    w.Ip(address);
+    EXPECT_EQ(w.text(), '"' + out + '"');
+  }
+}
+
 TEST(JsonWriter, Base64HasPadding) {
   for (const auto& [in, out] : {std::pair{"", ""}, std::pair{"f", "Zg=="}, std::pair{"fo", "Zm8="},
                                 std::pair{"foo", "Zm9v"}, std::pair{"foobar", "Zm9vYmFy"}}) {
