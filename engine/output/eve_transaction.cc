@@ -39,6 +39,11 @@ const RecordOptions* FindRecord(const EveOptions& options, const Schema& schema)
   return found == options.records.end() ? nullptr : &found->second;
 }
 
+// A growing value that its dissector has in alerts alone: EveOptions::bodies.
+bool IsBody(const FieldInfo& field) {
+  return field.type == FieldType::kChunks && (field.flags & SLUICE_ALERT_ONLY);
+}
+
 // What the user's list of this field names; null: there is none.
 const std::set<std::string, std::less<>>* FindList(const RecordOptions* record, const FieldInfo& field) {
   if (record == nullptr || field.list.empty()) return nullptr;
@@ -61,7 +66,7 @@ bool FieldIsLogged(const EveOptions& options, const Schema& schema, const FieldI
   if ((field.flags & SLUICE_LOG_V8) && form < 8) return false;
   if ((field.flags & SLUICE_ALERT_ONLY) && !in_alert) return false;
   if ((field.flags & SLUICE_RECORD_ONLY) && in_alert) return false;
-  if (field.type == FieldType::kChunks && in_alert && (options.bodies || options.bodies_printable)) return true;
+  if (in_alert && IsBody(field) && (options.bodies || options.bodies_printable)) return true;
   const bool optional = field.flags & SLUICE_OPTIONAL;
   if (optional && std::ranges::find(options.optional_fields,
                                     fmt::format("{}.{}", schema.name, field.log)) !=
@@ -250,7 +255,7 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
       json_.CloseObject();
       continue;
     }
-    if (values[i].type == FieldType::kChunks && (options_.bodies || options_.bodies_printable)) {
+    if (IsBody(info) && (options_.bodies || options_.bodies_printable)) {
       WriteBody(name, values[i].bytes);
       continue;
     }

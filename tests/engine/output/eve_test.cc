@@ -255,6 +255,17 @@ class Protocol : public ::testing::Test {
   Flow flow;
 };
 
+TEST_F(Protocol, BodiesAreInAlertsIfAskedForAndOtherGrowingValuesAsTheyWere) {
+  Add("body", FieldType::kChunks, SLUICE_ALERT_ONLY | SLUICE_OPTIONAL);
+  Add("growing", FieldType::kChunks, 0);
+  Set(15, "a\tb");
+  Set(16, "text");
+  EXPECT_EQ(WriteAlert()["toy"], (Json{{"growing", "text"}}));
+  options.bodies = options.bodies_printable = true;
+  EXPECT_EQ(WriteAlert()["toy"], (Json{{"body", "YQli"}, {"body_printable", "a.b"}, {"growing", "text"}}));
+  EXPECT_EQ(Write()["toy"], (Json{{"growing", "text"}}));
+}
+
 // A group of a name and a value, as headers are logged.
 class Redacted : public Protocol {
  protected:
