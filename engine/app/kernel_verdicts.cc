@@ -45,6 +45,7 @@ struct KernelVerdicts::Cause {
   const Packet& packet;
   const Flow& flow;
   DropOptions options;
+  bool reject = false;
 };
 
 KernelVerdicts::KernelVerdicts(const Parts& parts, EveLog log, std::unique_ptr<ResetSender> resets,
@@ -57,6 +58,7 @@ void KernelVerdicts::OnVerdict(const Rule& rule, Action action, const Packet& pa
   Cause cause{rule.message, packet, flow, {}};
   cause.options.ttl = parts_.guard->Ttl(rule.scope.ttl.count() > 0 ? rule.scope.ttl : ttl_);
   cause.options.sid = rule.sid;
+  cause.reject = action != Action::kDrop;
   cause.options.origin = DropOrigin::kRule;
   DropFlow(cause);
   if (rule.scope.kind == VerdictScope::Kind::kFlow) return;
@@ -67,6 +69,7 @@ void KernelVerdicts::OnException(ExceptionTarget target, bool reset, const Packe
                                  Direction direction, const NextSeq& next_seq) {
   if (reset) Reset(packet, flow, direction, next_seq);
   Cause cause{NamesOf(InfoOf(target).reason).text, packet, flow, {}};
+  cause.reject = reset;
   cause.options.ttl = parts_.guard->Ttl(ttl_);
   cause.options.origin = DropOrigin::kPolicy;
   DropFlow(cause);
@@ -127,16 +130,22 @@ void KernelVerdicts::Record(const Cause& cause, EnforcementView what) {
   what.origin = DropOriginName(cause.options.origin);
   what.sid = cause.options.sid;
   what.ttl = cause.options.ttl;
+  what.reject = cause.reject;
   FlowView view;
   view.flow = &cause.flow;
   log_.Enforcement(cause.packet.time, view, &cause.packet, what);
 }
 
-void RecordExpiry(EveLog& log, Nanos now, const DropEntry& entry) {
+void RecordDrop(EveLog& log, Nanos now, std::string_view op, const DropEntry& entry) {
   const std::string value = DropValue(entry);
-  const EnforcementView what{.op = "expire", .scope = EveScope(entry.scope, entry.prefix), .value = value,
-                             .origin = DropOriginName(entry.origin), .map = MapName(entry.scope), .sid = entry.sid,
-                             .rate = entry.rate, .hits = EnforcementView::Hits{entry.packets, entry.bytes}};
+  EnforcementView what{.op = op, .scope = EveScope(entry.scope, entry.prefix), .value = value,
+                       .origin = DropOriginName(entry.origin), .map = MapName(entry.scope), .sid = entry.sid,
+                       .rate = entry.rate};
+  if (op == "add") {
+    what.ttl = std::max(Nanos{}, entry.remaining.value_or(Nanos{}));
+  } else {
+    what.hits = EnforcementView::Hits{entry.packets, entry.bytes};
+  }
   const Packet* none = nullptr;
   log.Enforcement(now, FlowView{}, none, what);
 }

@@ -63,8 +63,8 @@ class KernelVerdicts final : public VerdictSink {
   VerdictStats stats_;
 };
 
-// An entry that has run out, as a record; for the main thread's sweep.
-void RecordExpiry(EveLog& log, Nanos now, const DropEntry& entry);
+// A record of an entry that no worker has just made: "add", "remove", "expire", "hit_summary".
+void RecordDrop(EveLog& log, Nanos now, std::string_view op, const DropEntry& entry);
 // "source", "203.0.113.7", "rule": how entries read in lists.
 const char* DropScopeName(DropScope scope);
 const char* DropOriginName(DropOrigin origin);

@@ -8,12 +8,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "engine/app/control.h"
+#include "engine/app/drop_audit.h"
 #include "engine/app/live_worker.h"
+#include "engine/app/loss_watch.h"
 #include "engine/app/process.h"
 #include "engine/app/reload.h"
 #include "engine/app/runtime.h"
@@ -27,6 +30,7 @@ namespace {
 constexpr Nanos kSweepInterval = std::chrono::seconds{5};
 constexpr Nanos kLoopWait = std::chrono::milliseconds{100};
 constexpr int kBeatsPerTimeout = 5;
+constexpr size_t kRulesShown = 25, kRulesInStatus = 10;  // the dearest
 
 Nanos WallNow() { return std::chrono::system_clock::now().time_since_epoch(); }
 
@@ -123,6 +127,7 @@ class Engine {
   void Sweep();
 
   Result<LoadedRules> BuildRules();
+  uint64_t RequestReload();
   void TakeReload();
   void SwapRules(LoadedRules rules);
   void FreeOldRules();
@@ -130,6 +135,10 @@ class Engine {
   NamedCounters Totals();
   void AddKernelCounters(std::map<std::string, uint64_t>* sums);
   void AddOwnCounters(std::map<std::string, uint64_t>* sums);
+  uint64_t InterfaceDrops() const;
+  RuleCosts Costs() const;
+  void Tell(const SensorView& sensor);
+  void LookForLoss();
   void WriteStats();
   void PrintStatusLine();
   std::optional<std::string> Answer(uint64_t client, std::string_view request);
@@ -152,7 +161,10 @@ class Engine {
   std::vector<std::shared_ptr<const RuleProgram>> old_programs_;  // until no worker has them
   std::multimap<uint64_t, uint64_t> reload_clients_;              // by the build they wait for
   uint64_t reloads_ = 0, reloads_failed_ = 0;
+  uint64_t interface_drops_ = 0;  // before we began
   std::string last_reload_error_;
+  LossWatch loss_watch_;
+  DropAudit drop_audit_;
   bool ending_ = false;
   Nanos started_{};  // monotonic
 };
@@ -190,7 +202,6 @@ Result<void> Engine::MakeWorkers() {
   options.decode.verify_checksums = false;  // offloads have not filled them in
   options.stream.inline_mode = true;
   options.inline_verdicts = true;
-  for (EveOptions& eve : options.eve) eve.interface = o.interfaces.size() == 1 ? o.interfaces[0] : "";
   // One queue more for the main thread.
   runtime_->logs.StartWriter(o.workers + 1, o.log_queue_bytes, *runtime_->catalog);
   main_log_ = std::make_unique<EveLog>(options.eve, runtime_->logs.Queued(o.workers).eve);
@@ -243,11 +254,14 @@ int Engine::Run(Background* background) {
   const sigset_t signals = Signals();
   const int signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   started_ = MonotonicNow();
+  Sweep();  // what is in the maps from before is not new
+  interface_drops_ = InterfaceDrops();
   tap_->Heartbeat();
   for (auto& worker : workers_) worker->Start();
   heart_ = std::make_unique<Heart>(*tap_, workers_, runtime_->options.heartbeat_timeout / kBeatsPerTimeout);
   spdlog::info("state=ready interfaces={} workers={} rules={}", tap_->interfaces().size(), workers_.size(),
                runtime_->rules.program->num_ranks());
+  Tell({.state = "ready", .what = "start", .detail = "traffic is inspected"});
   fmt::print("ready\n");
   std::fflush(stdout);
   if (background != nullptr) background->Ready();
@@ -273,6 +287,7 @@ void Engine::Loop(int signal_fd) {
     if (sweep.Due(now)) Sweep();
     if (second.Due(now)) {
       FreeOldRules();
+      LookForLoss();
       if (terminal) PrintStatusLine();
     }
     if (stats.Due(now)) WriteStats();
@@ -280,6 +295,7 @@ void Engine::Loop(int signal_fd) {
 }
 
 int Engine::Stop() {
+  Tell({.state = "stopping", .what = "stop", .detail = "packets from here on are not inspected"});
   heart_.reset();
   reloader_.reset();
   for (auto& worker : workers_) worker->Stop();
@@ -301,7 +317,7 @@ void Engine::TakeSignals(int signal_fd) {
         runtime_->logs.Reopen();
         if (runtime_->engine_log) runtime_->engine_log->Reopen();
         break;
-      case SIGUSR2: reloader_->Request(); break;
+      case SIGUSR2: RequestReload(); break;
       default: ending_ = true;
     }
   }
@@ -309,12 +325,17 @@ void Engine::TakeSignals(int signal_fd) {
 
 // Drops first: the tap's own sweep removes expired ones without telling.
 void Engine::Sweep() {
-  const auto expired = [this](const DropEntry& entry) { RecordExpiry(*main_log_, WallNow(), entry); };
+  const auto record = [this](std::string_view op, const DropEntry& entry) { RecordDrop(*main_log_, WallNow(), op, entry); };
+  const auto expired = [&](const DropEntry& entry) {
+    drop_audit_.Expired(entry);
+    record("expire", entry);
+  };
   if (const auto swept = tap_->drops().Sweep(expired)) {
     guard_.Refresh(swept->hosts_by_rule, MonotonicNow());
   } else {
     spdlog::warn("sweep error=\"{}\"", swept.error().message);
   }
+  if (const auto entries = tap_->drops().List()) drop_audit_.Look(MonotonicNow(), *entries, record);
   if (const auto swept = tap_->Sweep({}); !swept) spdlog::warn("sweep error=\"{}\"", swept.error().message);
 }
 
@@ -331,6 +352,11 @@ Result<LoadedRules> Engine::BuildRules() {
   }
   if (auto ok = CheckMemory(o.rules_memory_limit, 0); !ok) return std::unexpected(ok.error());
   return rules;
+}
+
+uint64_t Engine::RequestReload() {
+  Tell({.state = "reloading", .what = "reload", .detail = "rules are read anew; those in use stay until then"});
+  return reloader_->Request();
 }
 
 void Engine::TakeReload() {
@@ -363,6 +389,7 @@ void Engine::SwapRules(LoadedRules rules) {
   runtime_->LogProblems();
   runtime_->UpdateWanted();
   for (auto& worker : workers_) worker->SetProgram(runtime_->rules.program);
+  Tell({.state = "ready", .what = "reload", .detail = "the new rules are in use"});
   spdlog::info("reload=done generation={} rules={} failed={}", runtime_->rules.program->generation(),
                runtime_->rules.program->num_ranks(), runtime_->rules.num_failed);
 }
@@ -402,6 +429,19 @@ void Engine::AddKernelCounters(std::map<std::string, uint64_t>* sums) {
   }
   (*sums)["capture.kernel_packets"] = seen;
   (*sums)["capture.kernel_drops"] = (*kernel)[TAP_LOST_RECORDS];
+  (*sums)["capture.errors"] = (*kernel)[TAP_EXIT_LOST_LOAD];
+  (*sums)["capture.kernel_ifdrops"] = InterfaceDrops() - interface_drops_;
+}
+
+// Packets that the interfaces had no room for: nobody saw them.
+uint64_t Engine::InterfaceDrops() const {
+  uint64_t sum = 0;
+  for (const InterfaceStatus& i : tap_->interfaces()) {
+    std::ifstream file(fmt::format("/sys/class/net/{}/statistics/rx_missed_errors", i.name));
+    uint64_t drops = 0;
+    if (file >> drops) sum += drops;
+  }
+  return sum;
 }
 
 void Engine::AddOwnCounters(std::map<std::string, uint64_t>* sums) {
@@ -425,11 +465,34 @@ void Engine::AddOwnCounters(std::map<std::string, uint64_t>* sums) {
   if (heart_) (*sums)["heart.stalls"] = heart_->stalls();
 }
 
+RuleCosts Engine::Costs() const {
+  RuleCosts costs;
+  for (const auto& worker : workers_) costs.Add(worker->Costs());
+  return costs;
+}
+
+void Engine::Tell(const SensorView& sensor) {
+  const Packet* none = nullptr;
+  main_log_->Sensor(WallNow(), FlowView{}, none, sensor);
+}
+
+// Of packets that the kernel had for us and we did not get.
+void Engine::LookForLoss() {
+  std::map<std::string, uint64_t> sums;
+  AddKernelCounters(&sums);
+  const auto change = loss_watch_.Look(WallNow(), sums["capture.kernel_packets"], sums["capture.kernel_drops"]);
+  if (!change) return;
+  Tell({.state = change->degraded ? "degraded" : "recovered", .what = "packet_loss",
+        .detail = "packets that did not fit the ring were not looked at: more workers or a larger tap.ring-bytes help",
+        .loss = SensorView::Loss{change->lost, change->since, change->percent}});
+}
+
 void Engine::WriteStats() {
   NamedCounters counters = Totals();
   for (size_t i = 0; i < workers_.size(); ++i) AddThreadCounters(i, workers_[i]->Counters(), &counters);
   std::ranges::sort(counters);
   main_log_->Stats(WallNow(), UptimeSeconds(), counters);
+  main_log_->RuleStats(WallNow(), Costs().Dearest(kRulesShown));
 }
 
 void Engine::PrintStatusLine() {
@@ -454,7 +517,10 @@ std::string Engine::Status() {
   for (const InterfaceStatus& i : tap_->interfaces()) {
     out["interfaces"].push_back({{"name", i.name}, {"attach", i.tcx ? "tcx" : "clsact"}, {"adopted", i.adopted}});
   }
-  for (const auto& [name, value] : Totals()) {
+  NamedCounters totals = Totals();
+  std::map<std::string, uint64_t> all(totals.begin(), totals.end());
+  Costs().CollectCounters(kRulesInStatus, &all);
+  for (const auto& [name, value] : all) {
     if (value != 0) out["counters"][name] = value;
   }
   return out.dump();
@@ -463,7 +529,7 @@ std::string Engine::Status() {
 std::optional<std::string> Engine::Answer(uint64_t client, std::string_view request) {
   if (request == "status") return Status();
   if (request == "reload") {
-    reload_clients_.emplace(reloader_->Request(), client);
+    reload_clients_.emplace(RequestReload(), client);
     return std::nullopt;
   }
   return R"({"error":"unknown request; status and reload are known"})";

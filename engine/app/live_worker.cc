@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <condition_variable>
 
 #include "engine/tap/bpffs.h"
@@ -42,6 +43,19 @@ NamedCounters LiveWorker::Counters() const {
   return counters_;
 }
 
+RuleCosts LiveWorker::Costs() const {
+  const std::lock_guard lock(counters_mutex_);
+  return costs_;
+}
+
+// Few interfaces, and most packets come where the one before did.
+void LiveWorker::NameInterface(uint32_t ifindex) {
+  ifindex_ = ifindex;
+  const auto& all = tap_.interfaces();
+  const auto found = std::ranges::find(all, ifindex, &InterfaceStatus::ifindex);
+  worker_->set_interface(found == all.end() ? std::string_view() : std::string_view(found->name));
+}
+
 void LiveWorker::Run() {
   Nanos offset = MonotonicToWall();
   auto next_second = Clock::now() + std::chrono::seconds{1};
@@ -68,6 +82,7 @@ void LiveWorker::Handle(const tap_record& record, Nanos offset) {
   const Slice bytes(tap_record_data(&record), record.cap_len);
   if (record.type == TAP_RECORD_PACKET) {
     const Nanos time = Nanos{static_cast<int64_t>(record.time_ns)} + offset;
+    if (record.ifindex != ifindex_) NameInterface(record.ifindex);
     worker_->Process(LinkTypeOf(record), bytes, time, 0, record.wire_len);
   } else if (record.type == TAP_RECORD_FLOW_END && bytes.size() >= sizeof(tap_flow_end)) {
     const auto* end = reinterpret_cast<const tap_flow_end*>(bytes.data());
@@ -87,8 +102,11 @@ void LiveWorker::PublishCounters() {
   NamedCounters counters;
   worker_->CollectCounters(&counters);
   verdicts_->CollectCounters(&counters);
+  RuleCosts costs;
+  worker_->CollectRuleCosts(&costs);
   const std::lock_guard lock(counters_mutex_);
   counters_ = std::move(counters);
+  costs_ = std::move(costs);
 }
 
 Heart::Heart(LiveTap& tap, const std::vector<std::unique_ptr<LiveWorker>>& workers, Nanos interval)

@@ -29,6 +29,7 @@ class LiveWorker {
   void SetProgram(std::shared_ptr<const RuleProgram> program);
   // Any thread: a copy, at most a second old.
   NamedCounters Counters() const;
+  RuleCosts Costs() const;
   // Any thread: grows at least ten times a second unless the worker is stuck.
   uint64_t rounds() const noexcept { return rounds_.load(std::memory_order_relaxed); }
 
@@ -37,6 +38,7 @@ class LiveWorker {
   void Handle(const tap_record& record, Nanos offset);
   void Housekeeping();
   void PublishCounters();
+  void NameInterface(uint32_t ifindex);
 
   LiveTap& tap_;
   RingReader& reader_;
@@ -47,8 +49,10 @@ class LiveWorker {
   std::atomic<bool> program_waits_{false};
   std::mutex program_mutex_;  // guards next_program_; the worker takes it when program_waits_
   std::shared_ptr<const RuleProgram> next_program_;
-  mutable std::mutex counters_mutex_;  // guards counters_
+  mutable std::mutex counters_mutex_;  // guards counters_ and costs_
   NamedCounters counters_;
+  RuleCosts costs_;
+  uint32_t ifindex_ = 0;  // of the last packet
   std::thread thread_;
 };
 

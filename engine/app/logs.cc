@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "engine/output/pcap_log.h"
 #include "engine/rules/text.h"
@@ -72,6 +73,14 @@ std::map<std::string, RecordOptions, std::less<>> RecordsOf(const EveLogOption& 
   return out;
 }
 
+// The same on this host from run to run, and on no other.
+std::string MachineSalt() {
+  std::ifstream file("/etc/machine-id");
+  std::string id;
+  file >> id;
+  return "sluice" + id;
+}
+
 EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   EveOptions e;
   e.compat = o.compat;
@@ -85,6 +94,9 @@ EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   e.ethernet = eve.ethernet;
   e.pcap_file = eve.pcap_file;
   e.optional_fields = eve.optional_fields;
+  e.short_ipv6 = eve.ipv6 == "compressed";
+  e.redacted = eve.redacted;
+  e.salt = o.sensor_salt.empty() ? MachineSalt() : o.sensor_salt;
   e.records = RecordsOf(eve);
   e.payload = eve.payload;
   e.payload_printable = eve.payload_printable;
@@ -92,6 +104,8 @@ EveOptions MakeOne(const Options& o, const EveLogOption& eve) {
   e.payload_limit = static_cast<uint32_t>(std::min<uint64_t>(eve.payload_limit, 1u << 20));
   e.packet = eve.packet;
   e.tagged_packets = eve.tagged_packets;
+  e.bodies = eve.bodies;
+  e.bodies_printable = eve.bodies_printable;
   e.verdict = eve.verdict;
   e.app_layer = eve.app_layer;
   e.xff = eve.xff;
@@ -269,6 +283,7 @@ void Logs::CollectCounters(const Catalog& catalog, NamedCounters* out) const {
   out->emplace_back("log.lines", lines);
   out->emplace_back("log.lines_lost", lost);
   if (store_ != nullptr) CollectStoreCounters(out);
+  if (store_ == nullptr) out->emplace_back("file_store.open_files", 0);
   if (values_ != nullptr) CollectValueCounters(out);
   if (producers_.empty()) return;
   for (size_t type = 0; type < producers_[0].queue->num_types(); ++type) {

@@ -15,6 +15,7 @@ namespace sluice {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr size_t kRulesShown = 25;  // in rule_stats
 
 void PrintProblems(const Runtime& runtime, bool quiet) {
   for (const Error& problem : runtime.plugin_problems) {
@@ -92,6 +93,7 @@ void PrintSummary(const Runtime& runtime, const Worker& worker, double seconds) 
   const std::pair<const char*, const char*> losses[] = {
       {"tcp.reassembly_gap", "stream gaps"},
       {"tcp.segment_memcap_drop", "segments at the memcap"},
+      {"tcp.insert_data_normal_fail", "segments behind a hole, past the most that are kept"},
       {"tcp.no_session", "segments without a handshake"},
       {"tcp.invalid_checksum", "bad checksums"},
       {"flow.evicted", "flows evicted"},
@@ -154,6 +156,9 @@ int RunReplay(const CommandLine& line) {
   std::ranges::sort(counters);
   const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(last - first).count();
   (*worker)->eve().Stats(last, static_cast<uint64_t>(std::max<int64_t>(0, uptime)), counters);
+  RuleCosts costs;
+  (*worker)->CollectRuleCosts(&costs);
+  (*worker)->eve().RuleStats(last, costs.Dearest(kRulesShown));
   runtime.logs.Finish();
   for (const auto& log : runtime.logs.outputs()) {
     if (log->lines_lost() == 0) continue;

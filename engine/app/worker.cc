@@ -47,6 +47,7 @@ Worker::Worker(const WorkerOptions& options, FlowTable table, const Catalog& cat
       fast_(sinks.fast),
       keeps_macs_(std::ranges::any_of(options_.eve, &EveOptions::ethernet)),
       every_drop_(std::ranges::any_of(options_.eve, &EveOptions::drop_all)),
+      decode_anomalies_(std::ranges::any_of(options_.eve, &EveOptions::anomaly_decode)),
       dumps_(std::ranges::any_of(options_.eve, &EveOptions::Dumps)),
       text_limit_(TextLimit(options_.eve)),
       verdicts_(verdicts),

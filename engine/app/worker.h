@@ -15,6 +15,7 @@
 
 #include "engine/app/file_keeper.h"
 #include "engine/app/packet_log.h"
+#include "engine/app/rule_costs.h"
 #include "engine/app/value_keeper.h"
 #include "engine/app/raw_window.h"
 #include "engine/decode/decode.h"
@@ -91,15 +92,22 @@ struct WorkerStats {  // totals since start; written by the worker, read by anyo
   std::array<std::array<uint64_t, static_cast<size_t>(ExceptionPolicy::kMax)>, kNumExceptionTargets>
       exceptions{};  // by target and what was done
   uint64_t bypassed_packets = 0, bypassed_bytes = 0;  // that came and that nothing looked at
+  uint64_t capture_packets = 0, capture_bytes = 0;    // ... of flows that the kernel was to keep
   uint64_t kernel_packets = 0, kernel_bytes = 0;      // that the kernel kept
   uint64_t flows_elephant = 0;                        // past the rate of WorkerOptions::elephant
   uint64_t flows_bypassed = 0;                        // that have ended
+  uint64_t sessions_ended = 0;
+  // Flows that have ended, by state; the last two are bypassed ones, by FlowBypass.
+  std::array<uint64_t, 5> flows_ended{};
+  // How often the flow table was full, so that flows had to go before their time, and had room again.
+  uint64_t emergencies = 0, emergencies_over = 0;
   std::array<uint64_t, static_cast<size_t>(Layer::kMax)> layers{};  // headers decoded
   std::array<uint64_t, static_cast<size_t>(DecodeEvent::kMax)> decode_events{};
   uint64_t decode_events_lost = 0;  // of packets with more than Packet::kMaxEvents
   struct App {
     uint64_t flows = 0, transactions = 0;
     uint64_t parse_errors = 0, gaps = 0;  // directions given up
+    uint64_t refusals = 0, breaches = 0;  // values at a limit, flows taken from a faulty plug-in
   };
   std::vector<App> apps[2];           // over TCP, UDP; by Schema::id
   uint64_t flows_failed[2] = {0, 0};  // the same
@@ -136,8 +144,15 @@ class Worker {
   const WorkerStats& stats() const { return stats_; }
   // Counters under their EVE names, appended.
   void CollectCounters(NamedCounters* out) const;
+  // What looking at each rule took, as far as it was timed; added.
+  void CollectRuleCosts(RuleCosts* out) const;
   const std::vector<uint64_t>& alerts_by_rule() const { return alerts_by_rule_; }
   EveLog& eve() { return eve_writer_; }
+  // Live: on which the next packets come; outlives the worker.
+  void set_interface(std::string_view name) {
+    interface_ = name;
+    eve_writer_.set_interface(name);
+  }
   size_t num_flows() const { return table_.size(); }
   std::span<const RuleCost> rule_costs() const { return detector_.costs(); }
   const DetectorStats& detect_stats() const { return detector_.stats(); }
@@ -155,12 +170,17 @@ class Worker {
   void ProcessPacket(Packet& packet);
   void CountLayers(const Packet& packet);
   void ReportEvents(const Packet& packet);
+  void LogDecodeAnomalies(const Packet& packet);
   void ProcessInner(const Packet& outer);
   bool ProcessFragment(Packet& fragment);
   FileWants WantsOf(const RuleProgram& program) const;
   const StreamOptions& StreamOf(const FlowWork& state) const;
   // How full the fullest of flows, waiting segments and fragments is: percent of its limit.
   uint64_t MemcapPressure() const;
+  void LookForEmergency();
+  void CountEnd(const Flow& flow, const FlowWork& state);
+  void CollectFlowCounters(NamedCounters* out) const;
+  void CollectStreamCounters(NamedCounters* out) const;
   void CollectFileCounters(NamedCounters* out) const;
   void CollectDecoderCounters(NamedCounters* out) const;
   void ProcessInFlow(const Packet& packet);
@@ -207,7 +227,6 @@ class Worker {
                   const PacketResult& result, Slice payload);
   WorkerStats::App& AppStats(const Flow& flow, const Schema& schema);
   void CountProtocol(const Flow& flow, FlowWork& state);
-  void CollectRuleCosts(NamedCounters* out) const;
   void CollectAppCounters(NamedCounters* out) const;
   void FinishTransactions(const Packet& packet, Flow& flow, FlowWork& state);
   void AppAnomaly(const Packet& packet, const FlowView& view, const Schema& schema, uint32_t index,
@@ -243,7 +262,7 @@ class Worker {
   EveLog eve_writer_;
   RecordSink* fast_;
   std::string fast_line_;
-  const bool keeps_macs_, every_drop_;
+  const bool keeps_macs_, every_drop_, decode_anomalies_;
   const bool dumps_;                        // some log has payloads or packets
   const size_t text_limit_;                 // most bytes of a stream in an alert of any log
   std::optional<uint16_t> community_seed_;  // if a log wants the id: the first such log's
@@ -265,7 +284,9 @@ class Worker {
   bool exempt_ = false;  // an exception policy keeps rules from the packet
   std::array<ExceptionView, kNumExceptionTargets> exceptions_{};  // scratch: of a flow's record
   const Transaction* guessed_ = nullptr;  // of the packet whose alerts are written
+  std::string_view interface_;
   Nanos now_{}, last_expiry_{};
+  uint64_t evicted_before_ = 0;  // FlowTableStats::evicted at the last expiry
 };
 
 // Appends a worker's counters as those of the thread "W#01", for index 0.

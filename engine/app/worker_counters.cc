@@ -14,27 +14,50 @@ uint64_t Worker::MemcapPressure() const {
                    percent(defrag_.memory(), options_.defrag.memcap)});
 }
 
-void Worker::CollectCounters(NamedCounters* out) const {
+void Worker::CollectFlowCounters(NamedCounters* out) const {
   const auto add = [out](std::string name, uint64_t value) {
     out->emplace_back(std::move(name), value);
   };
-  CollectDecoderCounters(out);
   const WorkerStats& s = stats_;
-  add("flow.total", table_.stats().created);
+  const FlowTableStats& t = table_.stats();
+  add("flow.total", t.created);
   add("flow.active", table_.size());
+  add("flow.spare", options_.flow.capacity - table_.size());
+  add("flow.memuse", table_.size() * (sizeof(Flow) + sizeof(FlowWork)));
+  add("flow.memcap", t.evicted);  // a flow had to go for another
   add("flow.tcp", s.flows_tcp);
   add("flow.udp", s.flows_udp);
   add("flow.icmpv4", s.flows_icmp4);
   add("flow.icmpv6", s.flows_icmp6);
   add("flow.tcp_reuse", s.tcp_reuse);
-  add("flow.evicted", table_.stats().evicted);
+  add("flow.evicted", t.evicted);
+  add("flow.emerg_mode_entered", s.emergencies);
+  add("flow.emerg_mode_over", s.emergencies_over);
+  add("flow.mgr.flows_timeout", t.expired);
+  add("flow.mgr.flows_evicted", t.evicted);
+  static constexpr std::string_view kEnds[] = {"new", "established", "closed", "local_bypassed", "capture_bypassed"};
+  for (size_t i = 0; i < s.flows_ended.size(); ++i) add(fmt::format("flow.end.state.{}", kEnds[i]), s.flows_ended[i]);
+}
+
+// A session lives in its flow's place, and each direction of a flow comes to its worker: there
+// is no memcap of sessions to reach, and no wrong thread.
+void Worker::CollectStreamCounters(NamedCounters* out) const {
+  const auto add = [out](std::string name, uint64_t value) {
+    out->emplace_back(std::move(name), value);
+  };
   const StreamStats& t = stream_stats_;
+  const uint64_t active = t.sessions - std::min(t.sessions, stats_.sessions_ended);
   add("tcp.sessions", t.sessions);
+  add("tcp.active_sessions", active);
+  add("tcp.memuse", active * sizeof(TcpSession));
+  add("tcp.ssn_memcap_drop", 0);
+  add("tcp.pkt_on_wrong_thread", 0);
   add("tcp.syn", t.syn);
   add("tcp.synack", t.synack);
   add("tcp.rst", t.rst);
   add("tcp.midstream_pickups", t.midstream_pickups);
-  add("tcp.segment_memcap_drop", t.segment_memcap + t.waiting_limit);
+  add("tcp.segment_memcap_drop", t.segment_memcap);
+  add("tcp.insert_data_normal_fail", t.waiting_limit);
   add("tcp.stream_depth_reached", t.depth_reached);
   add("tcp.reassembly_gap", t.gaps);
   add("tcp.overlap", t.overlaps);
@@ -47,11 +70,21 @@ void Worker::CollectCounters(NamedCounters* out) const {
   add("tcp.urgent_oob_data", t.urgent_oob_bytes);
   add("tcp.reassembly_memuse", segments_.in_use());
   add("tcp.reassembly_hole_bytes", t.hole_bytes);
+}
+
+void Worker::CollectCounters(NamedCounters* out) const {
+  const auto add = [out](std::string name, uint64_t value) {
+    out->emplace_back(std::move(name), value);
+  };
+  CollectDecoderCounters(out);
+  CollectFlowCounters(out);
+  CollectStreamCounters(out);
+  const WorkerStats& s = stats_;
   const uint64_t pressure = MemcapPressure();
   add("memcap.pressure", pressure);
   add("memcap.pressure_max", std::max(pressure, s.memcap_pressure_max));
   for (size_t i = 0; i < kNumStreamEvents; ++i) {
-    add(fmt::format("stream.{}", StreamEventName(static_cast<StreamEvent>(i))), t.events[i]);
+    add(fmt::format("stream.{}", StreamEventName(static_cast<StreamEvent>(i))), stream_stats_.events[i]);
   }
   const DetectorStats& d = detector_.stats();
   add("detect.alert", s.alerts);
@@ -110,7 +143,6 @@ void Worker::CollectCounters(NamedCounters* out) const {
           plugin.breaches[i]);
     }
   }
-  CollectRuleCosts(out);
   CollectAppCounters(out);
   if (keeper_.enabled()) CollectFileCounters(out);
   if (packet_log_.enabled()) {
@@ -133,6 +165,8 @@ void Worker::CollectVerdictCounters(NamedCounters* out) const {
   const WorkerStats& s = stats_;
   add("flow_bypassed.local_pkts", s.bypassed_packets);
   add("flow_bypassed.local_bytes", s.bypassed_bytes);
+  add("flow_bypassed.local_capture_pkts", s.capture_packets);
+  add("flow_bypassed.local_capture_bytes", s.capture_bytes);
   add("flow_bypassed.pkts", s.kernel_packets);
   add("flow_bypassed.bytes", s.kernel_bytes);
   add("flow.elephant", s.flows_elephant);
@@ -147,6 +181,7 @@ void Worker::CollectVerdictCounters(NamedCounters* out) const {
   add("ips.accepted", s.accepted);
   add("ips.blocked", s.blocked);
   add("ips.rejected", s.rejected);
+  add("ips.replaced", 0);  // no rule changes bytes
   for (size_t i = 1; i < s.drop_reasons.size(); ++i) {
     add(fmt::format("ips.drop_reason.{}", NamesOf(static_cast<DropReason>(i)).counter),
         s.drop_reasons[i]);
@@ -163,22 +198,12 @@ void Worker::CollectFileCounters(NamedCounters* out) const {
   out->emplace_back("file_store.lost.hash", s.lost_hash);
 }
 
-// The rules that took most of this worker's time, as far as it was sampled.
-void Worker::CollectRuleCosts(NamedCounters* out) const {
-  constexpr size_t kMost = 10;
+void Worker::CollectRuleCosts(RuleCosts* out) const {
   const std::span<const RuleCost> costs = detector_.costs();
-  std::vector<std::pair<uint64_t, uint32_t>> dear;  // cycles, rank
   for (uint32_t rank = 0; rank < costs.size(); ++rank) {
-    if (const uint64_t cycles = costs[rank].EstimatedCycles(); cycles > 0) dear.emplace_back(cycles, rank);
-  }
-  const size_t most = std::min(dear.size(), kMost);
-  std::partial_sort(dear.begin(), dear.begin() + static_cast<ptrdiff_t>(most), dear.end(), std::greater<>());
-  for (const auto& [cycles, rank] : std::span(dear).first(most)) {
+    if (costs[rank].sampled == 0) continue;
     const Rule& rule = detector_.program().RuleAt(rank);
-    const std::string name = fmt::format("detect.rule_cost.{}_{}", rule.gid, rule.sid);
-    out->emplace_back(name + ".checks", costs[rank].checks);
-    out->emplace_back(name + ".matches", costs[rank].matches);
-    out->emplace_back(name + ".time_us", cycles / CyclesPerMicrosecond());
+    out->Add({rule.gid, rule.sid, costs[rank], alerts_by_rule_[rule.index]});
   }
 }
 
@@ -200,6 +225,8 @@ void Worker::CollectAppCounters(NamedCounters* out) const {
       out->emplace_back("app_layer.tx." + name, app.transactions);
       out->emplace_back("app_layer.error." + name + ".parser", app.parse_errors);
       out->emplace_back("app_layer.error." + name + ".gap", app.gaps);
+      out->emplace_back("app_layer.error." + name + ".alloc", app.refusals);
+      out->emplace_back("app_layer.error." + name + ".internal", app.breaches);
     }
   }
 }

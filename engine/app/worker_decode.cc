@@ -5,7 +5,7 @@
 #include <bit>
 
 #include "engine/app/anomaly_names.h"
-#include "engine/app/worker.h"
+#include "engine/app/worker_state.h"
 
 namespace sluice {
 namespace {
@@ -54,6 +54,7 @@ void Worker::ProcessPacket(Packet& packet) {
   if (!packet.arp.empty()) eve_writer_.Arp(packet);
   if (no_room) OnException(ExceptionTarget::kDefragMemcap, packet, nullptr, nullptr, Direction::kToServer);
   packet.HasFlow() ? ProcessInFlow(packet) : ProcessWithoutFlow(packet);
+  if (packet.num_events > 0 && decode_anomalies_) LogDecodeAnomalies(packet);
 }
 
 void Worker::ReportEvents(const Packet& packet) {
@@ -65,9 +66,17 @@ void Worker::ReportEvents(const Packet& packet) {
     if (const int id = detector_.program().EventId(name); id >= 0) {
       packet_events_.push_back(static_cast<uint16_t>(id));
     }
-    AnomalyView anomaly;
+  }
+}
+
+// Behind the packet's way through its flow, which they name.
+void Worker::LogDecodeAnomalies(const Packet& packet) {
+  AnomalyView anomaly;
+  Flow* flow = packet.HasFlow() ? table_.Find(TupleOf(packet, options_.track_recursion), &anomaly.direction) : nullptr;
+  const FlowView view = flow == nullptr ? FlowView{} : ViewOf(*flow, StateOf(*flow));
+  for (uint8_t i = 0; i < packet.num_events; ++i) {
     anomaly.event = AnomalyName(packet.events[i]);
-    eve_writer_.Anomaly(packet, FlowView{}, anomaly);
+    eve_writer_.Anomaly(packet, view, anomaly);
   }
 }
 
@@ -122,6 +131,7 @@ void Worker::CollectDecoderCounters(NamedCounters* out) const {
   add("defrag.timeouts", f.timeouts);
   add("defrag.max_trackers_reached", f.trackers_full);
   add("defrag.memcap", f.memcap);
+  add("defrag.max_frags_reached", f.memcap);  // its name elsewhere
   add("defrag.refused", f.refused);
   add("defrag.overlaps", f.overlaps);
   add("defrag.memuse", defrag_.memory());

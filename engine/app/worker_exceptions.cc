@@ -67,8 +67,9 @@ void Worker::Bypass(Flow& flow) {
 bool Worker::IsBypassed(const Packet& packet, Flow& flow, Direction direction) {
   if (flow.bypass == FlowBypass::kNone) return false;
   UpdateFlow(packet, flow, direction);
-  ++stats_.bypassed_packets;
-  stats_.bypassed_bytes += packet.wire_len;
+  const bool kernel = flow.bypass == FlowBypass::kCapture;
+  ++(kernel ? stats_.capture_packets : stats_.bypassed_packets);
+  (kernel ? stats_.capture_bytes : stats_.bypassed_bytes) += packet.wire_len;
   return true;
 }
 

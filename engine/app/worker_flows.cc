@@ -98,6 +98,8 @@ FlowTable::Hit Worker::FindFlow(const Packet& packet) {
   FlowTable::Hit hit = table_.Touch(tuple, now_);
   if (!hit.created) return hit;
   hit.flow->start = hit.flow->last = packet.time;
+  hit.flow->icmp_type[0] = packet.icmp_type;
+  hit.flow->icmp_code[0] = packet.icmp_code;
   hit.flow->tunneled = packet.outer != nullptr;
   hit.flow->parent_id = parent_id_;
   if (verdicts_ != nullptr) verdicts_->OnFlow(*hit.flow);
@@ -129,12 +131,15 @@ Worker::FlowWork& Worker::StateOf(Flow& flow) {
     if (free_states_.empty()) free_states_.push_back(std::make_unique<FlowWork>());
     flow.user = free_states_.back().release();
     free_states_.pop_back();
+    static_cast<FlowWork*>(flow.user)->interface = interface_;
     if (options_.elephant.bytes > 0) {
       for (ByteRate& rate : static_cast<FlowWork*>(flow.user)->rates) rate.Use(options_.elephant.seconds);
     }
     if (community_seed_) {
-      AppendCommunityId(flow.tuple, *community_seed_,
-                        &static_cast<FlowWork*>(flow.user)->community_id);
+      // Of ICMP the specification takes type and code where no other type answers.
+      Tuple ends = flow.tuple;
+      if (ends.ip_protocol == kIcmp || ends.ip_protocol == kIcmp6) ends.destination_port = flow.icmp_code[0];
+      AppendCommunityId(ends, *community_seed_, &static_cast<FlowWork*>(flow.user)->community_id);
     }
   }
   return *static_cast<FlowWork*>(flow.user);
@@ -184,7 +189,7 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
   std::unique_ptr<FlowWork> state(static_cast<FlowWork*>(flow.user));
   if (state != nullptr) {
     FlushFlow(flow, *state);
-    stats_.flows_bypassed += flow.bypass != FlowBypass::kNone;
+    CountEnd(flow, *state);
     FlowView view = ViewOf(flow, *state);
     view.exceptions = ExceptionsOf(flow);
     if (!state->quiet_flow) {
@@ -198,6 +203,8 @@ void Worker::EndFlow(Flow& flow, FlowEndReason reason) {
         WorkerStats::App& app = AppStats(flow, *state->counted);
         app.parse_errors += state->dissection->parse_errors();
         app.gaps += state->dissection->gap_stops();
+        app.refusals += state->dissection->refusals();
+        app.breaches += state->dissection->breached();
       }
       dissector_.Close(state->dissection);
     }
@@ -247,7 +254,24 @@ void Worker::Expire(Nanos now) {
   now_ = std::max(now_, now);
   last_expiry_ = now_;
   stats_.memcap_pressure_max = std::max(stats_.memcap_pressure_max, MemcapPressure());
+  LookForEmergency();
   table_.Expire(now_, kExpiryBudget);
+}
+
+// A full table: from the first flow that had to go before its time until a tenth of the
+// places is free.
+void Worker::LookForEmergency() {
+  const bool now = table_.stats().evicted != evicted_before_, was = stats_.emergencies != stats_.emergencies_over;
+  evicted_before_ = table_.stats().evicted;
+  if (now && !was) ++stats_.emergencies;
+  if (!now && was && table_.size() * 10 <= options_.flow.capacity * uint64_t{9}) ++stats_.emergencies_over;
+}
+
+void Worker::CountEnd(const Flow& flow, const FlowWork& state) {
+  stats_.flows_bypassed += flow.bypass != FlowBypass::kNone;
+  stats_.sessions_ended += state.session.state() != TcpState::kNone;
+  const size_t by_state = static_cast<size_t>(flow.state);
+  ++stats_.flows_ended[flow.bypass == FlowBypass::kCapture ? by_state + 1 : by_state];
 }
 
 void Worker::Shutdown() { table_.EndAll(FlowEndReason::kShutdown); }

@@ -37,15 +37,24 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
     if (dissection->original_schema() != nullptr) {
       view.app_proto_original = dissection->original_schema()->name;
     }
+    for (const Direction d : {Direction::kToServer, Direction::kToClient}) {
+      const Schema* const side = dissection->side(d);
+      const bool other = side != nullptr && dissection->schema() != nullptr && side != dissection->schema();
+      if (other) view.side_protos[Index(d)] = side->name;
+    }
     view.num_transactions = dissection->num_transactions();
     if (dumps_) FindSecrets(*dissection);
   }
   view.tcp_state = TcpStateName(state.session.state());
   view.ts_gap = state.session.had_gap(Direction::kToServer);
   view.tc_gap = state.session.had_gap(Direction::kToClient);
+  for (const Direction d : {Direction::kToServer, Direction::kToClient}) {
+    view.urgent_bytes[Index(d)] = state.session.urgent_bytes(d);
+  }
   view.ts_data = state.session.had_data(Direction::kToServer);
   view.tc_data = state.session.had_data(Direction::kToClient);
   view.macs = state.macs;
+  view.interface = state.interface;
   flowbits_.clear();
   flowints_.clear();
   const RuleSet& rules = detector_.program().rules();

@@ -46,6 +46,7 @@ struct Worker::FlowWork {
   StreamText text[2];  // if some log shows payloads
   std::string community_id;
   MacSet macs[2];  // by Direction of the sender
+  std::string_view interface;  // on which it began; see Worker::set_interface()
   ByteRate rates[2];  // by Direction; if elephants are looked for
   std::vector<StreamEvent> stream_events;  // of the current packet, each once
   const Schema* counted = nullptr;         // the protocol already in flows_by_schema

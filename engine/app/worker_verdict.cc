@@ -30,9 +30,11 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
     WriteAlert(packet, view, alert, result, !text.empty() ? text : packet.payload);
   }
   for (const Rule* rule : result.gave_up) {
-    eve_writer_.Sensor(packet, ViewOf(flow, state),
-                       SensorView{"degraded", "rule_limit", "a look of the rule ended at a limit: what it asks for may go unseen; "
-                                  "see detect.regex_limit, detect.recursion_limit and detect.confirm_limit in stats", rule->sid});
+    eve_writer_.Sensor(packet.time, ViewOf(flow, state), &packet,
+                       SensorView{.state = "degraded", .what = "rule_limit",
+                                  .detail = "a look of the rule ended at a limit: what it asks for may go unseen; "
+                                            "see detect.regex_limit, detect.recursion_limit and detect.confirm_limit in stats",
+                                  .sid = rule->sid});
   }
   if (packet_log_.holds()) ChoosePacket(packet, state, result);
   if (result.tagged) eve_writer_.TaggedPacket(packet, view, direction);

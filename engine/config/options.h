@@ -35,15 +35,20 @@ struct EveLogOption {
   std::string syslog_identity = "sluice", syslog_facility = "local5", syslog_level = "info";
   std::set<std::string, std::less<>> types;  // unless all_types
   bool all_types = true;
-  bool community_id = false, metadata = true, ethernet = false, pcap_file = false;
+  bool community_id = true, metadata = true, ethernet = false, pcap_file = false;
   uint64_t community_id_seed = 0;
   std::vector<std::string> optional_fields;  // "protocol.key"
+  std::string ipv6 = "full";  // or "compressed"
+  // Names of headers and the like whose values records show as a digest.
+  std::set<std::string, std::less<>> redacted = {"api-key", "authorization", "cookie", "proxy-authorization",
+                                                 "set-cookie", "x-api-key", "x-goog-api-key"};
   // What the records of a dissector show: eve.records.<name>.<key>.  Keys: "compat" (7 or 8,
   // whose form), "requests", "responses" (of transactions with one direction), "extended",
   // a field's name (all true or false); "custom" (a list of fields), a list of the dissector's.
   std::map<std::string, std::map<std::string, std::vector<std::string>>, std::less<>> records;
   // In alerts.
   bool payload = false, payload_printable = false, payload_length = false, packet = false;
+  bool bodies = false, bodies_printable = false;
   bool verdict = true, app_layer = true, flow = true;
   bool xff = false;  // the client that a proxy speaks for
   std::string xff_mode = "extra-data", xff_deployment = "reverse";
@@ -149,6 +154,7 @@ struct Options {
   int compat = 8;
   std::string sensor_name;
   uint64_t sensor_id = 0;
+  std::string sensor_salt;  // key of those digests; "": the machine's own
   uint64_t stats_interval = 0;  // seconds; 0: only at the end
   uint64_t parts_memcap = 64u << 20, parts_max_file = 16u << 20;  // of files in parts: bytes
   Nanos parts_timeout = std::chrono::seconds{60};

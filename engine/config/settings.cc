@@ -214,6 +214,9 @@ void AddEveSettings(std::vector<Setting>* s) {
   add("eve.syslog-level", log + "level", "info unless set", EveText(&E::syslog_level));
   Kind names = ForEve(
       [](EveLogOption& eve, const std::string& v) -> Result<void> {
+        if (v.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") != v.npos) {
+          return Fail(Errc::kInvalidArgument, "{}: is no name of an event type; give several as a list, or the setting once for each", v);
+        }
         eve.all_types = false;
         eve.types.insert(v);
         return {};
@@ -229,6 +232,15 @@ void AddEveSettings(std::vector<Setting>* s) {
       "list", [](const EveLogOption& eve) { return ShowList(eve.optional_fields); });
   fields.clear = [](Options& o) { o.eve_logs.back().optional_fields.clear(); };
   add("eve.optional-fields", "", "fields that are written only when asked for, as \"protocol.key\"", fields);
+  Kind hidden = ForEve(
+      [](EveLogOption& eve, const std::string& v) -> Result<void> {
+        eve.redacted.insert(Lower(v));
+        return {};
+      },
+      "list", [](const EveLogOption& eve) { return ShowList(eve.redacted); });
+  hidden.clear = [](Options& o) { o.eve_logs.back().redacted.clear(); };
+  add("eve.redact-headers", "", "headers whose values are written as a keyed digest", hidden);
+  add("eve.ipv6", "", "IPv6 addresses with all their zeros, or compressed", EveText(&E::ipv6, {"full", "compressed"}));
   add("eve.community-id", log + "community-id", "write community_id", EveBool(&E::community_id));
   add("eve.community-id-seed", log + "community-id-seed", "its seed, 0 to 65535", EveSize(&E::community_id_seed));
   add("eve.metadata", log + "metadata", "write flowbits and variables", EveBool(&E::metadata));
@@ -239,6 +251,8 @@ void AddEveSettings(std::vector<Setting>* s) {
   add("eve.payload-length", types + "alert.payload-length", "its length in alerts", EveBool(&E::payload_length));
   add("eve.payload-limit", types + "alert.payload-buffer-size", "bytes of it at most", EveSize(&E::payload_limit));
   add("eve.packet", types + "alert.packet", "packet in alerts, base64", EveBool(&E::packet));
+  add("eve.bodies", "", "bodies of messages in alerts, base64", EveBool(&E::bodies));
+  add("eve.bodies-printable", "", "the same, printable", EveBool(&E::bodies_printable));
   add("eve.tagged-packets", types + "alert.tagged-packets", "packets that a rule's tag asks for", EveBool(&E::tagged_packets));
   add("eve.xff", types + "alert.xff.enabled", "name the client that a proxy speaks for", EveBool(&E::xff));
   add("eve.xff-mode", types + "alert.xff.mode", "extra-data or overwrite", EveText(&E::xff_mode, {"extra-data", "overwrite"}));
@@ -513,6 +527,7 @@ std::vector<Setting> MakeSettings() {
   add("eve.compat", "", "7 or 8: whose form where they differ", Integer(&O::compat, 7, 8));
   add("eve.sensor-name", "sensor-name", "written as host", Text(&O::sensor_name));
   add("eve.sensor-id", "sensor-id", "written as sensor_id", Integer(&O::sensor_id, 0, UINT32_MAX));
+  add("eve.sensor-salt", "", "key of the digests in place of hidden values; unset: made from the machine's id", Text(&O::sensor_salt));
   add("log.rotate-size", "", "begin another file past this size, 0: never", Size(&O::log_rotate_bytes));
   add("log.rotate-keep", "", "old files kept, as file.1 and on", Integer(&O::log_rotate_keep, 0, 1000));
   add("log.queue-size", "", "live: bytes per worker that wait to be written; a full queue loses records", Size(&O::log_queue_bytes));

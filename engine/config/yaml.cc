@@ -13,6 +13,7 @@ namespace {
 constexpr int kMaxDepth = 32;
 constexpr uint32_t kMaxNodes = 100'000;  // aliases can make a short file a long walk
 constexpr std::string_view kEveTypes = "outputs.eve-log.types.";
+constexpr std::string_view kEveAlert = "outputs.eve-log.types.alert.";
 
 class Importer {
  public:
@@ -97,6 +98,14 @@ class Importer {
       std::string field = type + "." + value;
       for (char& c : field) c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
       Eve().optional_fields.push_back(field);
+    }
+    if (name.starts_with(kEveAlert) && name.ends_with("-body")) {  // of whichever protocol
+      Eve().bodies = value == "yes" || value == "true";
+      return {};
+    }
+    if (name.starts_with(kEveAlert) && name.ends_with("-body-printable")) {
+      Eve().bodies_printable = value == "yes" || value == "true";
+      return {};
     }
     if (name.starts_with(kEveTypes) && name.ends_with(".dump-all-headers")) {
       const std::string type = name.substr(kEveTypes.size(), name.find('.', kEveTypes.size()) - kEveTypes.size());

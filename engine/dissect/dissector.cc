@@ -197,6 +197,7 @@ void Dissector::GiveUp(FlowDissection& flow) {
 }
 
 void Dissector::Breached(FlowDissection& flow) {
+  flow.breached_ = true;
   ++stats_.breaches;
   GiveUp(flow);
 }

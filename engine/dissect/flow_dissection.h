@@ -160,6 +160,8 @@ class FlowDissection {
   bool opaque() const { return opaque_; }
   uint32_t parse_errors() const { return parse_errors_; }  // directions that a dissector gave up
   uint32_t gap_stops() const { return gap_stops_; }        // ... at a gap
+  uint32_t refusals() const { return refusals_; }          // of values and such, at a limit
+  bool breached() const { return breached_; }              // its plug-in broke the contract
   // What a direction speaks by its own first bytes; null: it has sent none yet.
   const Schema* side(Direction d) const { return sides_[Index(d)]; }
 
@@ -187,13 +189,13 @@ class FlowDissection {
   void* state_ = nullptr;
   Nanos now_{};
   Direction current_ = Direction::kToServer;  // of the callback that runs
-  bool failed_ = false, opaque_ = false, encrypted_ = false, changed_ = false, dead_ = false;
+  bool failed_ = false, opaque_ = false, encrypted_ = false, changed_ = false, dead_ = false, breached_ = false;
   const Schema* sides_[2] = {nullptr, nullptr};
   bool probed_no_[2] = {false, false};
   std::optional<Direction> first_;  // who spoke first
   bool expected_ = false;
   uint64_t parent_ = 0;
-  uint32_t parse_errors_ = 0, gap_stops_ = 0;
+  uint32_t parse_errors_ = 0, gap_stops_ = 0, refusals_ = 0;
   bool in_gap_ = false, gap_told_ = false;  // within gap(); which files it is of was said
   bool stopped_[2] = {false, false};  // ERROR or gap: not parsed again
   bool ended_[2] = {false, false};

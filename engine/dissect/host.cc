@@ -29,6 +29,11 @@ HostOptions::~HostOptions() {
 
 // Friend of FlowDissection and Dissector: the bodies of the host's calls.
 struct HostCalls {
+  static void Refuse(FlowDissection& flow) {
+    ++flow.owner_->stats_.memcap;
+    ++flow.refusals_;
+  }
+
   static FlowDissection& Self(sluice_flow* flow) {
     return *reinterpret_cast<FlowDissection*>(flow);
   }
@@ -54,7 +59,7 @@ struct HostCalls {
   static bool Charge(FlowDissection& flow, LiveTransaction& live, size_t bytes) {
     const size_t cap = flow.owner_->options_.flow_memcap;
     if (flow.memory_ > cap || bytes > cap - flow.memory_) {
-      ++flow.owner_->stats_.memcap;
+      Refuse(flow);
       return false;
     }
     flow.memory_ += bytes;
@@ -83,7 +88,7 @@ struct HostCalls {
     const bool wanted = (*flow.owner_->wanted_)[live->tx.schema->id][field];
     if (!wanted && !(info.flags & SLUICE_ON_DEMAND)) return nullptr;
     if (live->tx.values.size() >= flow.owner_->options_.max_values) {
-      ++flow.owner_->stats_.memcap;
+      Refuse(flow);
       *status = -ENOSPC;
       return nullptr;
     }
@@ -268,7 +273,7 @@ struct HostCalls {
     LiveTransaction* live = Find(flow, tx);
     int32_t status;
     if (live != nullptr && live->open_groups >= flow.owner_->options_.max_group_depth) {
-      ++flow.owner_->stats_.memcap;
+      Refuse(flow);
       ++live->refused_groups;
       return -ENOSPC;
     }
@@ -332,7 +337,7 @@ struct HostCalls {
     const DissectOptions& options = flow.owner_->options_;
     if (live->tx.files.size() >= options.max_files ||
         !Charge(flow, *live, sizeof(FileInfo) + name.size())) {
-      ++flow.owner_->stats_.memcap;
+      Refuse(flow);
       return -ENOSPC;
     }
     const auto index = static_cast<uint32_t>(live->tx.files.size());
@@ -471,7 +476,7 @@ struct HostCalls {
   static int32_t HandoverWith(FlowDissection& flow, const char* protocol, Slice context) {
     if (const int32_t status = Handover(flow, protocol); status != 0) return status;
     if (context.size() > flow.owner_->options_.max_context) {
-      ++flow.owner_->stats_.memcap;
+      Refuse(flow);
       return -ENOSPC;
     }
     flow.context_.assign(context.begin(), context.end());

@@ -183,7 +183,9 @@ struct Detector::Impl {
     const uint64_t before = sampled ? Cycles() : 0;
     const auto answer = look();
     if (sampled) [[unlikely]] {
-      cost.cycles += Cycles() - before;
+      const uint64_t took = Cycles() - before;
+      cost.cycles += took;
+      cost.most = std::max(cost.most, took);
       ++cost.sampled;
     }
     if (confirm.LimitHits() != limits) [[unlikely]] GaveUp(rank);

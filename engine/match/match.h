@@ -216,6 +216,7 @@ struct DetectorStats {
 struct RuleCost {
   uint64_t checks = 0, matches = 0;
   uint64_t sampled = 0, cycles = 0;
+  uint64_t most = 0;     // cycles of the longest sampled look
   uint64_t gave_up = 0;  // looks that ended at a limit
   uint64_t EstimatedCycles() const { return sampled ? cycles / sampled * checks : 0; }
 };

@@ -23,6 +23,7 @@
 #include "engine/flow/flow.h"
 #include "engine/output/json_writer.h"
 #include "engine/output/record_sink.h"
+#include "engine/output/redact.h"
 #include "engine/rules/rule_set.h"
 
 namespace sluice {
@@ -48,11 +49,16 @@ struct EveOptions {
   bool ethernet = false, pcap_file = false, exception_policy = false;
   std::string host;                // sensor-name
   uint64_t sensor_id = 0;          // 0: not written
-  std::string interface;           // live: in_iface
+  bool short_ipv6 = false;
   std::vector<std::string> optional_fields;  // "protocol.key": SLUICE_OPTIONAL fields wanted
+  // Of groups with a "name" and a "value" (headers): in lower case, names whose values are hidden.
+  std::set<std::string, std::less<>> redacted;
+  std::string salt;                // key of what stands in their place
 
   // In alerts.
   bool payload = false, payload_printable = false, payload_length = false, packet = false;
+  // Growing values (bodies) that a dissector has in alerts, if asked: coded, printable.
+  bool bodies = false, bodies_printable = false;
   bool verdict = true, app_layer = true, flow = true;
   // The client that a proxy speaks for (SLUICE_FORWARDED): as alert.xff, or in place of
   // the address; of a list, reverse proxies are behind the last, forward ones behind the first.
@@ -68,7 +74,7 @@ struct EveOptions {
   bool stats_zero = true;          // counters that are 0
   std::map<std::string, RecordOptions, std::less<>> records;  // by dissector
 
-  bool Dumps() const { return payload || payload_printable || packet || tagged_packets; }
+  bool Dumps() const { return payload || payload_printable || packet || tagged_packets || bodies || bodies_printable; }
   bool Wants(std::string_view type) const { return all_types || types.contains(type); }
   bool Wants(const Schema& schema) const {
     return Wants(schema.name) || std::ranges::any_of(schema.record_types, [this](const std::string& type) { return Wants(type); });
@@ -99,6 +105,7 @@ struct FlowView {
   const Flow* flow = nullptr;      // null: the packet has none
   std::string_view app_proto;      // "" unknown, "failed", or a dissector's name
   std::string_view app_proto_original;
+  std::string_view side_protos[2];  // by Direction: what it speaks, where that is another
   std::string_view community_id;   // "" not computed
   std::span<const std::string_view> flowbits;
   std::span<const std::pair<std::string_view, uint32_t>> flowints;
@@ -106,7 +113,9 @@ struct FlowView {
   std::span<const Slice> secrets;  // masked in dumps
   std::string_view tcp_state;
   uint64_t num_transactions = 0;
+  std::string_view interface;      // live: on which it began; "" not known
   bool ts_gap = false, tc_gap = false;
+  uint32_t urgent_bytes[2] = {0, 0};  // by Direction: taken out of its stream
   std::span<const ExceptionView> exceptions;  // flow records
   bool ts_data = false, tc_data = false;  // payload of a session was kept
 };
@@ -158,6 +167,7 @@ struct EnforcementView {
   std::string_view conflict{}; // op "reject": the guard rail
   uint64_t sid = 0;
   uint32_t rate = 0;         // packets per second let through, 0: none
+  bool reject = false;       // besides, both ends were told
   Nanos ttl{};               // 0: for ever
   std::optional<Hits> hits{};  // "expire": what the entry dropped
 };
@@ -168,7 +178,27 @@ struct SensorView {
   std::string_view what;    // the reason, in a word
   std::string_view detail;  // for people
   uint64_t sid = 0;         // of the rule concerned; 0: none
+  struct Loss {
+    uint64_t packets = 0;   // not seen since `since`
+    Nanos since{};
+    double percent = 0;     // of those that came in that time
+  };
+  std::optional<Loss> loss{};
 };
+
+// What looking at a rule took, on all workers, since the rules were loaded.
+struct RuleCostView {
+  uint32_t gid = 1, sid = 0;
+  uint64_t checks = 0, matches = 0, alerts = 0;
+  double ticks = 0;         // of one check on average
+  uint64_t most_ticks = 0;  // of the longest that was timed
+  double share = 0;         // percent of what all rules took
+};
+
+// Whether the flow's responder sent the packet.
+inline bool FromServer(const Packet& packet, const Flow& flow) {
+  return packet.source == flow.tuple.destination && packet.source_port == flow.tuple.destination_port;
+}
 
 using NamedCounters = std::vector<std::pair<std::string, uint64_t>>;
 
@@ -192,12 +222,16 @@ class EveWriter {
   void NetflowRecords(const FlowView& flow, Nanos now);
   // `flow` and `packet` that caused it, if any did.
   void Enforcement(Nanos now, const FlowView& flow, const Packet* packet, const EnforcementView& what);
-  // `packet`: at which it came to light.
-  void Sensor(const Packet& packet, const FlowView& flow, const SensorView& sensor);
+  // `packet`: at which it came to light; null: none.
+  void Sensor(Nanos now, const FlowView& flow, const Packet* packet, const SensorView& sensor);
+  // The dearest rules, dearest first; nothing of none.
+  void RuleStats(Nanos now, std::span<const RuleCostView> rules);
   // Counters by dotted name, sorted; `uptime` in seconds.
   void Stats(Nanos now, uint64_t uptime, const NamedCounters& counters);
   // The capture file that packets come from: pcap_filename.
   void set_capture(std::string_view path) { capture_ = path; }
+  // Live: on which packets come from now on; outlives the writer.
+  void set_interface(std::string_view name) { interface_ = name; }
 
   uint64_t records() const { return records_; }
 
@@ -209,6 +243,7 @@ class EveWriter {
     const RecordOptions* options = nullptr;  // null: none were given
     bool listed = false;         // users chose among the values of an ENUM
     bool splits = false;         // some group of it has records of its own
+    std::vector<bool> names, values_of_names;  // by field: a pair's "name", its "value"
     std::vector<uint8_t> shown;  // by field: kInRecord, kInAlert, kListed
     std::vector<std::vector<uint64_t>> values;  // by field: those chosen, where kListed
   };
@@ -223,6 +258,14 @@ class EveWriter {
   void Tunnel(const Packet& packet);
   void FlowEnds(const Flow& flow, bool reversed);
   std::string_view EnterLevels(std::string_view name, std::vector<std::string_view>* open);
+  struct StatsLevel {
+    size_t keys = 0;       // written, or to be
+    bool crowded = false;  // no room for a delta of each
+  };
+  using Levels = std::map<std::string_view, StatsLevel>;  // by "a.b."
+  static Levels CountKeys(const NamedCounters& counters);
+  bool WriteOldName(std::string_view name, uint64_t value, std::vector<std::string_view>* open);
+  void WriteDelta(const std::string& name, std::string_view leaf, uint64_t value, StatsLevel* level);
   void OpenLevel(std::string_view name);
   void CloseLevel(std::string_view name);
   Address ForwardedClient(const Transaction* tx) const;
@@ -231,8 +274,12 @@ class EveWriter {
   bool IsRefused(const Plan& plan, std::span<const FieldValue> values) const;
   bool IsChosen(const Plan& plan, const Transaction& tx) const;
   void WriteTransaction(const Packet& packet, const FlowView& flow, const Transaction& tx);
-  void Tail(const Packet* packet, const FlowView& flow);
-  void EtherObject(const Packet* packet, const FlowView& flow);
+  void Direct(const FlowView& flow, Direction direction);
+  // `reversed`: the record's source is the packet's destination, or the flow's responder.
+  void Tail(const Packet* packet, const FlowView& flow, bool reversed = false);
+  void EtherObject(const Packet* packet, const FlowView& flow, bool reversed);
+  void DropIp(const Packet& packet);
+  void DropTransport(const Packet& packet);
   void Macs(std::string_view key, const MacSet& set);
   void Metadata(const FlowView& flow);
   void Flowbits(std::string_view key, std::span<const std::string_view> bits,
@@ -242,6 +289,9 @@ class EveWriter {
   void WriteLevel(const Schema& schema, std::span<const FieldValue> values, std::string_view prefix,
                   uint8_t shown);
   void WriteValue(const FieldInfo& info, const FieldValue& value);
+  bool IsHidden(const Plan& plan, std::span<const FieldValue> level, const FieldValue& value) const;
+  void WriteHidden(Slice value);
+  void WriteBody(std::string_view key, Slice body);
   void RuleObject(const AlertView& alert, const Packet& packet);
   void RuleMetadata(const Rule& rule);
   void Payload(const AlertView& alert, const FlowView& flow);
@@ -257,17 +307,19 @@ class EveWriter {
   void NetflowRecord(const FlowView& view, size_t direction, Nanos now);
   void Bypassed(const Flow& flow);
   void Exceptions(const FlowView& view);
-  Slice Masked(Slice bytes, const FlowView& flow);
+  Slice Masked(Slice bytes, std::span<const Slice> secrets);
   void End();
 
   const EveOptions options_;
+  const Redactor redactor_;
   RecordSink* out_;
   std::array<bool, static_cast<size_t>(RecordType::kProtocol)> wanted_{};
   std::vector<Plan> plans_;                // by Schema::id
   std::vector<std::string_view> written_;  // names on the levels being written; a stack
   const FieldValue* record_group_ = nullptr;  // RECORD_EACH: that whose record is written
+  std::span<const Slice> secrets_;  // of the flow whose alert is written
   std::string scratch_;
-  std::string_view capture_;
+  std::string_view capture_, interface_;
   RecordType type_ = RecordType::kAlert;   // of the record being written
   JsonWriter json_;
   std::string line_;

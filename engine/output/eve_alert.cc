@@ -12,6 +12,16 @@
 #include "engine/rules/text.h"
 
 namespace sluice {
+namespace {
+
+// A question or its answer, which have an identifier and a number (RFC 792, RFC 4443 §4).
+bool IsEcho(const Packet& packet) {
+  return packet.l4 == L4::kIcmp    ? packet.icmp_type == 8 || packet.icmp_type == 0
+         : packet.l4 == L4::kIcmp6 ? packet.icmp_type == 128 || packet.icmp_type == 129
+                                   : false;
+}
+
+}  // namespace
 
 void EveWriter::RuleObject(const AlertView& alert, const Packet& packet) {
   const Rule& rule = *alert.rule;
@@ -62,10 +72,10 @@ void EveWriter::RuleObject(const AlertView& alert, const Packet& packet) {
 }
 
 // `bytes`, without the flow's secrets; valid until the next call.
-Slice EveWriter::Masked(Slice bytes, const FlowView& flow) {
-  if (flow.secrets.empty()) return bytes;
+Slice EveWriter::Masked(Slice bytes, std::span<const Slice> secrets) {
+  if (secrets.empty()) return bytes;
   masked_.assign(bytes.begin(), bytes.end());
-  for (const Slice secret : flow.secrets) MaskSecret(secret, masked_);
+  for (const Slice secret : secrets) MaskSecret(secret, masked_);
   return masked_;
 }
 
@@ -89,7 +99,7 @@ void EveWriter::RuleMetadata(const Rule& rule) {
 
 void EveWriter::Payload(const AlertView& alert, const FlowView& flow) {
   const Slice bytes = Masked(
-      alert.payload.first(std::min<size_t>(alert.payload.size(), options_.payload_limit)), flow);
+      alert.payload.first(std::min<size_t>(alert.payload.size(), options_.payload_limit)), flow.secrets);
   if (options_.payload) {
     json_.Key("payload");
     json_.Base64(bytes);
@@ -135,29 +145,28 @@ void EveWriter::Alert(const Packet& packet, const FlowView& flow, const AlertVie
   if (alert.tx_guessed) json_.Field("tx_guessed", true);
   RuleObject(alert, packet);
   if (alert.tx != nullptr && options_.app_layer) {
+    secrets_ = flow.secrets;
     ProtocolObject(*alert.tx, true);
     AlertFiles(*alert.tx);
   }
   AppProto(flow);
-  if (flow.flow != nullptr) {
-    json_.Field("direction", alert.direction == Direction::kToServer ? "to_server" : "to_client");
-    if (options_.flow) {
-      json_.OpenObject("flow");
-      FlowObject(*flow.flow, true);
-      json_.CloseObject();
-    }
+  Direct(flow, alert.direction);
+  if (flow.flow != nullptr && options_.flow) {
+    json_.OpenObject("flow");
+    FlowObject(*flow.flow, true);
+    json_.CloseObject();
   }
   if (options_.payload || options_.payload_printable || options_.payload_length) {
     Payload(alert, flow);
   }
-  if (options_.packet) PacketDump(packet, flow);
+  if (options_.packet && !packet.frame.empty()) PacketDump(packet, flow);  // one that never was has none
   if (options_.verdict) VerdictObject(alert.verdict);
   End();
 }
 
 void EveWriter::PacketDump(const Packet& packet, const FlowView& flow) {
   json_.Key("packet");
-  json_.Base64(Masked(packet.frame, flow));
+  json_.Base64(Masked(packet.frame, flow.secrets));
   json_.OpenObject("packet_info");
   json_.Field("linktype", static_cast<uint64_t>(DltOfLinkType(packet.link)));
   json_.Field("linktype_name", LinkTypeName(packet.link));
@@ -171,7 +180,7 @@ void EveWriter::TaggedPacket(const Packet& packet, const FlowView& flow, Directi
   PacketEnds(packet);
   Tunnel(packet);
   Tail(&packet, flow);
-  if (flow.flow != nullptr) json_.Field("direction", direction == Direction::kToServer ? "to_server" : "to_client");
+  Direct(flow, direction);
   PacketDump(packet, flow);
   End();
 }
@@ -189,44 +198,53 @@ void EveWriter::VerdictObject(const VerdictView& verdict) {
   json_.CloseObject();
 }
 
-void EveWriter::Drop(const Packet& packet, const FlowView& flow, const DropView& drop) {
-  if (!Wants(RecordType::kDrop)) return;
-  Begin(RecordType::kDrop, "drop", packet.time, flow, &packet);
-  PacketEnds(packet);
-  Tail(&packet, flow);
-  if (flow.flow != nullptr) {
-    json_.Field("direction",
-                drop.direction == Direction::kToServer ? "to_server" : "to_client");
-  }
-  json_.OpenObject("drop");
-  json_.Field("len", uint64_t{packet.ip_len});
+// What the IP header says; of what is not IP, nothing.
+void EveWriter::DropIp(const Packet& packet) {
   if (packet.ip_version == 4) {
     json_.Field("tos", uint64_t{packet.tos});
     json_.Field("ttl", uint64_t{packet.ttl});
     json_.Field("ipid", uint64_t{packet.ip_id});
-  } else {
+  } else if (packet.ip_version == 6) {
     json_.Field("tc", uint64_t{packet.tos});
     json_.Field("hoplimit", uint64_t{packet.ttl});
     const Slice h = packet.ip_header;
     if (h.size() >= 4) json_.Field("flowlbl", (h[1] & 15u) << 16 | uint64_t{h[2]} << 8 | h[3]);
   }
+}
+
+void EveWriter::DropTransport(const Packet& packet) {
+  const Slice header = packet.l4_header;
   if (packet.l4 == L4::kTcp) {
     json_.Field("tcpseq", uint64_t{packet.tcp.seq});
     json_.Field("tcpack", uint64_t{packet.tcp.ack});
     json_.Field("tcpwin", uint64_t{packet.tcp.window});
-    if (packet.l4_header.size() > 12) json_.Field("tcpres", uint64_t{packet.l4_header[12]} & 15);
+    if (header.size() > 12) json_.Field("tcpres", uint64_t{header[12]} & 15);
     json_.Field("tcpurgp", uint64_t{packet.tcp.urgent});
     for (const auto& [name, bit] : {std::pair{"syn", kTcpSyn}, std::pair{"ack", kTcpAck},
                                     std::pair{"psh", kTcpPsh}, std::pair{"rst", kTcpRst},
                                     std::pair{"urg", kTcpUrg}, std::pair{"fin", kTcpFin}}) {
       json_.FlagField(name, packet.tcp.flags & bit);
     }
-  } else if (packet.l4 == L4::kUdp) {
-    json_.Field("udplen", uint64_t{packet.payload.size() + 8});
-  } else if (packet.l4 == L4::kIcmp || packet.l4 == L4::kIcmp6) {
+  } else if (packet.l4 == L4::kUdp && header.size() >= 6) {
+    // As the header has it: of a packet that was cut there is less.
+    json_.Field("udplen", uint64_t{header[4]} << 8 | header[5]);
+  } else if (IsEcho(packet)) {
     json_.Field("icmp_id", uint64_t{packet.icmp_id});
     json_.Field("icmp_seq", uint64_t{packet.icmp_seq});
   }
+}
+
+void EveWriter::Drop(const Packet& packet, const FlowView& flow, const DropView& drop) {
+  if (!Wants(RecordType::kDrop)) return;
+  Begin(RecordType::kDrop, "drop", packet.time, flow, &packet);
+  PacketEnds(packet);
+  Tunnel(packet);
+  Tail(&packet, flow);
+  Direct(flow, drop.direction);
+  json_.OpenObject("drop");
+  json_.Field("len", uint64_t{packet.ip_version == 0 ? packet.wire_len : packet.ip_len});
+  DropIp(packet);
+  DropTransport(packet);
   json_.Field("reason", drop.reason);
   json_.CloseObject();
   if (options_.drop_verdict) VerdictObject(drop.verdict);
@@ -248,13 +266,16 @@ void EveWriter::Anomaly(const Packet& packet, const FlowView& flow, const Anomal
   static constexpr std::string_view kTypes[] = {"decode", "stream", "applayer"};
   const bool app = anomaly.type == Type::kApplayer;
   Begin(RecordType::kAnomaly, "anomaly", packet.time, flow, &packet);
-  if (app && flow.flow != nullptr) {
-    FlowEnds(*flow.flow, anomaly.direction == Direction::kToClient);
+  const bool of_flow = app && flow.flow != nullptr, to_client = anomaly.direction == Direction::kToClient;
+  if (of_flow) {
+    FlowEnds(*flow.flow, to_client);
+    if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
   } else {
     PacketEnds(packet);
   }
-  if (app && packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
-  Tail(&packet, flow);
+  Tunnel(packet);
+  Tail(&packet, flow, of_flow && FromServer(packet, *flow.flow) != to_client);
+  Direct(flow, anomaly.direction);
   if (anomaly.tx_id != nullptr) json_.Field("tx_id", *anomaly.tx_id);
   json_.OpenObject("anomaly");
   if (app && !anomaly.app_proto.empty()) json_.Field("app_proto", anomaly.app_proto);

@@ -109,6 +109,7 @@ void EveWriter::FlowRecord(const FlowView& view, FlowEndReason reason, Nanos now
   }
   json_.Field("reason", FlowEndReasonName(reason));
   json_.FlagField("alerted", flow.alerted);
+  if (reason == FlowEndReason::kForced) json_.FlagField("emergency", true);  // the table was full
   Elephant(flow);
   if (flow.dropped) json_.Field("action", "drop");
   if (!flow.dropped && flow.passed) json_.Field("action", "pass");
@@ -125,6 +126,8 @@ void EveWriter::FlowRecord(const FlowView& view, FlowEndReason reason, Nanos now
     // Here the bytes of a direction lie in one region, however far apart.
     if (view.ts_data) json_.Field("ts_max_regions", uint64_t{1});
     if (view.tc_data) json_.Field("tc_max_regions", uint64_t{1});
+    if (view.urgent_bytes[0] > 0) json_.Field("ts_urgent_oob_data", uint64_t{view.urgent_bytes[0]});
+    if (view.urgent_bytes[1] > 0) json_.Field("tc_urgent_oob_data", uint64_t{view.urgent_bytes[1]});
     json_.CloseObject();
   }
   End();
@@ -157,7 +160,7 @@ void EveWriter::NetflowRecord(const FlowView& view, size_t direction, Nanos now)
   json_.Field("max_ttl", uint64_t{flow.max_ttl[direction]});
   if (options_.compat >= 8) json_.Field("tx_cnt", view.num_transactions);
   json_.CloseObject();
-  Tail(nullptr, view);
+  Tail(nullptr, view, direction == 1);
   if (flow.tuple.ip_protocol == kTcp) {
     json_.OpenObject("tcp");
     json_.Key("tcp_flags");

@@ -44,6 +44,9 @@ class EveLog {
   void Sensor(const A&... a) { for (EveWriter& w : writers_) w.Sensor(a...); }
   template <typename... A>
   void Stats(const A&... a) { for (EveWriter& w : writers_) w.Stats(a...); }
+  template <typename... A>
+  void RuleStats(const A&... a) { for (EveWriter& w : writers_) w.RuleStats(a...); }
+  void set_interface(std::string_view name) { for (EveWriter& w : writers_) w.set_interface(name); }
   void set_capture(std::string_view path) { for (EveWriter& w : writers_) w.set_capture(path); }
 
   bool empty() const { return writers_.empty(); }

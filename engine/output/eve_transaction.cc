@@ -39,6 +39,11 @@ const RecordOptions* FindRecord(const EveOptions& options, const Schema& schema)
   return found == options.records.end() ? nullptr : &found->second;
 }
 
+// A growing value that its dissector has in alerts alone: EveOptions::bodies.
+bool IsBody(const FieldInfo& field) {
+  return field.type == FieldType::kChunks && (field.flags & SLUICE_ALERT_ONLY);
+}
+
 // What the user's list of this field names; null: there is none.
 const std::set<std::string, std::less<>>* FindList(const RecordOptions* record, const FieldInfo& field) {
   if (record == nullptr || field.list.empty()) return nullptr;
@@ -61,6 +66,7 @@ bool FieldIsLogged(const EveOptions& options, const Schema& schema, const FieldI
   if ((field.flags & SLUICE_LOG_V8) && form < 8) return false;
   if ((field.flags & SLUICE_ALERT_ONLY) && !in_alert) return false;
   if ((field.flags & SLUICE_RECORD_ONLY) && in_alert) return false;
+  if (in_alert && IsBody(field) && (options.bodies || options.bodies_printable)) return true;
   const bool optional = field.flags & SLUICE_OPTIONAL;
   if (optional && std::ranges::find(options.optional_fields,
                                     fmt::format("{}.{}", schema.name, field.log)) !=
@@ -111,6 +117,9 @@ EveWriter::Plan& EveWriter::PlanOf(const Schema& schema) {
     }
     plan.splits |= (info.flags & SLUICE_RECORD_EACH) && (shown & kInRecord);
     plan.shown.push_back(shown);
+    const bool text = info.type == FieldType::kBytes;
+    plan.names.push_back(text && info.log == "name");
+    plan.values_of_names.push_back(text && info.log == "value");
   }
   return plan;
 }
@@ -173,6 +182,37 @@ void EveWriter::WriteValue(const FieldInfo& info, const FieldValue& value) {
   }
 }
 
+// Whether it is the value of a name that is not to be shown.
+bool EveWriter::IsHidden(const Plan& plan, std::span<const FieldValue> level, const FieldValue& value) const {
+  if (!plan.values_of_names[value.field]) return false;
+  return std::ranges::any_of(level, [&](const FieldValue& other) {
+    return other.field != UINT16_MAX && plan.names[other.field] && redactor_.Hides(other.bytes);
+  });
+}
+
+// What is kept of it for rules, as far as alerts show payload.
+void EveWriter::WriteBody(std::string_view key, Slice body) {
+  if (body.empty()) return;
+  const Slice shown = Masked(body.first(std::min<size_t>(body.size(), options_.payload_limit)), secrets_);
+  if (options_.bodies) {
+    json_.Key(key);
+    json_.Base64(shown);
+  }
+  if (!options_.bodies_printable) return;
+  scratch_.assign(key);
+  scratch_ += "_printable";
+  json_.Key(scratch_);
+  scratch_.clear();
+  AppendPrintable(shown, &scratch_);
+  json_.String(scratch_);
+}
+
+void EveWriter::WriteHidden(Slice value) {
+  scratch_.clear();
+  redactor_.Append(value, &scratch_);
+  json_.String(scratch_);
+}
+
 // One level of the object: every key once, in the order first set.  `prefix`
 // is the part of dotted keys that the open objects stand for.
 void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> values,
@@ -215,6 +255,10 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
       json_.CloseObject();
       continue;
     }
+    if (IsBody(info) && (options_.bodies || options_.bodies_printable)) {
+      WriteBody(name, values[i].bytes);
+      continue;
+    }
     const bool array = info.flags & SLUICE_REPEATED;
     if (array) json_.OpenArray(name);
     if (!array) json_.Key(name);
@@ -238,7 +282,7 @@ void EveWriter::WriteLevel(const Schema& schema, std::span<const FieldValue> val
     if (array) {
       json_.CloseArray();
     } else if (values[i].type != FieldType::kGroup) {
-      WriteValue(schema.fields[last->field], *last);
+      IsHidden(plan, values, *last) ? WriteHidden(last->bytes) : WriteValue(schema.fields[last->field], *last);
     }
   }
   written_.resize(base);
@@ -270,8 +314,7 @@ bool EveWriter::ServerIsSource(const Packet& packet, const Flow& flow, const Tra
     case SLUICE_LOG_SENDER_V8:
       return from_server && PlanOf(*tx.schema).compat >= 8;
     case SLUICE_LOG_PACKET:
-      return packet.source == flow.tuple.destination &&
-             packet.source_port == flow.tuple.destination_port;
+      return FromServer(packet, flow);
     default:
       return false;
   }
@@ -298,9 +341,10 @@ void EveWriter::TransactionRecord(const Packet& packet, const FlowView& flow,
 
 void EveWriter::WriteTransaction(const Packet& packet, const FlowView& flow, const Transaction& tx) {
   Begin(ProtocolRecord(tx.schema->id), tx.schema->log_name, packet.time, flow, &packet);
-  FlowEnds(*flow.flow, ServerIsSource(packet, *flow.flow, tx));
+  const bool server_first = ServerIsSource(packet, *flow.flow, tx);
+  FlowEnds(*flow.flow, server_first);
   if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
-  Tail(&packet, flow);
+  Tail(&packet, flow, server_first != FromServer(packet, *flow.flow));
   if (!tx.session) json_.Field("tx_id", tx.id);
   ProtocolObject(tx, false);
   End();
@@ -340,6 +384,10 @@ void EveWriter::FileObject(const FileInfo& file, uint64_t tx_id, bool in_alert) 
   if (file.stored) json_.Field("file_id", file.store_id);
   if (in_alert) json_.FlagField("storing", file.keep && file.store_id != 0 && !file.unstorable);
   json_.Field("size", file.size);
+  if (file.whole != 0 && file.size > 0) {  // which bytes of the larger one, both included
+    json_.Field("start", file.whole_at);
+    json_.Field("end", file.whole_at + file.size - 1);
+  }
   json_.Field("tx_id", tx_id);
 }
 
@@ -348,8 +396,10 @@ void EveWriter::FileRecord(const Packet& packet, const FlowView& flow, const Tra
   if (!Wants(RecordType::kFile)) return;
   Begin(RecordType::kFile, "fileinfo", packet.time, flow, &packet);
   // The sender of the file is the source.
-  FlowEnds(*flow.flow, file.direction == Direction::kToClient);
-  Tail(&packet, flow);
+  const bool from_server = file.direction == Direction::kToClient;
+  FlowEnds(*flow.flow, from_server);
+  if (packet.ip_version != 0) json_.Field("pkt_src", PacketOriginName(packet.origin));
+  Tail(&packet, flow, from_server != FromServer(packet, *flow.flow));
   ProtocolObject(tx, false);
   AppProto(flow);
   json_.OpenObject("fileinfo");

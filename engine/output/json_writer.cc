@@ -112,6 +112,14 @@ void JsonWriter::SignedNumber(int64_t value) {
   out_.append(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
 }
 
+void JsonWriter::Decimal(double value) {
+  Comma();
+  comma_ = true;
+  char digits[64];
+  const auto end = fmt::format_to_n(digits, sizeof(digits), "{:.2f}", value);
+  out_.append(digits, std::min(end.size, sizeof(digits)));
+}
+
 void AppendBase64(Slice bytes, std::string* out) {
   static constexpr char kDigits[] =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -213,11 +221,31 @@ void AppendAddress(const Address& address, std::string* out) {
   }
 }
 
+void AppendShortIpv6(const Address& address, std::string* out) {
+  const auto group = [&](size_t i) { return address.bytes[2 * i] << 8 | address.bytes[2 * i + 1]; };
+  size_t best = 8, most = 1;  // the longest run of zeros, of more than one group; the first of equals
+  for (size_t i = 0; i < 8; ++i) {
+    size_t end = i;
+    while (end < 8 && group(end) == 0) ++end;
+    if (end - i > most) best = i, most = end - i;
+  }
+  for (size_t i = 0; i < 8; ++i) {
+    if (i == best) {
+      *out += "::";
+      i += most - 1;
+      continue;
+    }
+    if (i > 0 && i != best + most) *out += ':';
+    char digits[4];
+    out->append(digits, std::to_chars(digits, digits + 4, group(i), 16).ptr);
+  }
+}
+
 void JsonWriter::Ip(const Address& address) {
   Comma();
   comma_ = true;
   out_ += '"';
-  AppendAddress(address, &out_);
+  short_ipv6_ && address.version == 6 ? AppendShortIpv6(address, &out_) : AppendAddress(address, &out_);
   out_ += '"';
 }
 

@@ -53,6 +53,7 @@ class JsonWriter {
   void String(std::string_view text);
   void Number(uint64_t value);
   void SignedNumber(int64_t value);
+  void Decimal(double value);  // with two digits; finite
   void Bool(bool value) {
     Comma();
     out_ += value ? "true" : "false";
@@ -65,6 +66,8 @@ class JsonWriter {
   // "2026-11-24T10:00:00" of seconds since the epoch, UTC.
   void Date(int64_t seconds);
   void Ip(const Address& address);
+  // IPv6 addresses in the short form from now on.
+  void set_short_ipv6(bool on) { short_ipv6_ = on; }
   void Raw(std::string_view json) {  // a complete value
     Comma();
     out_ += json;
@@ -92,6 +95,7 @@ class JsonWriter {
 
   std::string out_;
   bool comma_ = false;  // a value precedes on this level
+  bool short_ipv6_ = false;
   int64_t zone_second_ = INT64_MIN;  // of the cached prefix
   char zone_prefix_[20] = {};        // "2026-11-24T10:00:00."
   char zone_suffix_[6] = {};         // "+0000"
@@ -103,5 +107,7 @@ void AppendBase64(Slice bytes, std::string* out);
 void AppendPrintable(Slice bytes, std::string* out);
 // "10.0.0.1", "fe80:0000:...": all eight groups, as consumers compare strings.
 void AppendAddress(const Address& address, std::string* out);
+// "fe80::1" (RFC 5952 §4).
+void AppendShortIpv6(const Address& address, std::string* out);
 
 }  // namespace sluice

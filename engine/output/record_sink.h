@@ -13,7 +13,7 @@ namespace sluice {
 // What a record is, for counting losses.  kProtocol + Schema::id: a dissector's.
 enum class RecordType : uint16_t {
   kAlert, kAnomaly, kArp, kDrop, kFile, kFlow, kNetflow, kPacket, kStats, kFast, kCapture,
-  kEnforcement, kStored, kSensor, kProtocol
+  kEnforcement, kStored, kSensor, kRuleStats, kProtocol
 };
 inline RecordType ProtocolRecord(uint16_t schema) {
   return static_cast<RecordType>(static_cast<uint16_t>(RecordType::kProtocol) + schema);
@@ -21,7 +21,7 @@ inline RecordType ProtocolRecord(uint16_t schema) {
 // "alert", "flow" ...; "" for a dissector's.
 constexpr std::string_view RecordTypeName(RecordType type) {
   constexpr std::string_view kNames[] = {"alert",   "anomaly", "arp",    "drop",  "fileinfo", "flow",
-                                         "netflow", "packet",  "stats",  "fast",  "pcap",     "enforcement", "stored", "sensor"};
+                                         "netflow", "packet",  "stats",  "fast",  "pcap",     "enforcement", "stored", "sensor", "rule_stats"};
   return type < RecordType::kProtocol ? kNames[static_cast<size_t>(type)] : std::string_view();
 }
 

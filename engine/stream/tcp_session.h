@@ -98,6 +98,7 @@ class TcpSession {
   }
   bool had_gap(Direction d) const { return side_[Index(d)].gap; }
   bool had_data(Direction d) const { return side_[Index(d)].data.highest() > 0; }
+  uint32_t urgent_bytes(Direction d) const { return side_[Index(d)].num_urgent; }  // taken out
   // The next sequence number expected from a direction: for resets.
   uint32_t next_seq(Direction d) const {
     const Side& side = side_[Index(d)];

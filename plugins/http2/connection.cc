@@ -221,11 +221,7 @@ size_t Connection::Prefix(Flow flow, uint32_t d, View in) {
   const uint64_t tx = TxFor(flow, d, frame);
   if (tx != SLUICE_NO_TX) {
     flow.SetUint(tx, kFrameType, frame.type);
-    if (weighted) {
-      const uint32_t weight = Number(in, prefix - 1, 1);
-      flow.SetUint(tx, kPriority, weight);
-      flow.SetUint(tx, d == SLUICE_TO_SERVER ? kRequestPriority : kResponsePriority, weight);
-    }
+    if (weighted) Weigh(flow, d, tx, Number(in, prefix - 1, 1));
   }
   Payload(flow, d, prefix, pad);
   return prefix;
@@ -309,10 +305,7 @@ size_t Connection::Control(Flow flow, uint32_t d, View in) {
     flow.SetUint(tx, kFrameType, frame.type);
     if (frame.type == kSettingsFrame && !(frame.flags & kAck)) Settings(flow, d, tx, payload);
     if (frame.type == kWindowFrame) flow.SetUint(tx, kWindow, Number(payload, 0, 4) & 0x7fffffff);
-    if (frame.type == kPriorityFrame) {
-      flow.SetUint(tx, kPriority, Number(payload, 4, 1));
-      flow.SetUint(tx, request ? kRequestPriority : kResponsePriority, Number(payload, 4, 1));
-    }
+    if (frame.type == kPriorityFrame) Weigh(flow, d, tx, Number(payload, 4, 1));
     if (frame.type == kResetFrame || frame.type == kGoAwayFrame) {
       const uint32_t error = Number(payload, frame.type == kGoAwayFrame ? 4 : 0, 4);
       flow.SetUint(tx, kErrorCode, error);
@@ -325,6 +318,16 @@ size_t Connection::Control(Flow flow, uint32_t d, View in) {
     if (Stream* stream = Find(frame.stream); stream != nullptr) Reset(flow, d, *stream);
   }
   return frame.length;
+}
+
+// The record has a stream's first weight, and says if there were more.
+void Connection::Weigh(Flow flow, uint32_t d, uint64_t tx, uint32_t weight) {
+  const bool request = d == SLUICE_TO_SERVER;
+  flow.SetUint(tx, kPriority, weight);
+  flow.SetUint(tx, request ? kRequestPriority : kResponsePriority, weight);
+  Stream* stream = Find(side_[d].frame.stream);
+  if (stream == nullptr || !std::exchange(stream->half[d].weighted, true)) return;
+  flow.Set(tx, request ? kRequestMultiple : kResponseMultiple, "priority");
 }
 
 void Connection::Settings(Flow flow, uint32_t d, uint64_t tx, View payload) {

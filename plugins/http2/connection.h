@@ -55,6 +55,7 @@ class Connection {
   };
   struct Half {  // one direction of a stream
     bool headers = false, ended = false, body_open = false, drop_rest = false;
+    bool weighted = false;  // it was given a weight
     bool dns = false;  // DNS over HTTPS (RFC 8484)
     int64_t file = 0;
     uint64_t bytes = 0;  // of the body, as sent
@@ -63,7 +64,7 @@ class Connection {
     std::string disposition, encoding, content_type;
     std::unique_ptr<http::ContentDecoder> decoder;
     void Clear() {  // keeps the room of its strings
-      headers = ended = body_open = drop_rest = dns = partial = false;
+      headers = ended = body_open = drop_rest = weighted = dns = partial = false;
       range = {};
       file = 0;
       bytes = 0;
@@ -117,6 +118,7 @@ class Connection {
   bool AddHeader(Side& side, const nghttp2_nv& nv);
   void EndOfBlock(Flow flow, uint32_t d);
   void Settings(Flow flow, uint32_t d, uint64_t tx, View payload);
+  void Weigh(Flow flow, uint32_t d, uint64_t tx, uint32_t weight);
 
   void BeginUpgraded(Flow flow, const UpgradeRequest& request);
   Stream* Find(uint32_t id);

@@ -21,7 +21,7 @@ enum Field : uint32_t {
   kResponseBody, kStatCode, kServer, kLocation, kStatus, kLength, kXff, kVersion, kRequestHeadersLog,
   kResponseHeadersLog, kHeaderNameLog, kHeaderValueLog, kHeaderName, kHeaderNameReply, kFrameType, kErrorCode,
   kPriority, kWindow, kSettings, kSettingsReply, kSizeUpdate, kStreamId, kRequestPriority, kResponsePriority,
-  kRequestError, kResponseError, kRequestSettings, kResponseSettings, kSettingsId, kSettingsValue,
+  kRequestMultiple, kResponseMultiple, kRequestError, kResponseError, kRequestSettings, kResponseSettings, kSettingsId, kSettingsValue,
   kNumFields
 };
 
@@ -92,8 +92,8 @@ inline constexpr sluice_field kFields[] = {
     ROW("http.header_names", nullptr, "names of the response headers", SLUICE_BYTES, 0, kRes, kHeaders),
     ROW("http.request_header", nullptr, "each request header, name: value", SLUICE_BYTES, SLUICE_REPEATED, kReq, kHeaders),
     ROW("http.response_header", nullptr, "each response header, name: value", SLUICE_BYTES, SLUICE_REPEATED, kRes, kHeaders),
-    ROW("http.request_body", nullptr, "body of the request, decoded", SLUICE_CHUNKS, 0, kReq, kBody),
-    ROW("http.response_body", nullptr, "body of the response, decoded", SLUICE_CHUNKS, 0, kRes, kBody),
+    ROW("http.request_body", "http_request_body", "body of the request, decoded", SLUICE_CHUNKS, SLUICE_ALERT_ONLY | SLUICE_OPTIONAL, kReq, kBody),
+    ROW("http.response_body", "http_response_body", "body of the response, decoded", SLUICE_CHUNKS, SLUICE_ALERT_ONLY | SLUICE_OPTIONAL, kRes, kBody),
     ROW("http.stat_code", nullptr, "status code", SLUICE_BYTES, 0, kRes, kLine),
     ROW("http.server", nullptr, "Server", SLUICE_BYTES, 0, kRes, kHeaders),
     ROW("http.location", nullptr, "Location", SLUICE_BYTES, 0, kRes, kHeaders),
@@ -117,6 +117,8 @@ inline constexpr sluice_field kFields[] = {
     ROW(nullptr, "http2.stream_id", "number of the stream, 0: the connection", SLUICE_UINT, 0, kBoth, kStarted),
     ROW(nullptr, "http2.request.priority", "weight", SLUICE_UINT, 0, kReq, kStarted),
     ROW(nullptr, "http2.response.priority", "weight", SLUICE_UINT, 0, kRes, kStarted),
+    ROW(nullptr, "http2.request.has_multiple", "what occurred more than once", SLUICE_BYTES, 0, kReq, kStarted),
+    ROW(nullptr, "http2.response.has_multiple", "what occurred more than once", SLUICE_BYTES, 0, kRes, kStarted),
     NAMED(nullptr, "http2.request.error_code", "error", SLUICE_ENUM, 0, kReq, kStarted, kErrorCodesLog),
     NAMED(nullptr, "http2.response.error_code", "error", SLUICE_ENUM, 0, kRes, kStarted, kErrorCodesLog),
     ROW(nullptr, "http2.request.settings", "settings", SLUICE_GROUP, SLUICE_REPEATED, kReq, kStarted),

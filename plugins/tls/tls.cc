@@ -718,8 +718,9 @@ class Tls {
       return false;
     }
     const Certificate& certificate = known->certificate;
-    flow.Set(tx_, base + kSubject, certificate.subject);
-    flow.Set(tx_, base + kIssuer, certificate.issuer);
+    // A name without parts is none: who reads the log takes an empty one for a fault.
+    if (!certificate.subject.empty()) flow.Set(tx_, base + kSubject, certificate.subject);
+    if (!certificate.issuer.empty()) flow.Set(tx_, base + kIssuer, certificate.issuer);
     flow.Set(tx_, base + kSerial, certificate.serial);
     flow.Set(tx_, base + kFingerprint, known->fingerprint);
     for (const std::string& name : certificate.names) flow.Set(tx_, base + kNames, name);

@@ -25,7 +25,7 @@ ALLOWED = {
 }
 PROTOCOLS = ("http", "dns", "ssh", "tls", "rdp", "smtp", "ftp", "smb", "quic", "mqtt", "memcached")
 # Words that hold such letters and mean something else.
-INNOCENT = re.compile(r"https?://|nohttp")
+INNOCENT = re.compile(r'https?://|nohttp|"RDP", "IRTP"')  # the last: IP protocols 27 and 28
 
 
 def tracked(*suffixes):

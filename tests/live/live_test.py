@@ -82,6 +82,8 @@ class Live(LiveCase):
         alert = net.wait_alert(1)
         self.assertIsNotNone(alert)
         self.assertEqual(alert["alert"]["action"], "blocked")
+        self.eventually(lambda: net.events("enforcement"), "a record of the drop")
+        self.assertEqual({e["enforcement"]["action"] for e in net.events("enforcement")}, {"reject"})
 
     def test_drops_outlive_kill_and_are_adopted(self):
         net = self.net
@@ -114,6 +116,18 @@ class Live(LiveCase):
         self.assertEqual(again.returncode, 1)
         self.assertIn("there is no such entry", again.stderr)
 
+    def test_what_an_operator_does_is_on_record(self):
+        net = self.net
+        net.sluice([])
+
+        def told():
+            of = [e["enforcement"] for e in net.events("enforcement") if e["enforcement"]["value"] == "192.0.2.0/24"]
+            return [(e["op"], e["scope"], e["origin"]) for e in of]
+        net.command("drops", "add", "source", "192.0.2.0/24", "--ttl", "1h")
+        self.eventually(lambda: told() == [("add", "src_net", "operator")], "a record of the entry")
+        net.command("drops", "del", "source", "192.0.2.0/24")
+        self.eventually(lambda: told()[1:] == [("remove", "src_net", "operator")], "a record of its end")
+
     def test_reload_takes_new_rules_while_flows_go_on(self):
         net = self.net
         net.nginx()
@@ -124,6 +138,7 @@ class Live(LiveCase):
         time.sleep(0.3)
         net.curl(netns.CLIENT, "/two")
         self.assertIsNotNone(net.wait_alert(2))
+        self.assertEqual([e["sensor"]["state"] for e in net.events("sensor")], ["ready", "reloading", "ready"])
 
     def test_reloads_under_traffic_lose_nothing(self):
         net = self.net
@@ -218,8 +233,13 @@ class Live(LiveCase):
         engine.send_signal(signal.SIGTERM)
         self.assertEqual(engine.wait(10), 0)
         self.assertEqual(net.curl(netns.ATTACKER).stdout, "200")
-        self.assertEqual([e["event_type"] for e in net.events("stats")][-1:], ["stats"])
-        self.assertTrue(net.events("flow"))
+        stats = net.events("stats")[-1]["stats"]
+        for name in ("kernel_packets", "kernel_drops", "kernel_ifdrops", "errors"):
+            self.assertIn(name, stats["capture"])
+        for path in (("flow", "memuse"), ("tcp", "memuse"), ("ips", "replaced"), ("memcap", "pressure")):
+            self.assertIn(path[1], stats[path[0]])
+        self.assertEqual({e["in_iface"] for e in net.events("flow")}, {"srv0"})
+        self.assertEqual([(e["sensor"]["state"], e["sensor"]["what"]) for e in net.events("sensor")], [("ready", "start"), ("stopping", "stop")])
 
 
 if __name__ == "__main__":

@@ -71,6 +71,20 @@ TEST(Config, OneValueOfAListReplacesTheList) {
   ASSERT_TRUE(ReadConfig("[rules]\nfiles = \"b.rules\"\n", "t.toml", &options));
   EXPECT_EQ(options.rule_files, std::vector<std::string>{"b.rules"});
 }
+TEST(Config, SeveralEventTypesInOneTextAreRefused) {
+  Options options = DefaultOptions();
+  EXPECT_TRUE(ApplySetting("eve.types=ftp_data", &options));
+  const auto result = ApplySetting("eve.types=alert,flow", &options);
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, HasSubstr("alert,flow"));
+}
+TEST(Config, BodiesInAlertsAreTakenFromAYaml) {
+  Options options = DefaultOptions();
+  ASSERT_TRUE(ReadConfig("outputs:\n  - eve-log:\n      types:\n        - alert:\n            http-body: yes\n"
+                         "            http-body-printable: no\n", "t.yaml", &options));
+  EXPECT_TRUE(options.eve_logs.back().bodies);
+  EXPECT_FALSE(options.eve_logs.back().bodies_printable);
+}
 // As there: what a file does not ask for is not in its records.
 TEST(Config, RecordsOfAYamlAreShortUnlessItSaysOtherwise) {
   Options options = DefaultOptions();

@@ -1,5 +1,6 @@
 #include "engine/output/eve.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sluice/plugin.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <regex>
 #include <sstream>
 #include <thread>
 
@@ -67,6 +69,32 @@ TEST(JsonWriter, TimeHasSixDigitsAndAnOffsetWithoutColon) {
   JsonWriter w;
   w.Time(std::chrono::seconds{1700000000} + std::chrono::microseconds{42});
   EXPECT_EQ(w.text(), "\"2023-11-14T22:13:20.000042+0000\"");
+}
+
+TEST(JsonWriter, Ipv6IsWholeOrShort) {
+  for (const auto& [groups, text] : {std::pair{std::array<int, 8>{0xfe80, 0, 0, 0, 0, 0, 0, 1}, "fe80::1"},
+                                     {{0, 0, 0, 0, 0, 0, 0, 0}, "::"}, {{0, 0, 0, 0, 0, 0, 0, 1}, "::1"},
+                                     {{0x2001, 0xdb8, 0, 0, 0, 0, 0, 0}, "2001:db8::"},
+                                     {{0x2001, 0xdb8, 0, 1, 1, 1, 1, 1}, "2001:db8:0:1:1:1:1:1"},
+                                     {{0x2001, 0, 0, 1, 0, 0, 0, 1}, "2001:0:0:1::1"},
+                                     {{0x2001, 0xdb8, 0, 0, 1, 0, 0, 1}, "2001:db8::1:0:0:1"}}) {
+    Address address;
+    address.version = 6;
+    for (size_t i = 0; i < 8; ++i) {
+      address.bytes[2 * i] = static_cast<uint8_t>(groups[i] >> 8);
+      address.bytes[2 * i + 1] = static_cast<uint8_t>(groups[i]);
+    }
+    std::string out;
+    AppendShortIpv6(address, &out);
+    EXPECT_EQ(out, text);
+    JsonWriter w;
+    w.Ip(address);
+    EXPECT_EQ(w.text().size(), 41u);
+    w.Clear();
+    w.set_short_ipv6(true);
+    w.Ip(address);
+    EXPECT_EQ(w.text(), '"' + out + '"');
+  }
 }
 
 TEST(JsonWriter, Base64HasPadding) {
@@ -226,6 +254,50 @@ class Protocol : public ::testing::Test {
   Transaction tx;
   Flow flow;
 };
+
+TEST_F(Protocol, BodiesAreInAlertsIfAskedForAndOtherGrowingValuesAsTheyWere) {
+  Add("body", FieldType::kChunks, SLUICE_ALERT_ONLY | SLUICE_OPTIONAL);
+  Add("growing", FieldType::kChunks, 0);
+  Set(15, "a\tb");
+  Set(16, "text");
+  EXPECT_EQ(WriteAlert()["toy"], (Json{{"growing", "text"}}));
+  options.bodies = options.bodies_printable = true;
+  EXPECT_EQ(WriteAlert()["toy"], (Json{{"body", "YQli"}, {"body_printable", "a.b"}, {"growing", "text"}}));
+  EXPECT_EQ(Write()["toy"], (Json{{"growing", "text"}}));
+}
+
+// A group of a name and a value, as headers are logged.
+class Redacted : public Protocol {
+ protected:
+  Redacted() {
+    Add("headers", FieldType::kGroup, SLUICE_REPEATED);
+    Add("value", FieldType::kBytes, 0);
+    options.redacted = {"authorization"};
+  }
+  Json Header(std::string_view name, std::string_view value) {
+    tx.values.clear();
+    Set(15, "", 1);
+    Set(0, name);
+    Set(16, value);
+    Close();
+    return Write()["toy"]["headers"][0]["value"];
+  }
+};
+TEST_F(Redacted, ValuesOfHiddenNamesAreADigest) {
+  const Json one = Header("Authorization", "Basic c2VjcmV0");
+  EXPECT_TRUE(std::regex_match(one.get<std::string>(), std::regex("sha256:[0-9a-f]{16}")));
+  EXPECT_EQ(Header("authorization", "Basic c2VjcmV0"), one);
+  EXPECT_NE(Header("authorization", "Basic other"), one);
+  EXPECT_EQ(Header("Accept", "text/html"), "text/html");
+  options.salt = "another";
+  EXPECT_NE(Header("Authorization", "Basic c2VjcmV0"), one);
+}
+// RFC 4231, test case 2.
+TEST(Redactor, TheDigestIsHmacSha256) {
+  std::string out;
+  Redactor({}, "Jefe").Append(AsSlice(std::string_view("what do ya want for nothing?")), &out);
+  EXPECT_EQ(out, "sha256:5bdcc146bf60754e");
+}
 
 struct ForwardedCase {
   const char* name;
@@ -448,6 +520,176 @@ TEST(FastLogRaw, APacketThatIsNotIpIsShownByItsFirstBytes) {
   AppendFastLog(p, r, "", &line);
   EXPECT_NE(line.find("[Classification: (null)] [Priority: 3] [**] [Raw pkt: AB CD 00 "), line.npos);
   EXPECT_TRUE(line.ends_with("00 ] [pcap file packet: 9]\n"));
+}
+
+TEST(Eve, StatsHaveAHundredKeysALevelAtMost) {
+  NamedCounters counters;
+  for (int i = 0; i < 66; ++i) counters.emplace_back(fmt::format("many.{:02}", i), i < 60 ? i : 0);
+  for (int i = 0; i < 50; ++i) counters.emplace_back(fmt::format("some.{:02}", i), 0);
+  EveOptions options;
+  options.stats_deltas = true;
+  const Json out = Stats(options, counters);
+  EXPECT_EQ(out["many"].size(), 100u);
+  EXPECT_TRUE(out["many"].contains("65"));
+  EXPECT_TRUE(out["many"].contains("01_delta"));
+  EXPECT_EQ(out["some"].size(), 100u);  // there is room: each has its delta
+}
+TEST(Eve, MemcapPressureStandsWhereEachVersionHasIt) {
+  const NamedCounters counters = {{"a.b", 1}, {"memcap.pressure", 5}, {"memcap.pressure_max", 7}, {"z.y", 2}};
+  EXPECT_EQ(Stats({}, counters)["memcap"], (Json{{"pressure", 5}, {"pressure_max", 7}}));
+  EveOptions seven;
+  seven.compat = 7;
+  EXPECT_EQ(Stats(seven, counters), (Json{{"uptime", 9}, {"a", {{"b", 1}}}, {"memcap_pressure", 5},
+                                          {"memcap_pressure_max", 7}, {"z", {{"y", 2}}}}));
+}
+
+TEST(Eve, ProtocolsHaveNamesOrThreeDigits) {
+  for (const auto& [number, name] : {std::pair{1, "ICMP"}, {4, "IP-in-IP"}, {6, "TCP"}, {17, "UDP"}, {33, "DCCP"}, {41, "IPv6"},
+                                     {44, "IPv6-Frag"}, {50, "ESP"}, {58, "IPv6-ICMP"}, {61, "061"}, {88, "EIGRP"}, {89, "OSPF"},
+                                     {103, "PIM"}, {108, "IPComp"}, {112, "VRRP"}, {115, "L2TP"}, {132, "SCTP"}, {136, "UDPLite"},
+                                     {139, "HIP"}, {145, "NSH"}, {146, "146"}, {253, "253"}}) {
+    EXPECT_EQ(IpProtocolName(static_cast<uint8_t>(number)), name);
+  }
+}
+
+// A record's Ethernet addresses stand as its IP addresses do, whichever side's packet it is written at.
+class EtherOrder : public Protocol {
+ protected:
+  EtherOrder() {
+    options.ethernet = true;
+    packet.ip_version = 4;
+    packet.ethernet = Slice(header, 14);
+    view.flow = &flow;
+    flow.packets[0] = flow.packets[1] = 1;
+    macs[0].Add(Slice(header + 6, 6));
+    macs[1].Add(Slice(header, 6));
+    view.macs = macs;
+  }
+  void SentBy(bool client) {
+    packet.source = client ? flow.tuple.source : flow.tuple.destination;
+    packet.destination = client ? flow.tuple.destination : flow.tuple.source;
+  }
+  template <typename F>
+  std::vector<Json> Lines(F write) {
+    StringSink sink;
+    EveWriter writer(options, &sink);
+    write(writer);
+    std::vector<Json> out;
+    std::istringstream lines(sink.text);
+    for (std::string line; std::getline(lines, line);) out.push_back(Json::parse(line));
+    return out;
+  }
+  const uint8_t header[14] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0};  // to ...02 from ...01
+  const std::string first = "02:00:00:00:00:01", second = "02:00:00:00:00:02";
+  Packet packet;
+  FlowView view;
+  MacSet macs[2];
+};
+TEST_F(EtherOrder, OfAClientsPacketItIsThePackets) {
+  SentBy(true);
+  const Json out = Lines([&](EveWriter& w) { w.TransactionRecord(packet, view, tx); })[0];
+  EXPECT_EQ(out["ether"], (Json{{"ether_type", 0x800}, {"src_mac", first}, {"dest_mac", second}}));
+}
+TEST_F(EtherOrder, OfAServersPacketItIsTurned) {
+  SentBy(false);
+  const Json out = Lines([&](EveWriter& w) { w.TransactionRecord(packet, view, tx); })[0];
+  EXPECT_EQ(out["src_ip"], "10.0.0.1");
+  EXPECT_EQ(out["ether"]["src_mac"], second);
+  EXPECT_EQ(out["ether"]["dest_mac"], first);
+}
+TEST_F(EtherOrder, OfADirectionItIsItsSenders) {
+  options.types = {"netflow"};
+  options.all_types = false;
+  const auto out = Lines([&](EveWriter& w) { w.NetflowRecords(view, Nanos{}); });
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(out[0]["ether"]["src_macs"], Json{first});
+  EXPECT_EQ(out[1]["src_ip"], "10.0.0.2");
+  EXPECT_EQ(out[1]["ether"]["src_macs"], Json{second});
+}
+
+// What one packet's drop record says.
+class DropFields : public EtherOrder {
+ protected:
+  Json Drop() {
+    options.ethernet = false;
+    DropView drop;
+    drop.reason = "rules";
+    return Lines([&](EveWriter& w) { w.Drop(packet, view, drop); })[0];
+  }
+};
+TEST_F(DropFields, WhatIsNotIpHasItsLengthAlone) {
+  packet.ip_version = 0;
+  packet.wire_len = 60;
+  EXPECT_EQ(Drop()["drop"], (Json{{"len", 60}, {"reason", "rules"}}));
+}
+TEST_F(DropFields, UdpLengthIsTheHeaders) {
+  const uint8_t udp[8] = {0, 53, 0, 53, 1, 2, 0, 0};
+  packet.l4 = L4::kUdp;
+  packet.l4_header = Slice(udp, 8);
+  EXPECT_EQ(Drop()["drop"]["udplen"], 0x102);
+}
+TEST_F(DropFields, OnlyAnEchoHasAnIdentifier) {
+  packet.l4 = L4::kIcmp;
+  packet.icmp_id = 7;
+  packet.icmp_type = 8;
+  EXPECT_EQ(Drop()["drop"]["icmp_id"], 7);
+  packet.icmp_type = 3;
+  EXPECT_FALSE(Drop()["drop"].contains("icmp_id"));
+}
+TEST_F(DropFields, AnInnerPacketNamesTheOneAroundIt) {
+  Packet outer = packet;
+  outer.source = Ip("192.0.2.1");
+  packet.outer = &outer;
+  EXPECT_EQ(Drop()["tunnel"]["src_ip"], "192.0.2.1");
+}
+
+TEST_F(EtherOrder, AFlowSaysWhatItsSidesSpeakAndWhatWasTakenOut) {
+  flow.tuple.ip_protocol = 6;
+  view.app_proto = "toy";
+  view.side_protos[1] = "other";
+  view.urgent_bytes[0] = 3;
+  const Json out = Lines([&](EveWriter& w) { w.FlowRecord(view, FlowEndReason::kForced, Nanos{}); })[0];
+  EXPECT_FALSE(out.contains("app_proto_ts"));
+  EXPECT_EQ(out["app_proto_tc"], "other");
+  EXPECT_EQ(out["tcp"]["ts_urgent_oob_data"], 3);
+  EXPECT_FALSE(out["tcp"].contains("tc_urgent_oob_data"));
+  EXPECT_EQ(out["flow"]["emergency"], true);
+}
+TEST_F(EtherOrder, APartOfAFileSaysWhichBytesItIs) {
+  FileInfo file;
+  file.size = 100;
+  file.whole = 1;
+  file.whole_at = 50;
+  const Json out = Lines([&](EveWriter& w) { w.FileRecord(packet, view, tx, file); })[0];
+  EXPECT_EQ(out["fileinfo"]["start"], 50);
+  EXPECT_EQ(out["fileinfo"]["end"], 149);
+  EXPECT_EQ(out["pkt_src"], "wire/pcap");
+}
+
+TEST_F(EtherOrder, TheInterfaceIsThePacketsOrTheFlows) {
+  view.interface = "eth0";
+  const auto out = Lines([&](EveWriter& w) {
+    w.set_interface("eth1");
+    w.TransactionRecord(packet, view, tx);
+    w.FlowRecord(view, FlowEndReason::kTimeout, Nanos{});
+  });
+  EXPECT_EQ(out[0]["in_iface"], "eth1");
+  EXPECT_EQ(out[1]["in_iface"], "eth0");
+}
+TEST_F(EtherOrder, TheSensorSaysWhatItLost) {
+  const Packet* none = nullptr;
+  const SensorView::Loss loss{5, std::chrono::seconds{1700000000}, 12.5};
+  const Json out = Lines([&](EveWriter& w) {
+    w.Sensor(Nanos{}, FlowView{}, none, {.state = "degraded", .what = "packet_loss", .detail = "d", .loss = loss});
+  })[0];
+  EXPECT_EQ(out["sensor"], (Json{{"state", "degraded"}, {"what", "packet_loss"}, {"detail", "d"}, {"lost_pkts", 5},
+                                 {"lost_since", "2023-11-14T22:13:20.000000+0000"}, {"blind_pct", 12.5}}));
+}
+TEST_F(EtherOrder, RulesHaveTheirShare) {
+  const RuleCostView rule{1, 7, 640, 3, 2, 99.5, 200, 25};
+  const Json out = Lines([&](EveWriter& w) { w.RuleStats(Nanos{}, std::span(&rule, 1)); })[0];
+  EXPECT_EQ(out["rule_stats"], (Json{{{"gid", 1}, {"sid", 7}, {"checks", 640}, {"matches", 3}, {"alerts", 2}, {"ticks_avg", 99.5},
+                                      {"ticks_max", 200}, {"share_pct", 25.0}}}));
 }
 
 TEST(MacSet, KeepsEachOnceAndABoundedNumber) {

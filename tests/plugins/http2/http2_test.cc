@@ -104,6 +104,23 @@ TEST(Http2, SettingsAreNumbersUnderTheirName) {
   EXPECT_EQ(c.Number(0, "settings_value"), 100u);
 }
 
+TEST(Http2, AStreamWeighedTwiceSaysSo) {
+  const std::string weight = Big(0, 4) + "\x07";
+  for (const int times : {1, 2}) {
+    Encoder client;
+    Conversation c;
+    std::string sent = kMagic;
+    for (int i = 0; i < times; ++i) sent += Frame(2, 0, 1, weight);
+    c.Client(sent + Frame(1, 5, 1, client.Block(kGet)));
+    EXPECT_EQ(c.Number(0, "http2.request.priority"), 7u);
+    const auto& values = c.tx(0).values;
+    EXPECT_EQ(std::ranges::any_of(values, [&](const FieldValue& v) {
+                return v.field != UINT16_MAX && c.tx(0).schema->fields[v.field].log == "http2.request.has_multiple" &&
+                       AsText(v.bytes) == "priority";
+              }), times == 2);
+  }
+}
+
 TEST(Http2, InterimResponsesAndTrailersAreNotTheAnswer) {
   Encoder client, server;
   Conversation c;
