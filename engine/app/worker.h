@@ -273,6 +273,7 @@ class Worker {
   uint64_t parent_id_ = 0;                    // flow of the tunnel whose packet is processed
   std::vector<uint16_t> packet_events_;       // scratch: event ids of this packet
   std::vector<std::string_view> flowbits_;    // scratch of ViewOf
+  std::vector<std::pair<std::string_view, std::string_view>> flow_texts_, packet_texts_;
   std::vector<std::pair<std::string_view, uint32_t>> flowints_;  // the same
   std::vector<Slice> secrets_;                // likewise
   std::vector<uint8_t> shown_;                // scratch of TextOf

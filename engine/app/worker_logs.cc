@@ -64,6 +64,9 @@ FlowView Worker::ViewOf(const Flow& flow, FlowWork& state) {
       flowints_.emplace_back(rules.flowint_names[id], value);
     }
   });
+  flow_texts_.clear();
+  for (const FlowVars::Text& text : state.vars.texts()) flow_texts_.emplace_back(text.name, text.value);
+  view.flow_texts = flow_texts_;
   view.flowbits = flowbits_;
   view.flowints = flowints_;
   view.secrets = secrets_;

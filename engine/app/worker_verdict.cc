@@ -22,7 +22,10 @@ void Worker::HandleResult(const Packet& packet, Flow& flow, FlowWork& state, Dir
   const bool none = result.alerts.empty() && !result.drop && !result.tagged;
   state.quiet_transactions |= result.quiet_transactions;
   state.quiet_flow |= result.quiet_flow;
-  const FlowView view = none ? FlowView{} : ViewOf(flow, state);
+  FlowView view = none ? FlowView{} : ViewOf(flow, state);
+  packet_texts_.clear();
+  for (const FlowVars::Text& text : result.captured) packet_texts_.emplace_back(text.name, text.value);
+  view.packet_texts = packet_texts_;
   flow.alerted |= !result.alerts.empty();
   for (const Alert& alert : result.alerts) {
     const bool of_stream = alert.in_stream || alert.tx != nullptr;  // its packet may have nothing of it

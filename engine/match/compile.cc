@@ -269,6 +269,9 @@ class Compiler {
         auto regex = RegexFor(*t, op.retry, c);
         if (!regex) return std::unexpected(regex.error());
         op.regex = *regex;
+        if (std::vector<Capture> captures = CapturesOf(*t); !captures.empty()) {
+          op.captures = out_.captures.emplace_back(std::make_unique<const std::vector<Capture>>(std::move(captures))).get();
+        }
       }
       if (const auto* t = std::get_if<DatasetTest>(&test)) {
         if (!options_.datasets) return Fail(Errc::kUnsupported, "no place for datasets is given");

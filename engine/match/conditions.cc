@@ -436,6 +436,7 @@ bool Detector::Impl::PacketTestsHold(const CompiledRule& r) const {
 }
 
 void Detector::Impl::AfterMatch(const CompiledRule& r) {
+  if (confirm.num_captured > 0) KeepCaptured();
   FlowVars* vars = context.flow ? context.flow->vars : nullptr;
   for (const FlowCondition& condition : r.rule->flow_conditions) {
     if (const auto* bit = std::get_if<FlowbitTest>(&condition);
@@ -455,6 +456,14 @@ void Detector::Impl::AfterMatch(const CompiledRule& r) {
       PutXbit(*xbit, xbit->op == FlowbitTest::Op::kSet ||
                          (xbit->op == FlowbitTest::Op::kToggle && !XbitIsSet(*xbit)));
     }
+  }
+}
+
+// Behind it, the confirm state may be another rule's.
+void Detector::Impl::KeepCaptured() {
+  for (const Captured& text : std::span(confirm.captured).first(confirm.num_captured)) {
+    FlowVars& vars = text.as->of_flow && context.flow != nullptr ? *context.flow->vars : packet_vars;
+    if (!vars.SetText(text.as->name, text.value)) ++stats.flow_vars_full;
   }
 }
 

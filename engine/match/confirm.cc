@@ -263,7 +263,10 @@ class Run {
       if (!op.regex->Find(subject, start, state_.regex, &match)) break;
       if (op.negated) return Failed(op);
       found = true;
+      const uint32_t kept = state_.num_captured;
+      if (op.captures != nullptr) state_.Keep(*op.captures, *op.regex, subject);
       const Outcome rest = Next(index, base + match.begin, base + match.end, base + match.end);
+      if (rest != Outcome::kMatch) state_.num_captured = kept;
       if (rest != Outcome::kNoMatch || !op.retry) return rest;
       start = match.begin + 1;
     }
@@ -487,6 +490,16 @@ size_t FindBytes(Slice haystack, size_t from, std::string_view needle, bool noca
     if (Lower(haystack[i]) == first && EqualNocase(haystack.data() + i, needle)) return i;
   }
   return kNotFound;
+}
+
+void ConfirmState::Keep(const std::vector<Capture>& captures, const Regex& found, Slice subject) {
+  for (uint32_t i = 0; i < captures.size() && num_captured < kMaxCaptures; ++i) {
+    const Slice group = found.Group(subject, i + 1, regex);
+    if (group.empty()) continue;
+    Captured& out = captured[num_captured++];
+    out.as = &captures[i];
+    out.value.assign(AsText(group.first(std::min(group.size(), Captured::kMost))));
+  }
 }
 
 bool ConfirmProgram::Matches(Slice buffer, ConfirmState& state) const {

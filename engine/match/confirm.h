@@ -50,21 +50,39 @@ struct Op {
   bool retry = false;                // a later test is relative to this match
   const BufferTest* test = nullptr;  // in the rule
   const Regex* regex = nullptr;
+  const std::vector<Capture>* captures = nullptr;  // kRegex: what its groups are kept as; null: nothing
   const ConfirmProgram* decoded = nullptr;  // kBase64: tests of the decoded bytes
   Dataset* dataset = nullptr;               // kDataset
 };
 
+// What a group of a rule's expression matched.
+struct Captured {
+  static constexpr size_t kMost = 256;  // bytes; what is longer is cut
+  const Capture* as = nullptr;
+  std::string value;
+};
+
 struct ConfirmState {
+  static constexpr uint32_t kMaxCaptures = Regex::kMaxGroups;  // of one rule; further ones are left out
   uint32_t max_steps = 3000;
   uint64_t max_bytes = 16u << 20;
   RegexScratch regex;
   std::vector<uint8_t> base64;
   std::array<uint64_t, kMaxVariables> variables{};
-  AlertContexts contexts;  // what the sets say of values found, of one rule
+  // What was found for the rule that is tried; see Begin().
+  AlertContexts contexts;  // what the sets say of values
+  std::array<Captured, kMaxCaptures> captured;
+  uint32_t num_captured = 0;
   uint64_t step_limit_hits = 0, byte_limit_hits = 0;
   uint64_t LimitHits() const { return step_limit_hits + byte_limit_hits + regex.limit_hits; }
   uint32_t steps = 0;
   uint64_t bytes = 0;
+
+  void Begin() {  // another rule
+    contexts.count = 0;
+    num_captured = 0;
+  }
+  void Keep(const std::vector<Capture>& captures, const Regex& regex, Slice subject);
 };
 
 class ConfirmProgram {

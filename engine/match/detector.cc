@@ -198,6 +198,7 @@ const PacketResult& Detector::Impl::EndPacket() {
   }
   result.alerts = alerts;
   result.gave_up = gave_up;
+  result.captured = packet_vars.texts();
   result.tagged = tags && tags->Follow(*context.packet, context.flow ? context.flow->id : 0, context.now);
   stats.tagged += result.tagged;
   result.quiet_transactions = quiet_transactions;
@@ -234,6 +235,7 @@ void Detector::BeginPacket(const PacketContext& context) {
   ++i.stats.packets;
   i.queue.clear();
   i.gave_up.clear();
+  i.packet_vars.Clear();
   i.bypass = false;
   i.tries.clear();
   i.looks.clear();

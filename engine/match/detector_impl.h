@@ -195,6 +195,7 @@ struct Detector::Impl {
 
   // ---------------------------------------------------------------- firing
   void AfterMatch(const CompiledRule& r);
+  void KeepCaptured();
   void KeepValues(Transaction* tx, Direction d);
   void PutXbit(const XbitTest& t, bool set);
   void ChangeLog(const LogChange& change, Transaction* tx);
@@ -365,6 +366,7 @@ struct Detector::Impl {
   std::vector<RuleCost> costs;  // by rank
   std::vector<uint32_t> address_hits;  // scratch
   FileMagic file_magic;
+  FlowVars packet_vars;  // what of this packet alone was captured
   std::vector<const Rule*> gave_up;  // of this packet, at most kGaveUp
   uint32_t cost_clock = 0;
   std::vector<uint32_t> file_hits;  // scratch of TryEachFile(): indices into Transaction::files

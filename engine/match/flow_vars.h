@@ -1,16 +1,19 @@
 // engine/match/flow_vars.h
-// What rules remember in a flow: flowbits, flowints, which once-per-flow rules
+// What rules remember in a flow: flowbits, flowints, texts, which once-per-flow rules
 // have run, how far the raw stream was inspected.
 //
 // Life: a member of the worker's flow record; Clear() when the record is reused.
 // Memory: inline for kInline variables, then one vector up to kMax; past it the
-//   change is refused and counted.
+//   change is refused and counted.  Texts: kMaxTexts, whose room is kept.
 // Threads: confined to the flow's worker.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice {
@@ -19,8 +22,12 @@ class FlowVars {
  public:
   static constexpr uint32_t kInline = 6;
   static constexpr uint32_t kMax = 256;
+  static constexpr uint32_t kMaxTexts = 16;
   static constexpr uint32_t kPending = 4;  // stream candidates kept per direction
 
+  struct Text {
+    std::string name, value;
+  };
   struct Entry {
     uint32_t key = 0;  // id * 2 (flowbit) or id * 2 + 1 (flowint)
     uint32_t value = 0;
@@ -46,6 +53,7 @@ class FlowVars {
     generation_ = names_epoch_ = 0;
     num_ = 0;
     more_.clear();
+    num_texts_ = 0;
     once_[0] = once_[1] = false;
     app_known_[0] = app_known_[1] = 0;
     stream_seen_[0] = stream_seen_[1] = 0;
@@ -67,6 +75,20 @@ class FlowVars {
   }
   bool SetInt(uint32_t id, uint32_t value) { return Put(id * 2 + 1, value); }
   void EraseInt(uint32_t id) { Erase(id * 2 + 1); }
+
+  // What a rule's expression captured; the newest of a name stays.  False: full.
+  bool SetText(std::string_view name, std::string_view value) {
+    Text* text = std::find_if(texts_.data(), texts_.data() + num_texts_, [&](const Text& t) { return t.name == name; });
+    if (text == texts_.data() + num_texts_) {
+      if (num_texts_ == kMaxTexts) return false;
+      if (num_texts_ == texts_.size()) texts_.emplace_back();
+      text = &texts_[num_texts_++];
+      text->name = name;
+    }
+    text->value = value;
+    return true;
+  }
+  std::span<const Text> texts() const { return std::span(texts_).first(num_texts_); }
 
   // For EVE's flow variables: calls f(id, is_int, value).
   template <typename F>
@@ -121,6 +143,8 @@ class FlowVars {
   uint32_t num_ = 0;
   std::array<Entry, kInline> inline_{};
   std::vector<Entry> more_;
+  std::vector<Text> texts_;  // the first num_texts_
+  uint32_t num_texts_ = 0;
   bool once_[2] = {false, false};      // address-only rules have run, by Direction
   // What protocol-only rules have run on, by Direction: bit 0 the flow's protocol, or that
   // it has none; bits 1 and 2 what each direction speaks.

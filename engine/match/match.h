@@ -176,6 +176,7 @@ struct PacketResult {
   Action reject = Action::kAlert;  // the first reject's; kAlert: none
   // Rules that gave up at a limit for the first time; valid as alerts are.
   std::span<const Rule* const> gave_up;
+  std::span<const FlowVars::Text> captured;  // of this packet alone; valid as alerts are
   bool tagged = false;             // an earlier alert asks for the packet to be logged
   bool quiet_transactions = false, quiet_flow = false;  // no records of these any more
 };

@@ -37,7 +37,7 @@ bool Detector::Impl::PayloadMatches(const CompiledRule& r, Slice buffer) {
 
 bool Detector::Impl::TryPacketRule(uint32_t rank, Slice payload) {
   const CompiledRule& r = rp->compiled[rank];
-  confirm.contexts.count = 0;
+  confirm.Begin();
   if (fired[rank] == packet_no || !(r.directions & 1 << d())) return false;
   if (!HeaderMatches(r, 0) || !AppMatches(r)) return false;
   if (r.has_payload && (r.reassembled_only || (context.flow != nullptr && context.flow->encrypted))) return false;
@@ -170,7 +170,7 @@ void Detector::Impl::ScanHead(const PayloadGroup& group, Slice bytes, uint64_t o
 
 bool Detector::Impl::TryStreamRule(uint32_t rank, Direction direction) {
   const CompiledRule& r = rp->compiled[rank];
-  confirm.contexts.count = 0;
+  confirm.Begin();
   FlowVars& vars = *context.flow->vars;
   const Slice window = stream_window[Index(direction)];
   const uint64_t at = stream_at[Index(direction)], seen = stream_old[Index(direction)];

@@ -145,6 +145,7 @@ struct RuleProgram::Impl {
   std::vector<CompiledRule> compiled;  // by rank
   std::vector<uint32_t> rank_of;       // by Rule::index; UINT32_MAX: left out
   std::vector<std::unique_ptr<Regex>> regexes;
+  std::vector<std::unique_ptr<const std::vector<Capture>>> captures;  // of their rules
   std::vector<std::unique_ptr<ConfirmProgram>> decoded;  // of base64_decode
   std::vector<TransformChain> chains;                    // [0] is empty
   std::vector<std::shared_ptr<Dataset>> datasets;

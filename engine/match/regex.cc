@@ -214,7 +214,7 @@ const char* RegexEngineName(RegexEngine engine) {
 }
 
 struct RegexScratch::Pcre {
-  pcre2_match_data* data = pcre2_match_data_create(1, nullptr);
+  pcre2_match_data* data = pcre2_match_data_create(Regex::kMaxGroups + 1, nullptr);
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   pcre2_jit_stack* stack = pcre2_jit_stack_create(32 * 1024, kJitStackBytes, nullptr);
   Pcre() { pcre2_jit_stack_assign(context, nullptr, stack); }
@@ -250,11 +250,12 @@ Result<std::unique_ptr<Regex>> Regex::Compile(const PcreTest& test, bool needs_p
   regex->depth_limit_ = depth_limit;
   regex->anchored_ = test.anchored;
   regex->compiled_ = std::make_unique<Compiled>();
-  needs_position = needs_position || !test.captures.empty();
+  const bool captures = !CapturesOf(test).empty();
+  needs_position = needs_position || captures;
   const size_t size = AutomatonSize(test.pattern);
   if (!needs_position && size <= kCheapForHyperscan && regex->TryHyperscan(test, cache)) return regex;
   if (size > kCheapForHyperscan) regex->reason_ = "too large to compile at each start";
-  if (test.captures.empty() && regex->TryRe2(test, needs_position)) return regex;
+  if (!captures && regex->TryRe2(test, needs_position)) return regex;
   if (!needs_position && size > kCheapForHyperscan && size <= kMostForHyperscan &&
       regex->TryHyperscan(test, cache)) {
     return regex;
@@ -397,6 +398,12 @@ bool Regex::Find(Slice subject, size_t start, RegexScratch& scratch, Found* foun
   }
   if (rc != PCRE2_ERROR_NOMATCH) ++scratch.limit_hits;
   return false;
+}
+
+Slice Regex::Group(Slice subject, uint32_t n, const RegexScratch& scratch) const {
+  if (engine_ != RegexEngine::kPcre2 || n >= pcre2_get_ovector_count(scratch.pcre->data)) return {};
+  const PCRE2_SIZE* v = pcre2_get_ovector_pointer(scratch.pcre->data) + 2 * size_t{n};
+  return v[0] == PCRE2_UNSET || v[1] < v[0] || v[1] > subject.size() ? Slice() : subject.subspan(v[0], v[1] - v[0]);
 }
 
 }  // namespace sluice

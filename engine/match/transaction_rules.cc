@@ -160,7 +160,7 @@ Look Detector::Impl::FireOnTransaction(const CompiledRule& r, uint32_t once, Tra
 Look Detector::Impl::TryFieldRule(const CompiledRule& r, const Transaction& tx, Direction direction) {
   const size_t i = Index(direction);
   ++stats.confirms;
-  confirm.contexts.count = 0;
+  confirm.Begin();
   if (r.has_event && !EventsSet(r, tx)) return Look::kWait;
   if (r.has_state && !StateHolds(r, tx, i)) return Look::kWait;
   const uint8_t side = static_cast<uint8_t>(1 << i);

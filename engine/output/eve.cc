@@ -272,7 +272,7 @@ void EveWriter::Metadata(const FlowView& flow) {
     if (label) Flowbits("label", flow.flowbits, kLabel);
     json_.CloseObject();
   }
-  if (!other && flow.flowints.empty()) return;
+  if (!other && flow.flowints.empty() && flow.flow_texts.empty() && flow.packet_texts.empty()) return;
   json_.OpenObject("metadata");
   if (other) Flowbits("flowbits", flow.flowbits, "");
   if (!flow.flowints.empty()) {
@@ -283,7 +283,24 @@ void EveWriter::Metadata(const FlowView& flow) {
     }
     json_.CloseObject();
   }
+  Captured("flowvars", flow.flow_texts);
+  Captured("pktvars", flow.packet_texts);
   json_.CloseObject();
+}
+
+// Bytes of the wire, as payload_printable has them.
+void EveWriter::Captured(std::string_view key, FlowView::Texts texts) {
+  if (texts.empty()) return;
+  json_.OpenArray(key);
+  for (const auto& [name, value] : texts) {
+    json_.OpenObject();
+    json_.UserKey(name);
+    scratch_.clear();
+    AppendPrintable(AsSlice(value), &scratch_);
+    json_.String(scratch_);
+    json_.CloseObject();
+  }
+  json_.CloseArray();
 }
 
 // Those below `prefix`; without one, those that are no traffic.

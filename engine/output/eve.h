@@ -109,6 +109,8 @@ struct FlowView {
   std::string_view community_id;   // "" not computed
   std::span<const std::string_view> flowbits;
   std::span<const std::pair<std::string_view, uint32_t>> flowints;
+  using Texts = std::span<const std::pair<std::string_view, std::string_view>>;  // name, value
+  Texts flow_texts, packet_texts;  // what rules captured
   const MacSet* macs = nullptr;    // by Direction of the sender; null: not kept
   std::span<const Slice> secrets;  // masked in dumps
   std::string_view tcp_state;
@@ -282,6 +284,7 @@ class EveWriter {
   void DropTransport(const Packet& packet);
   void Macs(std::string_view key, const MacSet& set);
   void Metadata(const FlowView& flow);
+  void Captured(std::string_view key, FlowView::Texts texts);
   void Flowbits(std::string_view key, std::span<const std::string_view> bits,
                 std::string_view prefix);
   void AppProto(const FlowView& flow);

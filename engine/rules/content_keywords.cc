@@ -124,6 +124,16 @@ KeywordResult FastPattern(RuleContext& c, std::string_view value, std::string_vi
   return {};
 }
 
+// "flow_name" or "flow:name" as a capture; no name: it is none.
+Capture ReadCapture(std::string_view text) {
+  for (const std::string_view scope : {"flow", "pkt"}) {
+    if (text.size() > scope.size() + 1 && text.starts_with(scope)) {
+      return {scope == "flow", std::string(text.substr(scope.size() + 1))};
+    }
+  }
+  return {};
+}
+
 // "/expression/flags", with the flags of Perl and of Snort.
 KeywordResult Pcre(RuleContext& c, std::string_view value, std::string_view) {
   PcreTest test;
@@ -669,5 +679,19 @@ const KeywordEntry kContentKeywords[] = {
     {"subslice", TransformKeyword, "transform: a part: offset[, bytes]"},
     {nullptr, nullptr, nullptr},
 };
+
+std::vector<Capture> CapturesOf(const PcreTest& test) {
+  std::vector<Capture> captures;
+  for (const std::string& listed : test.captures) captures.push_back(ReadCapture(listed));
+  if (!captures.empty()) return captures;
+  constexpr std::string_view kNamed = "(?P<";
+  for (size_t at = 0; (at = test.pattern.find(kNamed, at)) != std::string::npos;) {
+    at += kNamed.size();
+    const std::string_view name = std::string_view(test.pattern).substr(at, test.pattern.find('>', at) - at);
+    if (!name.starts_with("flow_") && !name.starts_with("pkt_")) continue;
+    if (Capture capture = ReadCapture(name); !capture.name.empty()) captures.push_back(std::move(capture));
+  }
+  return captures;
+}
 
 }  // namespace sluice

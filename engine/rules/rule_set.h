@@ -139,6 +139,17 @@ struct PcreTest {
   bool operator==(const PcreTest&) const = default;
 };
 
+// A group of an expression, kept under a name when the rule matches: with the packet's records,
+// or the flow's.
+struct Capture {
+  bool of_flow = false;
+  std::string name;
+  bool operator==(const Capture&) const = default;
+};
+// In group order: those listed behind the expression, else those that groups name themselves:
+// (?P<flow_name>...), (?P<pkt_name>...).
+std::vector<Capture> CapturesOf(const PcreTest& test);
+
 struct IsDataAtTest {
   Number offset;
   bool relative = false, negated = false, raw_bytes = false;

@@ -160,6 +160,42 @@ TEST(Records, FlowbitsOfTrafficStandInAnObjectOfTheirOwn) {
   EXPECT_EQ(alert["metadata"]["flowbits"], (nlohmann::json{"seen"}));
 }
 
+// In both spellings; a flow's stay for what comes, a packet's go with it.  Without a match, nothing.
+TEST(Records, WhatExpressionsCaptureStandsInTheMetadata) {
+  Lab lab("alert tcp-pkt any any -> any any (content:\"user\"; pcre:\"/user=(\\w+) pass=(\\w+)/, flow:user, pkt:pass\"; sid:1;)\n"
+          "alert tcp-pkt any any -> any any (content:\"host\"; pcre:\"/host=(?P<flow_host>[^ ]+) /\"; sid:2;)\n"
+          "alert tcp-pkt any any -> any any (content:\"user\"; pcre:\"/user=(\\w+)/, flow:never\"; content:\"absent\"; sid:3;)\n"
+          "alert tcp-pkt any any -> any any (content:\"last\"; sid:4;)");
+  lab.Connect({});
+  lab.Send({.payload = "user=alice pass=secret"});
+  lab.Send({.seq = 1022, .payload = "host=a\x01" "b user=\xff "});
+  lab.Send({.seq = 1037, .payload = "last"});
+  lab.Shutdown();
+  const auto alerts = lab.Records("alert");
+  ASSERT_EQ(alerts.size(), 3u);
+  using Json = nlohmann::json;
+  EXPECT_EQ(alerts[0]["metadata"]["flowvars"], Json::parse(R"([{"user": "alice"}])"));
+  EXPECT_EQ(alerts[0]["metadata"]["pktvars"], Json::parse(R"([{"pass": "secret"}])"));
+  EXPECT_EQ(alerts[2]["metadata"]["flowvars"], Json::parse(R"([{"user": "alice"}, {"host": "a.b"}])"));
+  EXPECT_FALSE(alerts[2]["metadata"].contains("pktvars"));
+  EXPECT_EQ(lab.Records("flow").at(0)["metadata"]["flowvars"], alerts[2]["metadata"]["flowvars"]);
+}
+
+TEST(Records, NoMoreIsCapturedThanHasRoom) {
+  std::string rules;
+  for (int i = 0; i < 20; ++i) {
+    rules += fmt::format("alert tcp any any -> any any (content:\"x\"; pcre:\"/(x+)/, flow:v{}\"; sid:{};)\n", i, i + 1);
+  }
+  Lab lab(rules);
+  lab.Connect({});
+  lab.Send({.payload = std::string(1000, 'x')});
+  lab.Shutdown();
+  const auto vars = lab.Records("flow").at(0)["metadata"]["flowvars"];
+  EXPECT_EQ(vars.size(), 16u);
+  for (const auto& var : vars) EXPECT_EQ(var.begin()->get<std::string>().size(), 256u);
+  EXPECT_EQ(lab.Counter("detect.flow_vars_full"), 4u);
+}
+
 TEST(Records, EachLogHasItsOwnTypesAndForm) {
   WorkerOptions options = Lab::Ips();
   options.eve.resize(2);
