@@ -63,7 +63,6 @@ struct Captured {
 };
 
 struct ConfirmState {
-  static constexpr uint32_t kMaxCaptures = Regex::kMaxGroups;  // of one rule; further ones are left out
   uint32_t max_steps = 3000;
   uint64_t max_bytes = 16u << 20;
   RegexScratch regex;
@@ -71,7 +70,7 @@ struct ConfirmState {
   std::array<uint64_t, kMaxVariables> variables{};
   // What was found for the rule that is tried; see Begin().
   AlertContexts contexts;  // what the sets say of values
-  std::array<Captured, kMaxCaptures> captured;
+  std::array<Captured, kMaxCaptures> captured;  // of a rule with several expressions, the first
   uint32_t num_captured = 0;
   uint64_t step_limit_hits = 0, byte_limit_hits = 0;
   uint64_t LimitHits() const { return step_limit_hits + byte_limit_hits + regex.limit_hits; }

@@ -214,7 +214,7 @@ const char* RegexEngineName(RegexEngine engine) {
 }
 
 struct RegexScratch::Pcre {
-  pcre2_match_data* data = pcre2_match_data_create(Regex::kMaxGroups + 1, nullptr);
+  pcre2_match_data* data = pcre2_match_data_create(kMaxCaptures + 1, nullptr);
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   pcre2_jit_stack* stack = pcre2_jit_stack_create(32 * 1024, kJitStackBytes, nullptr);
   Pcre() { pcre2_jit_stack_assign(context, nullptr, stack); }

@@ -52,7 +52,6 @@ class Regex {
     size_t begin = 0, end = 0;
   };
   bool Find(Slice subject, size_t start, RegexScratch& scratch, Found* found) const;
-  static constexpr uint32_t kMaxGroups = 8;  // that can be told
   // The n-th group, from 1, of what Find() has just found; PCRE2 alone has them.
   Slice Group(Slice subject, uint32_t n, const RegexScratch& scratch) const;
 

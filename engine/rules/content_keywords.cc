@@ -156,6 +156,9 @@ KeywordResult Pcre(RuleContext& c, std::string_view value, std::string_view) {
     }
     flags = Trim(flags.substr(0, comma));
   }
+  if (CapturesOf(test).size() > kMaxCaptures) {
+    return Bad(fmt::format("an expression can keep {} groups; ask for fewer", kMaxCaptures));
+  }
   const FieldKeyword* field = nullptr;
   for (const char flag : flags) {
     switch (flag) {

@@ -141,6 +141,7 @@ struct PcreTest {
 
 // A group of an expression, kept under a name when the rule matches: with the packet's records,
 // or the flow's.
+inline constexpr uint32_t kMaxCaptures = 8;  // of one expression
 struct Capture {
   bool of_flow = false;
   std::string name;
