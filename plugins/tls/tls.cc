@@ -718,9 +718,8 @@ class Tls {
       return false;
     }
     const Certificate& certificate = known->certificate;
-    // A name without parts is none: who reads the log takes an empty one for a fault.
-    if (!certificate.subject.empty()) flow.Set(tx_, base + kSubject, certificate.subject);
-    if (!certificate.issuer.empty()) flow.Set(tx_, base + kIssuer, certificate.issuer);
+    flow.Set(tx_, base + kSubject, certificate.subject);  // "": one without parts, as Suricata has it
+    flow.Set(tx_, base + kIssuer, certificate.issuer);
     flow.Set(tx_, base + kSerial, certificate.serial);
     flow.Set(tx_, base + kFingerprint, known->fingerprint);
     for (const std::string& name : certificate.names) flow.Set(tx_, base + kNames, name);
