@@ -35,7 +35,7 @@ int Connect(const std::string& path) {
   return -1;
 }
 
-bool WriteAll(int fd, std::string_view text) {
+bool SendAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = send(fd, text.data(), text.size(), MSG_NOSIGNAL);
     if (n <= 0) return false;
@@ -199,7 +199,7 @@ Result<std::string> AskEngine(const std::string& path, std::string_view request)
   }
   std::string answer;
   char buffer[4096];
-  if (WriteAll(fd, std::string(request) + "\n")) {
+  if (SendAll(fd, std::string(request) + "\n")) {
     while (answer.size() < kMaxAnswer) {
       const ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
       if (n <= 0) break;

@@ -15,6 +15,7 @@
 #include <filesystem>
 
 #include "engine/base/digest.h"
+#include "engine/base/file.h"
 
 namespace sluice {
 namespace {
@@ -89,16 +90,9 @@ bool ReadAll(int fd, void* to, size_t size, uint64_t offset) {
   return true;
 }
 
-bool WriteAll(int fd, const void* from, size_t size) {
-  const auto* in = static_cast<const char*>(from);
-  while (size > 0) {
-    const ssize_t n = write(fd, in, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    in += n;
-    size -= static_cast<size_t>(n);
-  }
-  return true;
+template <typename T>
+std::string_view BytesOf(const T* first, size_t count) {
+  return {reinterpret_cast<const char*>(first), count * sizeof(T)};
 }
 
 uint64_t RandomNumber() {
@@ -296,9 +290,8 @@ Result<void> DatabaseCache::WritePack(const std::string& name) {
   const std::string temporary = fmt::format("{}{}{:016x}", name.substr(0, 16), kPart, RandomNumber());
   const int fd = openat(directory_, temporary.c_str(),
                         O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  const bool written = fd >= 0 && WriteAll(fd, &header, sizeof(header)) &&
-                       WriteAll(fd, rows.data(), rows.size() * sizeof(PackRow)) &&
-                       WriteAll(fd, data.data(), data.size()) && fsync(fd) == 0;
+  const bool written = fd >= 0 && WriteAll(fd, BytesOf(&header, 1)) && WriteAll(fd, BytesOf(rows.data(), rows.size())) &&
+                       WriteAll(fd, BytesOf(data.data(), data.size())) && fsync(fd) == 0;
   const int error = errno;
   if (fd >= 0) close(fd);
   if (!written || renameat(directory_, temporary.c_str(), directory_, name.c_str()) != 0) {
