@@ -1,6 +1,9 @@
 // Any bytes, cut anywhere, through a shipped dissector and the engine's side of the
 // ABI.  Oracles: sanitizers; the parse contract (no breach, no bad call); whole and
 // cut input give the same transactions.
+//
+// Seeds (corpus/): what the client says, then the server, each with its backslashes doubled and
+// ended by a backslash and a blank; then sizes of cuts; then 0, and the port in two bytes.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <cstdio>
