@@ -430,7 +430,6 @@ void Engine::AddKernelCounters(std::map<std::string, uint64_t>* sums) {
   (*sums)["capture.kernel_packets"] = seen;
   (*sums)["capture.kernel_drops"] = (*kernel)[TAP_LOST_RECORDS];
   (*sums)["capture.errors"] = (*kernel)[TAP_EXIT_LOST_LOAD];
-  (*sums)["capture.kernel_ifdrops"] = InterfaceDrops() - interface_drops_;
 }
 
 // Packets that the interfaces had no room for: nobody saw them.
@@ -445,6 +444,7 @@ uint64_t Engine::InterfaceDrops() const {
 }
 
 void Engine::AddOwnCounters(std::map<std::string, uint64_t>* sums) {
+  (*sums)["capture.kernel_ifdrops"] = InterfaceDrops() - interface_drops_;
   NamedCounters own;
   runtime_->rules.CollectCounters(&own);
   runtime_->logs.CollectCounters(*runtime_->catalog, &own);

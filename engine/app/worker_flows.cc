@@ -270,8 +270,8 @@ void Worker::LookForEmergency() {
 void Worker::CountEnd(const Flow& flow, const FlowWork& state) {
   stats_.flows_bypassed += flow.bypass != FlowBypass::kNone;
   stats_.sessions_ended += state.session.state() != TcpState::kNone;
-  const size_t by_state = static_cast<size_t>(flow.state);
-  ++stats_.flows_ended[flow.bypass == FlowBypass::kCapture ? by_state + 1 : by_state];
+  const size_t captured = stats_.flows_ended.size() - 1;
+  ++stats_.flows_ended[flow.bypass == FlowBypass::kCapture ? captured : static_cast<size_t>(flow.state)];
 }
 
 void Worker::Shutdown() { table_.EndAll(FlowEndReason::kShutdown); }

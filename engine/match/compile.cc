@@ -270,6 +270,7 @@ class Compiler {
         if (!regex) return std::unexpected(regex.error());
         op.regex = *regex;
         if (std::vector<Capture> captures = CapturesOf(*t); !captures.empty()) {
+          c->captures = true;
           op.captures = out_.captures.emplace_back(std::make_unique<const std::vector<Capture>>(std::move(captures))).get();
         }
       }

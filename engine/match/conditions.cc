@@ -436,7 +436,7 @@ bool Detector::Impl::PacketTestsHold(const CompiledRule& r) const {
 }
 
 void Detector::Impl::AfterMatch(const CompiledRule& r) {
-  if (confirm.num_captured > 0) KeepCaptured();
+  if (r.captures) KeepCaptured();  // of another rule there may be some left
   FlowVars* vars = context.flow ? context.flow->vars : nullptr;
   for (const FlowCondition& condition : r.rule->flow_conditions) {
     if (const auto* bit = std::get_if<FlowbitTest>(&condition);

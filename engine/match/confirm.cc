@@ -494,6 +494,7 @@ size_t FindBytes(Slice haystack, size_t from, std::string_view needle, bool noca
 
 void ConfirmState::Keep(const std::vector<Capture>& captures, const Regex& found, Slice subject) {
   for (uint32_t i = 0; i < captures.size() && num_captured < kMaxCaptures; ++i) {
+    if (captures[i].name.empty()) continue;
     const Slice group = found.Group(subject, i + 1, regex);
     if (group.empty()) continue;
     Captured& out = captured[num_captured++];

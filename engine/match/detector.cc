@@ -235,7 +235,7 @@ void Detector::BeginPacket(const PacketContext& context) {
   ++i.stats.packets;
   i.queue.clear();
   i.gave_up.clear();
-  i.packet_vars.Clear();
+  if (!i.packet_vars.texts().empty()) i.packet_vars.Clear();
   i.bypass = false;
   i.tries.clear();
   i.looks.clear();

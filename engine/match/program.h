@@ -58,6 +58,7 @@ struct CompiledRule {
   bool transactional = false;                 // fields of both directions at once
   bool on_packets = true, on_stream = false;  // kPacket with payload tests
   bool has_payload = false;
+  bool captures = false;                      // some expression keeps groups
   bool reassembled_only = false;              // flow:only_stream: never on a segment for itself
   bool has_event = false;                            // app-layer-event
   uint8_t protocol_needs = 0;                        // kProtocol: bits of FlowVars::app_known_

@@ -134,6 +134,20 @@ Capture ReadCapture(std::string_view text) {
   return {};
 }
 
+// Whether what stands behind an open bracket makes it a group that captures.
+bool IsGroup(std::string_view text) {
+  if (text.starts_with('*')) return false;
+  if (!text.starts_with('?')) return true;
+  if (text.starts_with("?P<") || text.starts_with("?'")) return true;
+  return text.starts_with("?<") && !text.starts_with("?<=") && !text.starts_with("?<!");
+}
+
+// Of "?P<flow_name>..." or "?P<pkt_name>..."; no name of any other group.
+Capture CaptureOfGroup(std::string_view text) {
+  if (!text.starts_with("?P<flow_") && !text.starts_with("?P<pkt_")) return {};
+  return ReadCapture(text.substr(3, text.find('>') - 3));
+}
+
 // "/expression/flags", with the flags of Perl and of Snort.
 KeywordResult Pcre(RuleContext& c, std::string_view value, std::string_view) {
   PcreTest test;
@@ -687,13 +701,25 @@ std::vector<Capture> CapturesOf(const PcreTest& test) {
   std::vector<Capture> captures;
   for (const std::string& listed : test.captures) captures.push_back(ReadCapture(listed));
   if (!captures.empty()) return captures;
-  constexpr std::string_view kNamed = "(?P<";
-  for (size_t at = 0; (at = test.pattern.find(kNamed, at)) != std::string::npos;) {
-    at += kNamed.size();
-    const std::string_view name = std::string_view(test.pattern).substr(at, test.pattern.find('>', at) - at);
-    if (!name.starts_with("flow_") && !name.starts_with("pkt_")) continue;
-    if (Capture capture = ReadCapture(name); !capture.name.empty()) captures.push_back(std::move(capture));
+  // Each group in its place; of the others, names are empty.
+  const std::string_view pattern = test.pattern;
+  bool in_class = false;
+  size_t used = 0;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\') {
+      ++i;
+    } else if (in_class) {
+      in_class = pattern[i] != ']';
+    } else if (pattern[i] == '[') {
+      in_class = true;
+      if (i + 1 < pattern.size() && pattern[i + 1] == '^') ++i;
+      if (i + 1 < pattern.size() && pattern[i + 1] == ']') ++i;  // the first one is a member
+    } else if (pattern[i] == '(' && IsGroup(pattern.substr(i + 1))) {
+      captures.push_back(CaptureOfGroup(pattern.substr(i + 1)));
+      if (!captures.back().name.empty()) used = captures.size();
+    }
   }
+  captures.resize(used);
   return captures;
 }
 

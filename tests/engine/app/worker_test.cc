@@ -181,6 +181,18 @@ TEST(Records, WhatExpressionsCaptureStandsInTheMetadata) {
   EXPECT_EQ(lab.Records("flow").at(0)["metadata"]["flowvars"], alerts[2]["metadata"]["flowvars"]);
 }
 
+// A group that names itself is found wherever it stands; a rule that fails keeps nothing, nor
+// does another one in its place.
+TEST(Records, WhatIsCapturedIsTheGroupsOfTheRuleThatMatched) {
+  Lab lab("alert tcp-pkt any any -> any any (content:\"id\"; pcre:\"/([(]?)(?:x|id)=(\\w)\\(?(?P<flow_id>\\w+)/\"; sid:1;)\n"
+          "alert tcp-pkt any any -> any any (content:\"id\"; pcre:\"/(id)/, flow:never\"; content:\"absent\"; distance:0; sid:2;)\n"
+          "alert tcp any any -> any any (msg:\"addresses alone\"; sid:3;)");
+  lab.Connect({});
+  lab.Send({.payload = "id=abc"});
+  lab.Shutdown();
+  EXPECT_EQ(lab.Records("flow").at(0)["metadata"]["flowvars"], nlohmann::json::parse(R"([{"id": "bc"}])"));
+}
+
 TEST(Records, NoMoreIsCapturedThanHasRoom) {
   std::string rules;
   for (int i = 0; i < 20; ++i) {
