@@ -350,6 +350,23 @@ TEST(Flows, AnElephantIsKnownToRulesAndInItsRecord) {
   EXPECT_EQ(lab.Counter("flow.elephant"), 1u);
 }
 
+TEST(Flows, AFullTableIsAnEmergencyUntilThereIsRoom) {
+  WorkerOptions options;
+  options.flow.capacity = 16;
+  Lab lab("", options);
+  Frame query;
+  query.protocol = 17;
+  query.payload = "x";
+  for (query.sport = 1; query.sport <= 40; ++query.sport) lab.Send(query);
+  EXPECT_EQ(lab.Counter("flow.emerg_mode_over"), 0u);
+  for (int i = 0; i < 4; ++i) {
+    lab.Pass(std::chrono::hours{1});
+    lab.Send(query);
+  }
+  EXPECT_EQ(lab.Counter("flow.emerg_mode_entered"), 1u);
+  EXPECT_EQ(lab.Counter("flow.emerg_mode_over"), 1u);
+}
+
 // RFC 792: the error counts with the flow that it is about, whose server has still said nothing.
 TEST(Flows, AnIcmpErrorIsNoAnswer) {
   Lab lab("alert udp any any -> any any (flow:established; sid:1;)");
